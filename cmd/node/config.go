@@ -1,0 +1,133 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config is everything a node is told at birth. Nothing below cmd reads flags,
+// environment or files.
+type Config struct {
+	// DataDir is where Raft logs, snapshots and the admin credential live.
+	// Empty keeps everything in memory and forgets it at the end.
+	DataDir string
+	// Name is the node's name in the cluster, unique and stable over
+	// restarts: 1 to 63 letters, digits, dots or dashes.
+	Name string
+	// Listen is the client port as host:port; port 0 picks a free one.
+	Listen string
+	// PeerListen is the node-to-node port as host:port.
+	PeerListen string
+	// GossipListen is the membership port as host:port.
+	GossipListen string
+	// Endpoint is the base host that is put into minted keys and tokens, for
+	// clients that derive host names from it. Empty means the client port's
+	// address.
+	Endpoint string
+	// DataGroups is the number of data groups a new cluster is born with, 1 to
+	// 64; it is fixed from then on.
+	DataGroups int
+	// Open allows calls without a credential whatever keys exist. Only a
+	// loopback listener may be open.
+	Open bool
+	// Heartbeat is the pause between heartbeats on a quiet subscription.
+	Heartbeat time.Duration
+	// DrainTimeout bounds a graceful stop.
+	DrainTimeout time.Duration
+	// Caches are created at start when they are missing.
+	Caches []string
+	// Limits are the product limits of this node.
+	Limits Limits
+	// Logger receives what operators should know; nil is silent.
+	Logger *slog.Logger
+}
+
+// Limits bound what one client, or all of them together, may ask for. Sizes
+// are in bytes.
+type Limits struct {
+	// MessageBytes is the largest topic message.
+	MessageBytes int
+	// ItemBytes is the largest scalar, key and value together.
+	ItemBytes int
+	// RequestBytes is the largest request message.
+	RequestBytes int
+	// InFlightBytes is the budget of all requests being received or served at
+	// one moment.
+	InFlightBytes int64
+	// MaxTTL is the longest life an item may be given.
+	MaxTTL time.Duration
+	// Subscriptions is how many subscriptions one cache may have at a time.
+	Subscriptions int
+	// StreamsPerConnection is how many calls one connection may have open.
+	StreamsPerConnection uint32
+}
+
+// DefaultConfig is a node that works with no configuration at all: loopback
+// only, in memory.
+func DefaultConfig() Config {
+	return Config{
+		Name:         "mayfly",
+		Listen:       "127.0.0.1:8080",
+		PeerListen:   "127.0.0.1:7947",
+		GossipListen: "127.0.0.1:7946",
+		DataGroups:   16,
+		Heartbeat:    5 * time.Second,
+		DrainTimeout: 10 * time.Second,
+		Limits: Limits{
+			MessageBytes:         1 << 20,
+			ItemBytes:            5_000_192, // 4883 KiB, what clients of the hosted service are told
+			RequestBytes:         5_242_880,
+			InFlightBytes:        512 << 20,
+			MaxTTL:               400 * 24 * time.Hour,
+			Subscriptions:        100_000,
+			StreamsPerConnection: 1_000,
+		},
+	}
+}
+
+// Validate names the first setting that cannot work and what would.
+func (c Config) Validate() error {
+	if c.Name == "" || len(c.Name) > 63 {
+		return fmt.Errorf("node name %q: want 1 to 63 letters, digits, dots or dashes", c.Name)
+	}
+	for _, r := range c.Name {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' {
+			return fmt.Errorf("node name %q: %q is not allowed; use letters, digits, dots and dashes", c.Name, r)
+		}
+	}
+	for _, a := range []struct{ setting, addr string }{
+		{"listen", c.Listen}, {"peer-listen", c.PeerListen}, {"gossip-listen", c.GossipListen},
+	} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			return fmt.Errorf("%s address %q: want host:port, such as 127.0.0.1:8080", a.setting, a.addr)
+		}
+	}
+	if c.DataGroups < 1 || c.DataGroups > 64 {
+		return fmt.Errorf("data groups: %d is out of range, want 1 to 64", c.DataGroups)
+	}
+	if c.Open && !c.loopbackOnly() {
+		return fmt.Errorf("open mode needs a loopback listener, %s is not one: listen on 127.0.0.1", c.Listen)
+	}
+	if c.Heartbeat <= 0 || c.DrainTimeout <= 0 {
+		return errors.New("heartbeat and drain timeout must be positive")
+	}
+	return nil
+}
+
+// loopbackOnly reports whether only this machine can reach the client port.
+func (c Config) loopbackOnly() bool { return isLoopback(c.Listen) }
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
