@@ -1,0 +1,58 @@
+# The front door. `make help` lists what can be done; `make run` and
+# `make test` need nothing but Go, Node.js and npm on a Debian machine.
+
+SHELL   := /bin/bash
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
+# Every package but those that drive the real binary, which `stories` runs.
+UNITS    = $(shell $(GO) list ./... | grep -v '/test$$')
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test units stories race lint fuzz bench proto check clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/mayfly
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mayfly ./cmd/mayfly
+
+run: build ## Build and run a broker on 127.0.0.1:8080 that needs no configuration
+	@exec bin/mayfly dev
+
+test: build ## Run everything: unit tests under the race detector, then the official SDKs against the real broker
+	@scripts/need.sh
+	$(GO) vet ./...
+	$(MAKE) --no-print-directory units
+	$(MAKE) --no-print-directory stories
+
+units: ## Run the unit tests, under the race detector
+	$(GO) test -race -timeout 10m $(UNITS)
+
+stories: build ## Run the stories: real processes, real SDKs
+	cd test/node && npm ci --no-audit --no-fund --loglevel=error
+	cd test/wire && $(GO) test -count=1 ./...
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -count=1 -timeout 15m ./test
+
+race: ## Run the unit tests many times under the race detector
+	$(GO) test -race -count=5 -timeout 30m $(UNITS)
+
+lint: ## Run the linter, pinned
+	$(GO) tool -modfile=scripts/tools/golangci.mod golangci-lint run ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME each (default 20s)
+	@scripts/fuzz.sh $(or $(FUZZTIME),20s)
+
+bench: build ## Measure speed and memory, beside other brokers in the same run
+	@scripts/bench.sh
+
+proto: ## Generate the Go code of every .proto file
+	@scripts/proto.sh
+
+check: lint ## Prove that modules are tidy, code is formatted and generated code is current
+	@scripts/proto.sh --check
+	@scripts/check.sh
+
+clean: ## Remove what was built
+	rm -rf bin test/out test/node/node_modules
