@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// ErrUnknown is wrapped by errors about a key or variable that does not exist;
+// its text begins theirs.
+var ErrUnknown = errors.New("unknown")
+
+// Environment says how Load treats a MAYFLY_ variable that names no setting.
+type Environment int
+
+const (
+	// Shared refuses only what looks like a misspelt setting: the command runs
+	// in an environment that belongs to somebody else too.
+	Shared Environment = iota
+	// Owned refuses every unknown variable, for a service whose environment is
+	// written for it.
+	Owned
+)
+
+// Load fills the settings whose flag was not given from environ (pairs as in
+// os.Environ), else from the file that the config setting names, if any. An
+// empty variable counts as absent, since compose files and shells cannot always
+// leave one out.
+func (s *Set) Load(flags *pflag.FlagSet, environ []string, mode Environment) error {
+	env := ours(environ)
+	if err := s.registry.checkEnv(env, mode); err != nil {
+		return err
+	}
+	file, err := s.openFile(flags, env)
+	if err != nil {
+		return err
+	}
+	for _, setting := range s.settings {
+		if flags.Changed(setting.Name) || setting.Name == FileSetting {
+			continue
+		}
+		given, err := setting.fromEnv(env)
+		if !given {
+			err = setting.fromFile(file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openFile reads the file the settings name; without one it returns nil.
+func (s *Set) openFile(flags *pflag.FlagSet, env map[string]string) (*document, error) {
+	for _, setting := range s.settings {
+		if setting.Name != FileSetting {
+			continue
+		}
+		if !flags.Changed(setting.Name) {
+			if _, err := setting.fromEnv(env); err != nil {
+				return nil, err
+			}
+		}
+		return readFile(setting.Value.String(), s.registry)
+	}
+	return nil, nil
+}
+
+// fromEnv applies the variable of the setting and reports whether there was one.
+func (s Setting) fromEnv(env map[string]string) (bool, error) {
+	text := env[s.Env()]
+	if text == "" {
+		return false, nil
+	}
+	if err := s.Value.Set(text); err != nil {
+		return true, fmt.Errorf("environment variable %s: %w", s.Env(), s.discreet(err))
+	}
+	return true, nil
+}
+
+// fromFile applies the key of the setting, if the file has it.
+func (s Setting) fromFile(file *document) error {
+	entry, ok := file.lookup(s.Name)
+	if !ok {
+		return nil
+	}
+	if err := entry.apply(s.Value); err != nil {
+		return fmt.Errorf("%s: %s: %w", entry.place, s.Name, s.discreet(err))
+	}
+	return nil
+}
+
+// discreet replaces an error that may quote a secret.
+func (s Setting) discreet(err error) error {
+	if s.Secret {
+		return errors.New("the value is malformed")
+	}
+	return err
+}
+
+// ours keeps the variables that carry our prefix; the last of a repeated one
+// counts.
+func ours(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, envPrefix) {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// serviceLink matches the variables Kubernetes puts into every container for a
+// service called mayfly or mayfly-something.
+var serviceLink = regexp.MustCompile(`_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
+
+func (r *Registry) checkEnv(env map[string]string, mode Environment) error {
+	names := r.names()
+	for _, variable := range slices.Sorted(maps.Keys(env)) {
+		name := settingOf(variable)
+		if _, ok := r.known[name]; ok && variable == strings.ToUpper(variable) || serviceLink.MatchString(variable) {
+			continue
+		}
+		near := Nearest(name, names)
+		if near == "" && mode == Shared {
+			continue
+		}
+		if near != "" {
+			near = Setting{Name: near}.Env()
+		}
+		return fmt.Errorf("%w environment variable %s%s", ErrUnknown, variable, DidYouMean(near))
+	}
+	return nil
+}
+
+// settingOf is the inverse of Setting.Env.
+func settingOf(variable string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(variable, envPrefix), "_", "-"))
+}

@@ -1,0 +1,104 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// FileSetting is the name of the setting that holds the path of the YAML file.
+// It is the one setting a file cannot give.
+const FileSetting = "config"
+
+const envPrefix = "MAYFLY_"
+
+// Setting is one thing a user can set. Its current value is the default until
+// a layer changes it.
+type Setting struct {
+	// Name is the flag and the file key, in kebab case.
+	Name string
+	// Short is a one-letter flag, or empty.
+	Short string
+	// Help is one line that completes the sentence "this setting is ...".
+	Help string
+	// Value parses the text of all three sources. Values that also are
+	// pflag.SliceValue take a YAML list.
+	Value pflag.Value
+	// Default replaces the value itself in help texts where it depends on the
+	// machine.
+	Default string
+	// Secret keeps the value out of every message.
+	Secret bool
+}
+
+// Env is the environment variable of the setting.
+func (s Setting) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// Registry knows the settings of a whole program, so that one file or one
+// environment may serve several commands: a command ignores what belongs to
+// another, and refuses what belongs to none.
+type Registry struct {
+	known map[string]Setting
+}
+
+// NewRegistry returns a registry that knows nothing yet.
+func NewRegistry() *Registry {
+	return &Registry{known: map[string]Setting{}}
+}
+
+// NewSet registers the settings of one command. Two commands may share a
+// setting; sharing only its name is a mistake of the programmer and panics.
+func (r *Registry) NewSet(settings ...Setting) *Set {
+	for _, s := range settings {
+		if other, ok := r.known[s.Name]; ok && (other.Help != s.Help || other.Value.Type() != s.Value.Type()) {
+			panic(fmt.Sprintf("setting %q has two meanings", s.Name))
+		}
+		r.known[s.Name] = s
+	}
+	return &Set{registry: r, settings: settings}
+}
+
+// names lists every known name in alphabetical order.
+func (r *Registry) names() []string {
+	names := make([]string, 0, len(r.known))
+	for name := range r.known {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Set is the settings of one command.
+type Set struct {
+	registry *Registry
+	settings []Setting
+}
+
+// AddFlags gives every setting its flag.
+func (s *Set) AddFlags(flags *pflag.FlagSet) {
+	for _, setting := range s.settings {
+		flag := flags.VarPF(setting.Value, setting.Name, setting.Short, setting.Help)
+		if _, isSwitch := setting.Value.(*boolValue); isSwitch {
+			flag.NoOptDefVal = "true"
+		}
+		if setting.Secret {
+			flag.DefValue = ""
+		}
+		if setting.Default != "" {
+			flag.Usage += fmt.Sprintf(" (default %s)", setting.Default)
+			flag.DefValue = ""
+		}
+	}
+}
+
+// Describe writes the environment variables of the settings, for help texts.
+func (s *Set) Describe(w io.Writer) {
+	for _, setting := range s.settings {
+		fmt.Fprintf(w, "  %-28s --%s\n", setting.Env(), setting.Name)
+	}
+}
