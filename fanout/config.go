@@ -1,0 +1,72 @@
+package fanout
+
+import (
+	"fmt"
+	"time"
+)
+
+// Defaults of Config. A minute of history lets clients that lost their connection resume without loss; 256 items and
+// 1 MiB keep one busy topic from taking it all.
+const (
+	DefaultTopicItems  = 256
+	DefaultTopicBytes  = 1 << 20
+	DefaultTotalBytes  = 256 << 20
+	DefaultRetention   = time.Minute
+	DefaultForgetAfter = 5 * time.Minute
+	DefaultMaxTopics   = 2_000_000
+
+	maxTopicItems = 1 << 16
+	minDuration   = time.Millisecond
+)
+
+// Config bounds what a Broker keeps. A zero field means its default.
+type Config struct {
+	// TopicItems is how many items a topic's log keeps, 1 to 65,536.
+	TopicItems int
+	// TopicBytes is how many bytes a topic's log keeps, counting the encoded bytes plus 64 per item. The newest item
+	// is kept whatever its size: readers take live items from the log too.
+	TopicBytes int64
+	// TotalBytes bounds the logs of all topics together, counted like TopicBytes. Above it the oldest items of those
+	// topics give way whose items are oldest. It may be exceeded by the items being published at this moment.
+	TotalBytes int64
+	// Retention is how long an item is kept, at least 1 ms. An item past it is not replayed; its memory is freed by
+	// the next publish, the next subscribe or the next but one Sweep.
+	Retention time.Duration
+	// ForgetAfter is how long a topic without items and subscriptions keeps its counter, at least 1 ms. A reader that
+	// comes back later is told a new page.
+	ForgetAfter time.Duration
+	// MaxTopics bounds how many topics are remembered at once.
+	MaxTopics int
+}
+
+// withDefaults fills in the zero fields and checks the others.
+func (c Config) withDefaults() (Config, error) {
+	fill(&c.TopicItems, DefaultTopicItems)
+	fill(&c.TopicBytes, DefaultTopicBytes)
+	fill(&c.TotalBytes, max(DefaultTotalBytes, c.TopicBytes))
+	fill(&c.Retention, DefaultRetention)
+	fill(&c.ForgetAfter, DefaultForgetAfter)
+	fill(&c.MaxTopics, DefaultMaxTopics)
+	switch {
+	case c.TopicItems < 1 || c.TopicItems > maxTopicItems:
+		return c, fmt.Errorf("fanout: TopicItems is %d, want 1 to %d", c.TopicItems, maxTopicItems)
+	case c.TopicBytes < 1:
+		return c, fmt.Errorf("fanout: TopicBytes is %d, want at least 1", c.TopicBytes)
+	case c.TotalBytes < c.TopicBytes:
+		return c, fmt.Errorf("fanout: TotalBytes is %d, want at least TopicBytes, which is %d", c.TotalBytes, c.TopicBytes)
+	case c.Retention < minDuration:
+		return c, fmt.Errorf("fanout: Retention is %v, want at least %v", c.Retention, minDuration)
+	case c.ForgetAfter < minDuration:
+		return c, fmt.Errorf("fanout: ForgetAfter is %v, want at least %v", c.ForgetAfter, minDuration)
+	case c.MaxTopics < 1:
+		return c, fmt.Errorf("fanout: MaxTopics is %d, want at least 1", c.MaxTopics)
+	}
+	return c, nil
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

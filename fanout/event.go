@@ -1,0 +1,65 @@
+package fanout
+
+import "cmp"
+
+// Key names a topic. Names are compared byte by byte; whether they are well-formed is the caller's business.
+type Key struct {
+	Cache, Topic string
+}
+
+// Position names one item of a topic: its number, and the page under which that number was given. As an anchor it
+// names the last item somebody has seen; Sequence 0 then means none yet on this page.
+type Position struct {
+	Page, Sequence uint64
+}
+
+// Compare orders positions by page, then by number: the order in which a topic's items were published.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Page, q.Page), cmp.Compare(p.Sequence, q.Sequence))
+}
+
+// follows reports whether p is the direct successor of q.
+func (p Position) follows(q Position) bool {
+	return p.Page == q.Page && p.Sequence == q.Sequence+1
+}
+
+// Item is one published item.
+type Item struct {
+	Position
+	// Encoded is what the publisher's encode function made: the very bytes that subscribers' streams send. It is
+	// shared by all readers; nobody may change it.
+	Encoded []byte
+}
+
+// Discontinuity says that a reader's next item is not the successor of its last one: items in between were dropped,
+// or the page changed, or the reader asked for a place the topic does not have.
+type Discontinuity struct {
+	// Last is the number before the first one the reader misses: what it had seen, or one less than what it asked for.
+	Last uint64
+	// New is the number after which items continue, on Page; 0 if nothing was published on it yet. The next item is
+	// numbered New + 1, so a client that takes New for the last number it has seen resumes without a gap.
+	New uint64
+	// Page is the page on which items continue.
+	Page uint64
+}
+
+// Event is what a subscription yields: an item or a discontinuity. It is a plain value without memory of its own,
+// apart from the item's shared bytes.
+type Event struct {
+	item Item // of a discontinuity: the position after which items continue
+	last uint64
+	gap  bool
+}
+
+// Item returns the item, or false if the event is a discontinuity.
+func (e *Event) Item() (Item, bool) { return e.item, !e.gap }
+
+// Discontinuity returns the discontinuity, or false if the event is an item.
+func (e *Event) Discontinuity() (Discontinuity, bool) {
+	return Discontinuity{Last: e.last, New: e.item.Sequence, Page: e.item.Page}, e.gap
+}
+
+// gapBetween announces that a reader who has seen seen continues behind resume.
+func gapBetween(seen, resume Position) Event {
+	return Event{item: Item{Position: resume}, last: seen.Sequence, gap: true}
+}

@@ -1,0 +1,239 @@
+package fanout
+
+import "sync"
+
+// ending says how a topic ended, for the subscriptions that still point to it.
+type ending uint8
+
+const (
+	alive ending = iota
+	forgotten
+	cacheDropped
+	disowned
+	brokerClosed
+)
+
+// err returns what subscriptions are told.
+func (e ending) err() error {
+	switch e {
+	case cacheDropped:
+		return ErrCacheDropped
+	case disowned:
+		return ErrDisowned
+	default:
+		return ErrClosed
+	}
+}
+
+// topic is one counter with its log and its readers. A broker may hold millions of them, mostly idle: log and audience
+// are there only while there are items and subscriptions.
+type topic struct {
+	key   Key
+	shard *shard
+
+	mu       sync.Mutex
+	last     Position // the last position given out; Sequence 0: none yet on this page
+	end      uint64   // log index of the next item
+	used     int64    // broker time of the last publish, subscribe or unsubscribe
+	log      *log
+	audience *audience
+	ended    ending
+	aging    bool // in the timeline of topics with items
+	idling   bool // in the timeline of topics that may be forgotten
+}
+
+// publish numbers, encodes and appends one item, and hands back the readers to wake.
+func (t *topic) publish(at int64, encode func(Position) []byte) (Position, *wakeList) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := Position{Page: t.last.Page, Sequence: t.last.Sequence + 1}
+	t.append(Item{Position: next, Encoded: encode(next)}, at)
+	return next, t.audience.detach()
+}
+
+// subscribe places a new reader.
+func (t *topic) subscribe(s *Subscription, from Position, at int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.used = max(t.used, at)
+	if t.log != nil {
+		bytes, items := t.log.bytes, t.log.count
+		t.dropExpired(t.used)
+		t.account(bytes, items)
+	}
+	if t.audience == nil {
+		t.audience = &audience{round: 1}
+	}
+	t.audience.size++
+	s.topic = t
+	s.next, s.anchor = t.resume(from)
+}
+
+// append puts an item behind all others, whoever gave it its position, which must be above the last one. The caller
+// holds the lock.
+func (t *topic) append(item Item, at int64) {
+	b := t.shard.broker
+	t.used = max(t.used, at)
+	t.last = item.Position
+	if t.log == nil {
+		t.log = newLog(t.end)
+	}
+	bytes, items := t.log.bytes, t.log.count
+	t.dropExpired(t.used)
+	if t.log.count == b.config.TopicItems {
+		t.log.drop()
+	}
+	t.log.push(item, t.used)
+	for t.log.bytes > b.config.TopicBytes && t.log.count > 1 {
+		t.log.drop()
+	}
+	t.end++
+	t.account(bytes, items)
+	if !t.aging {
+		t.aging = true
+		b.aging.add(t, t.log.oldest().at+b.retention)
+	}
+}
+
+// dropExpired drops what is past retention. The caller accounts for it.
+func (t *topic) dropExpired(now int64) {
+	for t.log.count > 0 && t.log.oldest().at+t.shard.broker.retention <= now {
+		t.log.drop()
+	}
+}
+
+// account reports to the broker how the log changed.
+func (t *topic) account(bytesBefore int64, itemsBefore int) {
+	if d := t.log.bytes - bytesBefore; d != 0 {
+		t.shard.broker.bytes.Add(d)
+	}
+	if d := t.log.count - itemsBefore; d != 0 {
+		t.shard.items.Add(int64(d))
+	}
+}
+
+// expire drops old items and plans the next visit. The topic just left the aging timeline.
+func (t *topic) expire(now int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.aging = false
+	if t.log != nil {
+		bytes, items := t.log.bytes, t.log.count
+		t.dropExpired(now)
+		t.account(bytes, items)
+	}
+	t.settle()
+}
+
+// giveWay drops the oldest items until the broker is back under its byte cap or nothing is left. The topic just left the
+// aging timeline.
+func (t *topic) giveWay() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.aging = false
+	b := t.shard.broker
+	for t.log != nil && t.log.count > 0 && b.bytes.Load() > b.config.TotalBytes {
+		bytes, items := t.log.bytes, t.log.count
+		t.log.drop()
+		t.account(bytes, items)
+	}
+	t.settle()
+}
+
+// clear drops the whole log.
+func (t *topic) clear() {
+	if t.log == nil {
+		return
+	}
+	bytes, items := t.log.bytes, t.log.count
+	*t.log = log{}
+	t.account(bytes, items)
+	t.log = nil
+}
+
+// settle gives back room that is no longer used and enters the topic in the timeline it belongs to. The caller holds
+// the lock.
+func (t *topic) settle() {
+	b := t.shard.broker
+	if t.log != nil && t.log.count == 0 {
+		t.log = nil
+	}
+	if t.log != nil {
+		t.log.fit()
+		if !t.aging {
+			t.aging = true
+			b.aging.add(t, t.log.oldest().at+b.retention)
+		}
+		return
+	}
+	if t.audience == nil && t.ended == alive && !t.idling {
+		t.idling = true
+		b.idling.add(t, t.used+b.forgetAfter)
+	}
+}
+
+// first returns the log index of the oldest kept item, or the end.
+func (t *topic) first() uint64 {
+	if t.log == nil {
+		return t.end
+	}
+	return t.log.first
+}
+
+// turn continues the topic on a new page, whose first number is the next one.
+func (t *topic) turn(page uint64) *wakeList {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last.Page = page
+	return t.audience.detach()
+}
+
+// finish ends the topic and returns the readers to wake. What they have not read stays for them unless the cache is
+// gone.
+func (t *topic) finish(how ending) *wakeList {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = how
+	if how == cacheDropped || t.audience == nil {
+		t.clear()
+	}
+	return t.audience.detach()
+}
+
+// successor makes an empty topic that takes over the name and the counter of an ended one.
+func (t *topic) successor() *topic {
+	t.mu.Lock()
+	next := &topic{key: t.key, shard: t.shard, last: t.last, used: t.used}
+	t.mu.Unlock()
+	next.mu.Lock()
+	defer next.mu.Unlock()
+	next.settle()
+	return next
+}
+
+// resume finds where a reader who asks for a position begins: the log index of its first item, and the anchor, the
+// position it has seen by its own account. Whether something is missing in between is found by reading on. The rules,
+// row by row, are in the tests. The caller holds the lock.
+func (t *topic) resume(from Position) (index uint64, anchor Position) {
+	if from.Sequence == 0 {
+		return t.end, t.last
+	}
+	if from.Page == 0 {
+		from.Page = t.last.Page
+	}
+	anchor = Position{Page: from.Page, Sequence: from.Sequence - 1}
+	if t.log == nil {
+		return t.end, anchor
+	}
+	index = t.log.search(from)
+	if from.Page == t.last.Page || t.keeps(from.Page, index) || index > t.log.first && t.keeps(from.Page, index-1) {
+		return index, anchor
+	}
+	// Of an unknown page nothing can be continued: the reader gets what the current page has.
+	return t.log.search(Position{Page: t.last.Page}), anchor
+}
+
+// keeps reports whether the item with the given index is kept and of the page.
+func (t *topic) keeps(page, index uint64) bool {
+	return index < t.end && t.log.at(index).Page == page
+}
