@@ -15,30 +15,23 @@ import (
 // its text begins theirs.
 var ErrUnknown = errors.New("unknown")
 
-// Environment says how Load treats a MAYFLY_ variable that names no setting.
-type Environment int
-
-const (
-	// Shared refuses only what looks like a misspelt setting: the command runs
-	// in an environment that belongs to somebody else too.
-	Shared Environment = iota
-	// Owned refuses every unknown variable, for a service whose environment is
-	// written for it.
-	Owned
-)
-
 // Load fills the settings whose flag was not given from environ (pairs as in
 // os.Environ), else from the file that the config setting names, if any. An
 // empty variable counts as absent, since compose files and shells cannot always
 // leave one out.
-func (s *Set) Load(flags *pflag.FlagSet, environ []string, mode Environment) error {
+//
+// A MAYFLY_ variable that names no setting is an error when a setting is near.
+// Any other is returned in strangers, to be mentioned and not obeyed: an
+// environment is shared with whoever else uses the prefix.
+func (s *Set) Load(flags *pflag.FlagSet, environ []string) (strangers []string, err error) {
 	env := ours(environ)
-	if err := s.registry.checkEnv(env, mode); err != nil {
-		return err
+	strangers, err = s.registry.checkEnv(env)
+	if err != nil {
+		return nil, err
 	}
 	file, err := s.openFile(flags, env)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, setting := range s.settings {
 		if flags.Changed(setting.Name) || setting.Name == FileSetting {
@@ -49,10 +42,10 @@ func (s *Set) Load(flags *pflag.FlagSet, environ []string, mode Environment) err
 			err = setting.fromFile(file)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return strangers, nil
 }
 
 // openFile reads the file the settings name; without one it returns nil.
@@ -119,7 +112,8 @@ func ours(environ []string) map[string]string {
 // service called mayfly or mayfly-something.
 var serviceLink = regexp.MustCompile(`_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 
-func (r *Registry) checkEnv(env map[string]string, mode Environment) error {
+// checkEnv refuses slips of the pen and returns the other unknown variables.
+func (r *Registry) checkEnv(env map[string]string) (strangers []string, err error) {
 	names := r.names()
 	for _, variable := range slices.Sorted(maps.Keys(env)) {
 		name := settingOf(variable)
@@ -127,15 +121,12 @@ func (r *Registry) checkEnv(env map[string]string, mode Environment) error {
 			continue
 		}
 		near := Nearest(name, names)
-		if near == "" && mode == Shared {
-			continue
-		}
 		if near != "" {
-			near = Setting{Name: near}.Env()
+			return nil, fmt.Errorf("%w environment variable %s%s", ErrUnknown, variable, DidYouMean(Setting{Name: near}.Env()))
 		}
-		return fmt.Errorf("%w environment variable %s%s", ErrUnknown, variable, DidYouMean(near))
+		strangers = append(strangers, variable)
 	}
-	return nil
+	return strangers, nil
 }
 
 // settingOf is the inverse of Setting.Env.

@@ -32,7 +32,7 @@ func defaults() *target {
 
 // load runs one command's settings through all layers. The key foreign belongs
 // to another command of the same program.
-func load(t *testing.T, file string, environ, args []string, mode Environment) (*target, error) {
+func load(t *testing.T, file string, environ, args []string) (*target, []string, error) {
 	t.Helper()
 	got := defaults()
 	registry := NewRegistry()
@@ -59,13 +59,14 @@ func load(t *testing.T, file string, environ, args []string, mode Environment) (
 		environ = append(environ, "MAYFLY_CONFIG=mayfly.yaml")
 	}
 	if err := flags.Parse(args); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := set.Load(flags, environ, mode); err != nil {
-		return nil, err
+	strangers, err := set.Load(flags, environ)
+	if err != nil {
+		return nil, nil, err
 	}
 	got.File = ""
-	return got, nil
+	return got, strangers, nil
 }
 
 func TestLayers(t *testing.T) {
@@ -105,7 +106,7 @@ func TestLayers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := load(t, tt.file, tt.environ, tt.args, Owned)
+			got, _, err := load(t, tt.file, tt.environ, tt.args)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,22 +145,20 @@ func TestMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, mode := range []Environment{Shared, Owned} {
-				_, err := load(t, tt.file, tt.environ, nil, mode)
-				if err == nil || err.Error() != tt.want {
-					t.Errorf("mode %d: got %v\nwant %s", mode, err, tt.want)
-				}
+			_, _, err := load(t, tt.file, tt.environ, nil)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got %v\nwant %s", err, tt.want)
 			}
 		})
 	}
 }
 
 func TestSyntaxErrorNamesTheLine(t *testing.T) {
-	_, err := load(t, "listen: a\nsecret: \"hunter2\n", nil, nil, Owned)
+	_, _, err := load(t, "listen: a\nsecret: \"hunter2\n", nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "mayfly.yaml:2: ") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v, want line 2 and no value", err)
 	}
-	_, err = load(t, "listen: a\nlisten: b\n", nil, nil, Owned)
+	_, _, err = load(t, "listen: a\nlisten: b\n", nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "mayfly.yaml:2: ") {
 		t.Errorf("got %v, want line 2", err)
 	}
@@ -170,15 +169,15 @@ func TestStrangeVariables(t *testing.T) {
 		"MAYFLY_SERVICE_HOST=10.0.0.1", "MAYFLY_SERVICE_PORT=8080", "MAYFLY_SERVICE_PORT_GRPC=8080", "MAYFLY_PORT=tcp://10.0.0.1:8080",
 		"MAYFLY_PORT_8080_TCP=x", "MAYFLY_PORT_8080_TCP_ADDR=x", "MAYFLY_PEER_SERVICE_HOST=x", "MAYFLY_PEER_PORT_7946_UDP_PROTO=udp",
 	}
-	if _, err := load(t, "", links, nil, Owned); err != nil {
-		t.Errorf("service links: %v", err)
+	if _, strangers, err := load(t, "", links, nil); err != nil || strangers != nil {
+		t.Errorf("service links: %v, %v", strangers, err)
 	}
-	strange := []string{"MAYFLY_WOMBATS=3"}
-	if _, err := load(t, "", strange, nil, Shared); err != nil {
-		t.Errorf("shared environment: %v", err)
+	_, strangers, err := load(t, "", []string{"MAYFLY_WOMBATS=3", "MAYFLY_BIN=/x", "WOMBATS=1"}, nil)
+	if diff := cmp.Diff([]string{"MAYFLY_BIN", "MAYFLY_WOMBATS"}, strangers); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if _, err := load(t, "", strange, nil, Owned); !errors.Is(err, ErrUnknown) {
-		t.Errorf("owned environment: got %v, want ErrUnknown", err)
+	if _, _, err := load(t, "", []string{"MAYFLY_LISTN=3"}, nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("got %v, want ErrUnknown", err)
 	}
 }
 
