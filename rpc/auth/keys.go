@@ -1,0 +1,138 @@
+package auth
+
+import (
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+)
+
+// AlgorithmHS256 is the one algorithm credentials are signed with: HMAC with
+// SHA-256, a registered JWT name that every SDK's parser knows.
+const AlgorithmHS256 = "HS256"
+
+// signingSecretSize is the length of a signing secret in bytes. RFC 7518 3.2
+// wants a secret at least as long as the hash; a shorter one is refused, also
+// when it comes out of Keys, since an empty one would sign for everybody.
+const signingSecretSize = 32
+
+// Prefixes make an id say what it names. keyIDPrefix can begin neither of the
+// words a token's parent claim holds otherwise.
+const (
+	signingIDPrefix = "mfk_"
+	keyIDPrefix     = "k_"
+	tokenIDPrefix   = "t_"
+	adminIDPrefix   = "a_"
+)
+
+// SigningKey signs and checks credentials.
+type SigningKey struct {
+	// ID is what the header of a credential names the key by.
+	ID string
+	// Algorithm is the only one the key may be used with.
+	Algorithm string
+	// Secret is shared by the nodes of the cluster and leaves none of them. It
+	// is only read here.
+	Secret []byte
+	// CreatedAtMs is in milliseconds since 1970.
+	CreatedAtMs uint64
+}
+
+// NewSigningKey makes a key with 256 bits from random, which must be fit for
+// secrets. It fails only when random does.
+func NewSigningKey(random io.Reader, now time.Time) (SigningKey, error) {
+	id, err := randomID(random, signingIDPrefix)
+	if err != nil {
+		return SigningKey{}, err
+	}
+	secret := make([]byte, signingSecretSize)
+	if _, err := io.ReadFull(random, secret); err != nil {
+		return SigningKey{}, fmt.Errorf("signing secret: %w", err)
+	}
+	return SigningKey{ID: id, Algorithm: AlgorithmHS256, Secret: secret, CreatedAtMs: millis(now)}, nil
+}
+
+// String names the key without its secret.
+func (k SigningKey) String() string { return fmt.Sprintf("signing key %q (%s)", k.ID, k.Algorithm) }
+
+// GoString keeps the secret out of %#v too.
+func (k SigningKey) GoString() string { return k.String() }
+
+// LogValue keeps the secret out of logs.
+func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// usable says whether the key may sign or check anything at all.
+func (k SigningKey) usable() bool {
+	return k.Algorithm == AlgorithmHS256 && len(k.Secret) >= signingSecretSize
+}
+
+// APIKey is what the cluster remembers of an API key. The text itself is only
+// with its holder. Apart from RevokedAtMs a record never changes: live streams
+// rely on the permissions they began with.
+type APIKey struct {
+	// ID is the key's public name.
+	ID string
+	// Description is for people.
+	Description string
+	// TokenID becomes the publisher id of items published with the key.
+	TokenID string
+	// CreatedAtMs is in milliseconds since 1970, as are the two below.
+	CreatedAtMs uint64
+	// ExpiresAtMs is the first moment the key is no longer good; 0 = never.
+	ExpiresAtMs uint64
+	// RevokedAtMs is when the key was revoked; 0 = it was not.
+	RevokedAtMs uint64
+	// Permissions is an encoded permission.Permissions.
+	Permissions []byte
+	// RefreshDigest is the SHA-256 of the refresh token; empty when the key
+	// cannot be refreshed.
+	RefreshDigest []byte
+}
+
+// Keys is the cluster's agreed state as far as credentials need it. It must be
+// safe for concurrent use and quick: it is asked on calls, from memory.
+type Keys interface {
+	// CurrentSigningKey returns the key to sign with; false when there is none
+	// yet.
+	CurrentSigningKey() (SigningKey, bool)
+	// SigningKey returns the key with that id, the current one or an older one
+	// that is still good. The id comes from outside and is no more than a map
+	// key.
+	SigningKey(id string) (SigningKey, bool)
+	// APIKey returns the record with that id, revoked ones included. The
+	// record's slices are only read, and must not change afterwards.
+	APIKey(id string) (APIKey, bool)
+	// Secured reports whether an API key was ever created, even one revoked
+	// since.
+	Secured() bool
+	// Revision changes no later than the answer of any other method does:
+	// what was verified under an older revision is verified again.
+	Revision() uint64
+}
+
+// idEncoding writes ids in letters that are safe in a shell, a URL and a mouth.
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// randomID returns the prefix and 100 random bits in 20 letters: no two alike,
+// and short enough to type.
+func randomID(random io.Reader, prefix string) (string, error) {
+	raw := make([]byte, 13)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return "", fmt.Errorf("random id: %w", err)
+	}
+	return prefix + idEncoding.EncodeToString(raw)[:20], nil
+}
+
+// millis is the time in milliseconds since 1970; times before that are 0.
+func millis(t time.Time) uint64 {
+	return uint64(max(t.UnixMilli(), 0))
+}
+
+// moment is the reverse of millis, with 0 as the zero time.
+func moment(ms uint64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms))
+}

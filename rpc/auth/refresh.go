@@ -1,0 +1,42 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"time"
+)
+
+// Refresh makes the next API key from one that still is good and its refresh
+// token: with the same permissions, labels and length of life, counted from
+// now. The old key stays good until its own end. Whoever holds the pair is the
+// caller; no other right is asked for. It fails with ErrInvalidArgument for a
+// pair that is unknown, expired, revoked or not one (protocol.md 6.4), and says
+// no more than that to those who do not hold it.
+func (m *Minter) Refresh(apiKey, refreshToken string, now time.Time) (Key, error) {
+	p, err := m.verifier.Verify(apiKey, now)
+	if err != nil {
+		return Key{}, invalid("this API key cannot be refreshed: %v", err)
+	}
+	if p.Kind != KindAPIKey {
+		return Key{}, invalid("only API keys can be refreshed, this is a credential of kind %q", p.Kind)
+	}
+	record, ok := m.keys.APIKey(p.KeyID)
+	if !ok || !refreshes(record, refreshToken) || record.ExpiresAtMs <= record.CreatedAtMs {
+		return Key{}, invalid("this refresh token does not belong to this API key")
+	}
+	life := record.ExpiresAtMs - record.CreatedAtMs
+	return m.key(APIKey{
+		Description: record.Description,
+		TokenID:     record.TokenID,
+		CreatedAtMs: millis(now),
+		ExpiresAtMs: millis(now) + life,
+		Permissions: record.Permissions,
+	}, now)
+}
+
+// refreshes reports whether it is the record's refresh token. A record without
+// one has none, not the empty one.
+func refreshes(record APIKey, refreshToken string) bool {
+	sum := sha256.Sum256([]byte(refreshToken))
+	return len(record.RefreshDigest) == sha256.Size && subtle.ConstantTimeCompare(sum[:], record.RefreshDigest) == 1
+}

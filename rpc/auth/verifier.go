@@ -1,0 +1,225 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// clockLeeway is how far the clock of the node that signed may be ahead of
+// ours. It never lengthens a life: at exp there is none.
+const clockLeeway = 30 * time.Second
+
+// DefaultCacheSize is how many verified texts a Verifier remembers when it is
+// not told: some 16 MB when all are in use.
+const DefaultCacheSize = 1 << 15
+
+// VerifierConfig is what a Verifier is born with.
+type VerifierConfig struct {
+	// ClusterID is the id in the issuer of this cluster's credentials; needed.
+	ClusterID string
+	// Keys is asked for keys; needed.
+	Keys Keys
+	// CacheSize is how many verified texts are remembered at most, about 500
+	// bytes each; 0 = DefaultCacheSize.
+	CacheSize int
+}
+
+// Verifier turns texts into principals.
+type Verifier struct {
+	issuer string
+	keys   Keys
+	cache  *verified
+}
+
+// NewVerifier returns a Verifier, or an error that says what is missing.
+func NewVerifier(config VerifierConfig) (*Verifier, error) {
+	switch {
+	case config.ClusterID == "":
+		return nil, errors.New("verifier: the cluster id is empty")
+	case config.Keys == nil:
+		return nil, errors.New("verifier: there is no source of keys")
+	case config.CacheSize < 0:
+		return nil, fmt.Errorf("verifier: a cache of %d texts, want 0 for the default or more", config.CacheSize)
+	case config.CacheSize == 0:
+		config.CacheSize = DefaultCacheSize
+	}
+	return &Verifier{
+		issuer: issuerPrefix + config.ClusterID,
+		keys:   config.Keys,
+		cache:  newVerified(config.CacheSize),
+	}, nil
+}
+
+// Verify returns the caller that the text proves at that time. It fails with an
+// error that wraps ErrUnauthenticated. A text verified before costs a hash and a
+// look into a map; expiry and revocation are as exact then as at first.
+func (v *Verifier) Verify(text string, now time.Time) (Principal, error) {
+	if text == "" {
+		return Principal{}, ErrMissing
+	}
+	if len(text) > MaxTextSize {
+		return Principal{}, checkText(text)
+	}
+	// The revision is read before the keys are: a change in between leaves an
+	// entry that is too old, never one that is too new.
+	revision := v.keys.Revision()
+	id := digest(text)
+	if p, ok := v.cache.get(id, revision); ok {
+		if p.expired(now) {
+			v.cache.drop(id)
+			return Principal{}, ErrExpired
+		}
+		return p, nil
+	}
+	p, err := v.verify(text, now)
+	if err != nil {
+		return Principal{}, err
+	}
+	v.cache.put(id, revision, p)
+	return p, nil
+}
+
+// Recheck returns nil as long as a caller verified earlier still is good. It is
+// for long calls, which need not keep the text: ask at ExpiresAt and whenever
+// Keys.Revision changes. It fails as Verify does.
+func (v *Verifier) Recheck(p Principal, now time.Time) error { return p.standing(v.keys, now) }
+
+// verify does all the work, without the cache.
+func (v *Verifier) verify(text string, now time.Time) (Principal, error) {
+	if err := checkText(text); err != nil {
+		return Principal{}, err
+	}
+	text, err := bare(text)
+	if err != nil {
+		return Principal{}, err
+	}
+	payload, signedBy, err := v.checkSignature(text)
+	if err != nil {
+		return Principal{}, err
+	}
+	c, err := parseClaims(payload)
+	if err != nil {
+		return Principal{}, malformed("%v", err)
+	}
+	if err := v.checkClaims(&c, now); err != nil {
+		return Principal{}, err
+	}
+	p, err := v.principal(&c)
+	if err != nil {
+		return Principal{}, err
+	}
+	p.signedBy = signedBy
+	return p, p.standing(v.keys, now)
+}
+
+// checkSignature returns the payload of a JWT and the id of the key that signed
+// it. Of an unsigned text it reads the header alone; a parser that decodes the
+// claims first would show them the door before asking who they are.
+func (v *Verifier) checkSignature(text string) (payload []byte, keyID string, err error) {
+	rawHeader, rest, _ := strings.Cut(text, ".")
+	rawPayload, rawSignature, ok := strings.Cut(rest, ".")
+	if !ok || strings.Contains(rawSignature, ".") {
+		return nil, "", malformed("a JWT has three parts")
+	}
+	headerJSON, err := partEncoding.DecodeString(rawHeader)
+	if err != nil {
+		return nil, "", malformed("the JWT's header is not base64url")
+	}
+	h, err := parseHeader(headerJSON)
+	if err != nil {
+		return nil, "", forged("%v", err)
+	}
+	key, ok := v.keys.SigningKey(h.KeyID)
+	if !ok || !key.usable() {
+		return nil, "", forged("no signing key has the id that it names")
+	}
+	if h.Algorithm != key.Algorithm {
+		return nil, "", forged("its algorithm is not that of its signing key, %s", key.Algorithm)
+	}
+	signature, err := partEncoding.DecodeString(rawSignature)
+	if err != nil {
+		return nil, "", malformed("the JWT's signature is not base64url")
+	}
+	signed := text[:len(rawHeader)+1+len(rawPayload)]
+	if err := jwt.SigningMethodHS256.Verify(signed, signature, key.Secret); err != nil {
+		return nil, "", forged("the signature does not hold")
+	}
+	payload, err = partEncoding.DecodeString(rawPayload)
+	if err != nil {
+		return nil, "", malformed("the JWT's claims are not base64url")
+	}
+	return payload, h.KeyID, nil
+}
+
+// checkClaims checks for whom and for when the credential was made.
+func (v *Verifier) checkClaims(c *claims, now time.Time) error {
+	latest := date(now.Add(clockLeeway))
+	switch {
+	case c.Issuer != v.issuer:
+		return fmt.Errorf("%w: its issuer is not this cluster", ErrForeign)
+	case c.Audience != audience:
+		return fmt.Errorf("%w: its audience is not %q", ErrForeign, audience)
+	case c.IssuedAt > latest:
+		return fmt.Errorf("%w: it was issued in the future, compare the nodes' clocks", ErrUnauthenticated)
+	case c.NotBefore != nil && *c.NotBefore > latest:
+		return fmt.Errorf("%w: it is not valid yet", ErrUnauthenticated)
+	}
+	return nil
+}
+
+// principal says who the claims speak of and what that caller may do.
+func (v *Verifier) principal(c *claims) (Principal, error) {
+	p := Principal{ID: c.ID}
+	if c.ExpiresAt != nil {
+		p.ExpiresAt = c.ExpiresAt.time()
+	}
+	switch c.Use {
+	case useAdmin:
+		p.Kind, p.grant = KindAdmin, everything
+		return p, nil
+	case useKey:
+		p.Kind, p.KeyID = KindAPIKey, c.ID
+	case useToken:
+		p.Kind, p.TokenID = KindToken, c.TokenID
+		permissions, err := decodeExplicit(c.Permissions)
+		if err != nil {
+			return Principal{}, malformed("%v", err)
+		}
+		if p.grant, err = Compile(permissions); err != nil {
+			return Principal{}, malformed("%v", err)
+		}
+		switch c.Parent {
+		case parentAdmin:
+			return p, nil
+		case parentOpen:
+			p.whileOpen = true
+			return p, nil
+		}
+		p.KeyID = c.Parent
+	}
+	return v.underKey(p)
+}
+
+// underKey gives the caller what it has from the record of its API key: the
+// key's end bounds the token's, and the key's own rights are the record's.
+func (v *Verifier) underKey(p Principal) (Principal, error) {
+	record, ok := v.keys.APIKey(p.KeyID)
+	if !ok {
+		return Principal{}, revoked("the API key behind it does not exist")
+	}
+	if end := moment(record.ExpiresAtMs); !end.IsZero() && (p.ExpiresAt.IsZero() || end.Before(p.ExpiresAt)) {
+		p.ExpiresAt = end
+	}
+	if p.Kind == KindAPIKey {
+		grant, err := compileRecord(record.Permissions)
+		if err != nil {
+			return Principal{}, fmt.Errorf("%w: the key's record does not make sense to this node", ErrUnauthenticated)
+		}
+		p.TokenID, p.grant = record.TokenID, grant
+	}
+	return p, nil
+}
