@@ -29,8 +29,8 @@ type Config struct {
 	// TotalBytes bounds the logs of all topics together, counted like TopicBytes. Above it the oldest items of those
 	// topics give way whose items are oldest. It may be exceeded by the items being published at this moment.
 	TotalBytes int64
-	// Retention is how long an item is kept, at least 1 ms. An item past it is not replayed; its memory is freed by
-	// the next publish, the next subscribe or the next but one Sweep.
+	// Retention is how long an item is kept, at least 1 ms. An item past it is not replayed to new subscriptions. Its
+	// memory is freed by the next publish or subscribe, or by the first Sweep that is late by 1/256 of Retention.
 	Retention time.Duration
 	// ForgetAfter is how long a topic without items and subscriptions keeps its counter, at least 1 ms. A reader that
 	// comes back later is told a new page.

@@ -33,12 +33,12 @@
 // them after both locks are free, since a woken reader wants the topic's lock at once. A reader takes the topic's lock
 // once per batch: the same visit copies what is ready and, when that was all, enters it in the list of waiting readers.
 //
-// Waking goes through one 1-slot channel per subscription instead of one channel per topic that is closed for all:
-// measured with 1,000 readers on two cores both cost the same per delivery (BenchmarkWake), but the private channel
-// allocates nothing per publish, is also what timers and deadlines ring (see [Subscription.Wake]) so that a stream
-// waits on a single channel instead of a select, and lets the publisher pass over readers that are busy sending. A
-// read-write lock for readers was no faster than the mutex: the waking of readers, one after the other, spaces them
-// out.
+// Waking goes through one 1-slot channel per subscription instead of one channel per topic that is closed for all.
+// Measured on two cores for 10, 100 and 1,000 readers (BenchmarkWake), CPU time per reader woken: 150, 150 and 170 ns
+// against 155, 165 and 225 ns. The private channel also allocates nothing per publish, lets the publisher pass over
+// readers that are busy sending, and can be rung by timers and contexts too (see [Subscription.Wake]); a stream that
+// waits on it alone, instead of selecting among four channels, saves 220 ns per wake, more than everything this
+// package does for a delivery. Most of what is left is the Go scheduler's.
 //
 // # Memory
 //

@@ -20,8 +20,9 @@ type Subscription struct {
 	closed bool
 }
 
-// Take moves up to len(buf) events into buf without waiting, in order, and returns how many. When it returns 0 without
-// an error there is nothing now: Ready will be rung when that changes. It allocates nothing.
+// Take moves up to len(buf) events into buf without waiting, in order, and returns how many; 0 without an error means
+// that there is nothing now. After every Take the reader may wait on Ready: it is rung when there is something to
+// take, at once if buf was too small for all. So a stream's loop is Take, send, wait. It allocates nothing.
 //
 // After the end of the subscription the error is ErrCacheDropped (at once), ErrDisowned or ErrClosed (after
 // all that was still to be read, unless the subscription itself was closed), and stays so.
@@ -91,8 +92,8 @@ func (s *Subscription) end() error {
 	return s.topic.ended.err()
 }
 
-// Ready is rung when events may be there after Take returned fewer than it had room for, and by Wake. It may ring
-// without need, and it rings once however much happened: always Take before waiting again. It is never closed.
+// Ready is rung when there is something to take that the last Take did not return, and by Wake. It may ring without
+// need, and it rings once however much happened. It is never closed.
 func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 
 // Wake rings Ready, so that the reader's goroutine can turn to something else, such as a heartbeat. It never blocks.
