@@ -1,0 +1,168 @@
+package store
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/tidwall/btree"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+const (
+	catalogMagic = "MAYFLYC\n"
+	// Bounds of the one record of a catalog snapshot: all caches, keys and
+	// remembered answers at their largest.
+	maxCatalogBytes  = 256 << 20
+	maxCatalogFields = 4 << 20
+)
+
+// CatalogSnapshot is a catalog as it was at one moment. It never changes and
+// needs no lock.
+type CatalogSnapshot struct {
+	clock, generation uint64
+	secured           bool
+
+	caches      *btree.Map[string, *CacheRecord]
+	signingKeys *btree.Map[string, *SigningKey]
+	apiKeys     *btree.Map[string, *APIKey]
+	gateways    []*gateway[*CatalogResult]
+}
+
+// Snapshot freezes the catalog; see [Machine.Snapshot].
+func (c *Catalog) Snapshot() *CatalogSnapshot {
+	return &CatalogSnapshot{
+		clock: c.clock, generation: c.generation, secured: c.secured,
+		caches:      c.caches.Copy(),
+		signingKeys: c.signingKeys.Copy(),
+		apiKeys:     c.apiKeys.Copy(),
+		gateways:    c.requests.freeze(),
+	}
+}
+
+// WriteTo writes the snapshot; see [Snapshot.WriteTo]. The bytes hold the
+// secrets of the signing keys.
+func (s *CatalogSnapshot) WriteTo(w io.Writer) (int64, error) {
+	f, err := newFrameWriter(w, catalogMagic)
+	if err == nil {
+		err = f.record(s.message())
+	}
+	if err == nil {
+		err = f.w.Flush()
+	}
+	if err != nil {
+		return f.n, fmt.Errorf("store: write catalog snapshot: %w", err)
+	}
+	return f.n, nil
+}
+
+func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
+	m := &storev1.CatalogSnapshot{
+		Version: snapshotVersion, ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
+		Caches: s.caches.Values(), SigningKeys: s.signingKeys.Values(), ApiKeys: s.apiKeys.Values(),
+	}
+	for _, g := range s.gateways {
+		m.Requests = append(m.Requests, &storev1.SnapshotRecord_Requests{
+			Gateway: []byte(g.id), DoneBelow: g.mark, LastSeenMs: g.seen,
+		})
+		for _, a := range g.answers.live() {
+			m.Answers = append(m.Answers, &storev1.CatalogSnapshot_CatalogAnswer{
+				Gateway: []byte(g.id), Sequence: a.sequence, Result: a.result,
+			})
+		}
+	}
+	return m
+}
+
+// Restore replaces the catalog by the one a snapshot was written from; see
+// [Machine.Restore].
+func (c *Catalog) Restore(r io.Reader) error {
+	f, err := newFrameReader(r, catalogMagic, maxCatalogBytes, maxCatalogFields)
+	if err != nil {
+		return err
+	}
+	message := new(storev1.CatalogSnapshot)
+	if err := f.record(message); err != nil {
+		return err
+	}
+	if err := f.end(); err != nil {
+		return err
+	}
+	if v := message.GetVersion(); v > snapshotVersion {
+		return fmt.Errorf("%w: snapshot version %d, this node knows up to %d", ErrVersion, v, snapshotVersion)
+	}
+	restored := NewCatalog()
+	if bad := restored.load(message); bad != "" {
+		return malformed(bad)
+	}
+	restored.revision = c.revision + 1
+	*c = *restored
+	return nil
+}
+
+// load fills an empty catalog and says what is wrong with the message.
+func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
+	if m.GetVersion() == 0 || m.GetClockMs() > MaxClockMs {
+		return "the version or the clock is out of range"
+	}
+	c.clock, c.generation, c.secured = m.GetClockMs(), m.GetLastGeneration(), m.GetSecured()
+	for _, rec := range m.GetCaches() {
+		if !validName(rec.GetName()) || rec.GetLimits() == nil || rec.GetGeneration() == 0 || rec.GetGeneration() > c.generation {
+			return "a cache without a proper name, generation or limits"
+		}
+		c.caches.Set(rec.GetName(), rec)
+	}
+	for _, key := range m.GetSigningKeys() {
+		if bad := checkSigningKey(key); bad != "" {
+			return bad
+		}
+		c.signingKeys.Set(key.GetId(), key)
+	}
+	for _, key := range m.GetApiKeys() {
+		if bad := checkAPIKey(key); bad != "" {
+			return bad
+		}
+		c.apiKeys.Set(key.GetId(), key)
+	}
+	if bad := c.checkCounts(m); bad != "" {
+		return bad
+	}
+	return c.loadRequests(m)
+}
+
+func (c *Catalog) checkCounts(m *storev1.CatalogSnapshot) string {
+	switch {
+	case c.caches.Len() != len(m.GetCaches()), c.signingKeys.Len() != len(m.GetSigningKeys()), c.apiKeys.Len() != len(m.GetApiKeys()):
+		return "a name or an id comes twice"
+	case c.caches.Len() > MaxCaches, c.signingKeys.Len() > MaxSigningKeys, c.apiKeys.Len() > MaxAPIKeys:
+		return "more caches or keys than allowed"
+	case c.apiKeys.Len() > 0 && !c.secured:
+		return "API keys in a catalog that says it never had one"
+	}
+	return ""
+}
+
+func (c *Catalog) loadRequests(m *storev1.CatalogSnapshot) string {
+	answers := m.GetAnswers()
+	for _, rec := range m.GetRequests() {
+		if len(rec.GetAnswers()) > 0 {
+			return "a data answer in the catalog"
+		}
+		var results []*CatalogResult
+		for len(answers) > 0 && string(answers[0].GetGateway()) == string(rec.GetGateway()) {
+			if answers[0].GetResult() == nil {
+				return "an answer without a result"
+			}
+			rec.Answers = append(rec.Answers, &storev1.SnapshotRecord_Requests_Answer{Sequence: answers[0].GetSequence()})
+			results = append(results, answers[0].GetResult())
+			answers = answers[1:]
+		}
+		if bad := restoreGateway(c.requests, c.clock, rec, func(i int) *CatalogResult { return results[i] }); bad != "" {
+			return bad
+		}
+	}
+	if len(answers) > 0 {
+		return "an answer without its gateway"
+	}
+	return ""
+}

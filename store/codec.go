@@ -1,0 +1,117 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+)
+
+// CommandVersion is the first byte of an encoded command. It is raised with
+// every addition to the schema that a command may use: a replica that does not
+// know all of a command must stop rather than carry out the part it knows.
+const CommandVersion = 1
+
+// MaxCommandBytes bounds an encoded command. The largest request a door
+// receives is 11 MiB.
+const MaxCommandBytes = 32 << 20
+
+var (
+	// ErrVersion says that bytes were written by a newer version of this
+	// package. The replica has to be upgraded; it must not skip them.
+	ErrVersion = errors.New("store: written by a newer version")
+	// ErrMalformed says that bytes are not what they should be: damaged, cut
+	// or never ours.
+	ErrMalformed = errors.New("store: malformed")
+)
+
+// EncodeCommand appends a command to buf in the form that goes into the log.
+// It fails when the result would exceed [MaxCommandBytes] or when a text in
+// the command is not UTF-8.
+func EncodeCommand(buf []byte, cmd *Command) ([]byte, error) {
+	return encode(buf, cmd)
+}
+
+// DecodeCommand reads what [EncodeCommand] has written. The command shares no
+// memory with data. It fails with [ErrVersion] or [ErrMalformed], never with a
+// panic.
+func DecodeCommand(data []byte) (*Command, error) {
+	cmd := new(Command)
+	if err := decode(data, cmd); err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+// EncodeCatalogCommand is [EncodeCommand] for the catalog.
+func EncodeCatalogCommand(buf []byte, cmd *CatalogCommand) ([]byte, error) {
+	return encode(buf, cmd)
+}
+
+// DecodeCatalogCommand is [DecodeCommand] for the catalog.
+func DecodeCatalogCommand(data []byte) (*CatalogCommand, error) {
+	cmd := new(CatalogCommand)
+	if err := decode(data, cmd); err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+func encode(buf []byte, m proto.Message) ([]byte, error) {
+	if n := proto.Size(m); n >= MaxCommandBytes {
+		return nil, fmt.Errorf("store: encode command: %d bytes, at most %d are allowed", n, MaxCommandBytes-1)
+	}
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(append(buf, CommandVersion), m)
+	if err != nil {
+		return nil, fmt.Errorf("store: encode command: %w", err)
+	}
+	return out, nil
+}
+
+func decode(data []byte, m proto.Message) error {
+	switch {
+	case len(data) == 0:
+		return fmt.Errorf("%w command: no bytes, at least the version is needed", ErrMalformed)
+	case len(data) > MaxCommandBytes:
+		return fmt.Errorf("%w command: %d bytes, at most %d are allowed", ErrMalformed, len(data), MaxCommandBytes)
+	case data[0] == 0:
+		return fmt.Errorf("%w command: version 0, the first is 1", ErrMalformed)
+	case data[0] > CommandVersion:
+		return fmt.Errorf("%w: command version %d, this node knows up to %d", ErrVersion, data[0], CommandVersion)
+	}
+	if err := proto.Unmarshal(data[1:], m); err != nil {
+		return fmt.Errorf("%w command: %w", ErrMalformed, err)
+	}
+	if hasUnknown(m.ProtoReflect()) {
+		return fmt.Errorf("%w: the command holds fields this node does not know", ErrVersion)
+	}
+	return nil
+}
+
+// hasUnknown tells whether a message, or one inside it, holds a field that the
+// schema of this build lacks.
+func hasUnknown(m protoreflect.Message) bool {
+	if len(m.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.Message() == nil {
+			return true
+		}
+		if !fd.IsList() {
+			found = hasUnknown(v.Message())
+			return !found
+		}
+		for i := range v.List().Len() {
+			if found = hasUnknown(v.List().Get(i).Message()); found {
+				break
+			}
+		}
+		return !found
+	})
+	return found
+}
+

@@ -1,0 +1,35 @@
+package store
+
+import storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+
+// item is one key with what it holds: a scalar, or a list when list is set.
+// An item is written only in the epoch it was made in, see [cache.own]; slot
+// is the exception and no part of what a snapshot sees.
+type item struct {
+	key     string
+	value   []byte
+	list    *deque
+	expires uint64
+	epoch   uint64
+	slot    int
+}
+
+func (it *item) label() string { return it.key }
+func (it *item) place() *int   { return &it.slot }
+
+func (it *item) kind() storev1.Kind {
+	if it.list != nil {
+		return storev1.Kind_KIND_LIST
+	}
+	return storev1.Kind_KIND_SCALAR
+}
+
+// size is what the item counts: itemOverhead, its key, and either its value or
+// entryOverhead and the bytes of each list entry.
+func (it *item) size() uint64 {
+	n := uint64(itemOverhead + len(it.key) + len(it.value))
+	if it.list != nil {
+		n += it.list.size
+	}
+	return n
+}

@@ -1,0 +1,91 @@
+package store
+
+import storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+
+// View answers a query as of the given time, in milliseconds since the Unix
+// epoch: normally the leader's clock. It changes nothing; the result is
+// read-only and shares the stored bytes.
+//
+// Expiry is decided by the log alone, so an item that would expire between the
+// partition's clock and that time is neither shown nor denied: the answer is
+// STATUS_CLOCK_BEHIND, and the caller asks again after a tick was committed.
+func (m *Machine) View(q *Query, at uint64) *Result {
+	if bad := checkAddress(q.GetCache(), q.GetGeneration(), q.GetKey()); bad != "" {
+		return invalid(bad)
+	}
+	it, refusal := m.look(q, at)
+	if refusal != nil {
+		return refusal
+	}
+	switch op := q.GetOp().(type) {
+	case *storev1.Query_Get_:
+		return viewScalar(it)
+	case *storev1.Query_Exists_:
+		if it == nil {
+			return missing
+		}
+		return exists
+	case *storev1.Query_ItemType_:
+		if it == nil {
+			return kindOf(storev1.Kind_KIND_UNSPECIFIED)
+		}
+		return kindOf(it.kind())
+	case *storev1.Query_ItemTtl_:
+		if it == nil {
+			return noTTL
+		}
+		return remainingOf(remaining(it, max(at, m.clock)))
+	case *storev1.Query_ListFetch_:
+		return viewSlice(it, op.ListFetch.GetSlice())
+	case *storev1.Query_ListLength_:
+		if it != nil && it.list == nil {
+			return notList
+		}
+		return lengthOrNone(it)
+	default:
+		return invalid(badOp)
+	}
+}
+
+// look finds the item a query is about, nil when there is none.
+func (m *Machine) look(q *Query, at uint64) (it *item, refusal *Result) {
+	c, known := m.caches.Get(q.GetCache())
+	if !known || q.GetGeneration() > c.generation {
+		return nil, nil
+	}
+	if q.GetGeneration() < c.generation || c.forgetAt != 0 {
+		return nil, stale
+	}
+	it = c.items[string(q.GetKey())]
+	switch {
+	case it == nil || it.expires <= m.clock:
+		return nil, nil
+	case it.expires <= at:
+		return nil, behind
+	}
+	return it, nil
+}
+
+func viewScalar(it *item) *Result {
+	switch {
+	case it == nil:
+		return noValue
+	case it.list != nil:
+		return notScalar
+	}
+	return valueOf(it.value)
+}
+
+func viewSlice(it *item, s *storev1.Slice) *Result {
+	switch {
+	case it == nil:
+		return noValues
+	case it.list == nil:
+		return notList
+	}
+	begin, end := bounds(s, it.list.length)
+	if begin == end {
+		return noValues
+	}
+	return valuesOf(it.list.slice(begin, end))
+}

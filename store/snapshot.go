@@ -1,0 +1,167 @@
+package store
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/tidwall/btree"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+const (
+	machineMagic = "MAYFLYP\n"
+	// snapshotVersion is raised with every addition to the records.
+	snapshotVersion = 1
+)
+
+// Bounds of the records a writer makes, so that a reader needs little memory
+// at a time.
+const (
+	partBytes   = 256 << 10
+	partEntries = 4 << 10
+)
+
+// Snapshot is a machine as it was at one moment. It never changes and needs no
+// lock.
+type Snapshot struct {
+	clock    uint64
+	gateways []*gateway[*Result]
+	caches   []frozenCache
+}
+
+// frozenCache is what a snapshot holds of a cache.
+type frozenCache struct {
+	name       string
+	generation uint64
+	forgetAt   uint64
+	order      *btree.Map[string, *item]
+}
+
+// Snapshot freezes the machine in a time that grows with the number of caches,
+// not of items. What the snapshot shares with the machine is copied piece by
+// piece when it is first written to. The caller must hold the machine
+// exclusively for the call, and not at all afterwards.
+func (m *Machine) Snapshot() *Snapshot {
+	m.epoch++
+	s := &Snapshot{
+		clock:    m.clock,
+		gateways: m.requests.freeze(),
+		caches:   make([]frozenCache, 0, m.caches.Len()),
+	}
+	m.caches.Scan(func(_ string, c *cache) bool {
+		s.caches = append(s.caches, frozenCache{c.name, c.generation, c.forgetAt, c.order.Copy()})
+		return true
+	})
+	return s
+}
+
+// WriteTo writes the snapshot; it implements [io.WriterTo]. Equal machines
+// write equal bytes. It may run beside Apply and View, and more than once.
+func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
+	f, err := newFrameWriter(w, machineMagic)
+	if err == nil {
+		err = s.write(f)
+	}
+	if err != nil {
+		return f.n, fmt.Errorf("store: write snapshot: %w", err)
+	}
+	return f.n, nil
+}
+
+func (s *Snapshot) write(f *frameWriter) error {
+	header := &storev1.SnapshotRecord_Header{Version: snapshotVersion, ClockMs: s.clock}
+	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Header_{Header: header}}); err != nil {
+		return err
+	}
+	for _, g := range s.gateways {
+		if err := writeGateway(f, g); err != nil {
+			return err
+		}
+	}
+	var items uint64
+	for _, c := range s.caches {
+		if err := c.write(f); err != nil {
+			return err
+		}
+		items += uint64(c.order.Len())
+	}
+	trailer := &storev1.SnapshotRecord_Trailer{Items: items}
+	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Trailer_{Trailer: trailer}}); err != nil {
+		return err
+	}
+	return f.w.Flush()
+}
+
+// writeGateway writes a gateway in as many records as its answers need.
+func writeGateway(f *frameWriter, g *gateway[*Result]) error {
+	for answers := g.answers.live(); ; {
+		n := part(len(answers), func(i int) int { return answerOverhead + resultSize(answers[i].result) })
+		r := &storev1.SnapshotRecord_Requests{Gateway: []byte(g.id), DoneBelow: g.mark, LastSeenMs: g.seen}
+		for _, a := range answers[:n] {
+			r.Answers = append(r.Answers, &storev1.SnapshotRecord_Requests_Answer{Sequence: a.sequence, Result: a.result})
+		}
+		if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Requests_{Requests: r}}); err != nil {
+			return err
+		}
+		if answers = answers[n:]; len(answers) == 0 {
+			return nil
+		}
+	}
+}
+
+// part tells how many of n things go into one record: as many as fit, and at
+// least one.
+func part(n int, size func(i int) int) int {
+	bytes := 0
+	for i := range min(n, partEntries) {
+		if bytes += size(i); bytes > partBytes && i > 0 {
+			return i
+		}
+	}
+	return min(n, partEntries)
+}
+
+func (c frozenCache) write(f *frameWriter) error {
+	record := &storev1.SnapshotRecord_Cache{
+		Name: c.name, Generation: c.generation, Deleted: c.forgetAt != 0, ForgetAtMs: c.forgetAt,
+	}
+	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Cache_{Cache: record}}); err != nil {
+		return err
+	}
+	var err error
+	c.order.Scan(func(_ string, it *item) bool {
+		err = writeItem(f, it)
+		return err == nil
+	})
+	return err
+}
+
+func writeItem(f *frameWriter, it *item) error {
+	record := &storev1.SnapshotRecord_Item{
+		Key: []byte(it.key), Kind: it.kind(), ExpiresAtMs: it.expires, Value: it.value,
+	}
+	if it.list != nil {
+		record.Length = uint64(it.list.length)
+	}
+	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: record}}); err != nil {
+		return err
+	}
+	if it.list == nil {
+		return nil
+	}
+	return writeEntries(f, it.list)
+}
+
+func writeEntries(f *frameWriter, d *deque) error {
+	for begin := 0; begin < d.length; {
+		values := d.slice(begin, min(begin+partEntries, d.length))
+		n := part(len(values), func(i int) int { return len(values[i]) })
+		record := &storev1.SnapshotRecord_ListPart{Values: values[:n]}
+		if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_ListPart_{ListPart: record}}); err != nil {
+			return err
+		}
+		begin += n
+	}
+	return nil
+}
