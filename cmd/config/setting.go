@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -93,12 +92,5 @@ func (s *Set) AddFlags(flags *pflag.FlagSet) {
 			flag.Usage += fmt.Sprintf(" (default %s)", setting.Default)
 			flag.DefValue = ""
 		}
-	}
-}
-
-// Describe writes the environment variables of the settings, for help texts.
-func (s *Set) Describe(w io.Writer) {
-	for _, setting := range s.settings {
-		fmt.Fprintf(w, "  %-28s --%s\n", setting.Env(), setting.Name)
 	}
 }
