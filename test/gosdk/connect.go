@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/momentohq/client-sdk-go/auth"
+	"github.com/momentohq/client-sdk-go/config"
+	"github.com/momentohq/client-sdk-go/config/logger"
+	"github.com/momentohq/client-sdk-go/momento"
+)
+
+var (
+	addr      = os.Getenv("STORY_ADDR")
+	adminKey  = os.Getenv("STORY_KEY")
+	cacheName = os.Getenv("STORY_CACHE")
+
+	quiet = logger.NewNoopMomentoLoggerFactory()
+)
+
+// must is for what has nothing to do with the broker.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// credential is the older form of a key, which the SDK understands, pointed at
+// the broker. An empty key connects without a credential.
+func credential(rawKey string) auth.CredentialProvider {
+	if rawKey == "" {
+		host, port, err := net.SplitHostPort(addr)
+		number := must(strconv.ParseUint(port, 10, 16))
+		return must(auth.NewMomentoLocalProvider(&auth.MomentoLocalConfig{Hostname: must(host, err), Port: uint(number)}))
+	}
+	wrapped := must(json.Marshal(map[string]string{"endpoint": addr, "api_key": rawKey}))
+	provider := must(auth.FromString(base64.StdEncoding.EncodeToString(wrapped)))
+	here := auth.Endpoint{Endpoint: addr, InsecureConnection: true}
+	return must(provider.WithEndpoints(auth.AllEndpoints{ControlEndpoint: here, CacheEndpoint: here, TokenEndpoint: here}))
+}
+
+// unwrap returns the raw key inside the older form.
+func unwrap(wrapped string) string {
+	var fields map[string]string
+	if err := json.Unmarshal(must(base64.StdEncoding.DecodeString(wrapped)), &fields); err != nil {
+		panic(err)
+	}
+	return fields["api_key"]
+}
+
+func cacheClient(rawKey string) momento.CacheClient {
+	return must(momento.NewCacheClientWithEagerConnectTimeout(
+		config.LaptopLatestWithLogger(quiet), credential(rawKey), 10*time.Minute, 0))
+}
+
+func topicClient(rawKey string) momento.TopicClient {
+	return must(momento.NewTopicClient(config.TopicsDefaultWithLogger(quiet), credential(rawKey)))
+}
+
+func authClient(rawKey string) momento.AuthClient {
+	return must(momento.NewAuthClient(config.AuthDefaultWithLogger(quiet), credential(rawKey)))
+}

@@ -1,0 +1,103 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Tools are the programs that the stories run. Paths are absolute.
+type Tools struct {
+	// Mayfly is the broker.
+	Mayfly string
+	// GoSDK is the program of test/gosdk, which uses the official Go SDK.
+	GoSDK string
+	// Node runs JavaScript, and NodeDir is test/node with the installed
+	// official Node.js SDK.
+	Node, NodeDir string
+}
+
+// tools is set once by Build, before any test runs.
+var tools Tools
+
+// Build makes everything the stories run, two builds at a time, and must be
+// called from TestMain in the folder test. The broker is taken from MAYFLY_BIN
+// when that is set, so that `make` builds it only once. The returned function
+// removes what was built.
+func Build(ctx context.Context) (cleanup func(), err error) {
+	dir, err := os.MkdirTemp("", "mayfly-test-")
+	if err != nil {
+		return nil, err
+	}
+	cleanup = func() { _ = os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			cleanup()
+		}
+	}()
+	if err := findNode(); err != nil {
+		return nil, err
+	}
+	tools.GoSDK = filepath.Join(dir, "gosdk")
+	tools.Mayfly = os.Getenv("MAYFLY_BIN")
+	builds := []func() error{func() error { return goBuild(ctx, "gosdk", tools.GoSDK, ".") }}
+	if tools.Mayfly == "" {
+		tools.Mayfly = filepath.Join(dir, "mayfly")
+		builds = append(builds, func() error { return goBuild(ctx, "..", tools.Mayfly, "./cmd/mayfly") })
+	}
+	errs := make([]error, len(builds))
+	var all sync.WaitGroup
+	for i, build := range builds {
+		all.Go(func() { errs[i] = build() })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return cleanup, cleanOut()
+}
+
+// cleanOut forgets what an earlier run left in test/out.
+func cleanOut() error {
+	return os.RemoveAll(outDir)
+}
+
+func findNode() (err error) {
+	if tools.Node, err = exec.LookPath("node"); err != nil {
+		return fmt.Errorf("the stories need Node.js: %w", err)
+	}
+	if tools.NodeDir, err = filepath.Abs("node"); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(tools.NodeDir, "node_modules", "@gomomento", "sdk")); err != nil {
+		return fmt.Errorf("the official Node.js SDK is not installed; run `make stories`, or `npm ci` in test/node: %w", err)
+	}
+	return nil
+}
+
+func goBuild(ctx context.Context, dir, out, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, text)
+	}
+	return nil
+}
+
+// environment is the caller's without what configures Mayfly or an SDK, so
+// that a developer's own settings cannot change a story, and with the given
+// variables added.
+func environment(extra ...string) []string {
+	env := make([]string, 0, len(os.Environ())+len(extra))
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "MAYFLY_") && !strings.HasPrefix(v, "MOMENTO_") && !strings.HasPrefix(v, "TEST_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, extra...)
+}

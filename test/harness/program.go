@@ -1,0 +1,121 @@
+package harness
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Language is an official SDK under test.
+type Language string
+
+// The SDKs that the stories use.
+const (
+	NodeJS Language = "node"
+	Go     Language = "go"
+)
+
+// Client says what a program shall connect to.
+type Client struct {
+	// Addr is host:port of the broker.
+	Addr string
+	// Key is the raw API key or token; empty connects without a credential.
+	Key string
+	// Cache exists already, and the program may do in it what it likes.
+	Cache string
+}
+
+// command runs the named program of one language.
+func (c Client) command(l Language, program string) *exec.Cmd {
+	var cmd *exec.Cmd
+	switch l {
+	case NodeJS:
+		cmd = exec.Command(tools.Node, program+".mjs") //nolint:noctx // ends with the test, by signal
+		cmd.Dir = tools.NodeDir
+	case Go:
+		cmd = exec.Command(tools.GoSDK, program) //nolint:noctx // ends with the test, by signal
+	}
+	cmd.Env = environment("STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache)
+	return cmd
+}
+
+// outcome is one line that a program of checks prints.
+type outcome struct {
+	Check string `json:"check"` // name of the check
+	Error string `json:"error"` // why it failed; empty when it passed
+	Done  int    `json:"done"`  // last line: how many checks were made
+}
+
+// RunChecks runs a program that makes many checks through an official SDK and
+// reports each of them as a subtest of its own. A program that ends early, or
+// that checked nothing, fails the test.
+func RunChecks(t *testing.T, l Language, program string, c Client) {
+	t.Helper()
+	log := openLog(t, string(l)+"-"+program)
+	cmd := c.command(l, program)
+	cmd.Stderr = log
+	out := outputOf(cmd)
+	p := start(t, program, cmd)
+	var outcomes []outcome
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		readLines(out, log, func(line []byte) {
+			var o outcome
+			if json.Unmarshal(line, &o) == nil {
+				outcomes = append(outcomes, o)
+			}
+		})
+	}()
+	code, err := p.wait(4 * Patience)
+	if err != nil {
+		p.kill()
+	}
+	<-read
+	report(t, outcomes)
+	if err != nil || code != 0 {
+		t.Errorf("%s program %s: code %d, %v\n%s", l, program, code, err, tail(log))
+	}
+}
+
+// report makes a subtest of every check, and fails the test when the program
+// did not get to the end of its checks.
+func report(t *testing.T, outcomes []outcome) {
+	t.Helper()
+	checks, done := 0, 0
+	for _, o := range outcomes {
+		if o.Check == "" {
+			done = o.Done
+			continue
+		}
+		checks++
+		t.Run(o.Check, func(t *testing.T) {
+			if o.Error != "" {
+				t.Error(o.Error)
+			}
+		})
+	}
+	if done == 0 || done != checks {
+		t.Errorf("%d checks were reported, %d were said to have been made", checks, done)
+	}
+}
+
+// readLines hands each line that looks like a JSON object to take, and writes
+// all of them to the log.
+func readLines(r io.Reader, log io.Writer, take func(line []byte)) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		fmt.Fprintf(log, "%s\n", lines.Bytes())
+		if strings.HasPrefix(lines.Text(), "{") {
+			take(lines.Bytes())
+		}
+	}
+	if err := lines.Err(); err != nil {
+		fmt.Fprintf(log, "reading the program's output: %v\n", err)
+	}
+}

@@ -1,0 +1,186 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// Server is one broker, started as `mayfly server` on loopback ports of its own
+// with a data directory of its own. It may be stopped, killed and started
+// again; its ports and its directory stay the same.
+type Server struct {
+	// Addr is the client port as host:port.
+	Addr string
+	// DataDir outlives restarts and ends with the test.
+	DataDir string
+
+	args, env []string
+	log       *os.File
+	running   *process
+}
+
+// Options change how a server is started.
+type Options struct {
+	// Args are flags added to those that the harness gives; the last of two
+	// equal flags wins.
+	Args []string
+	// Env are variables, NAME=value, added to an environment without any of
+	// Mayfly's.
+	Env []string
+	// DataDir is used instead of a new empty directory.
+	DataDir string
+}
+
+// New prepares a server without starting it.
+func New(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := &Server{Addr: freeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, "mayfly")}
+	if s.DataDir == "" {
+		s.DataDir = filepath.Join(t.TempDir(), "data")
+	}
+	s.args = append([]string{
+		"server", "--data-dir", s.DataDir,
+		"--listen", s.Addr, "--peer-listen", freeAddr(t), "--gossip-listen", freeAddr(t),
+	}, o.Args...)
+	return s
+}
+
+// Start prepares a server, starts it and waits until it serves.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := New(t, o)
+	s.Start(t)
+	return s
+}
+
+// Launch starts the server without waiting for it to serve.
+func (s *Server) Launch(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(tools.Mayfly, s.args...) //nolint:noctx // ends with the test, by signal
+	cmd.Env = environment(s.env...)
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	fmt.Fprintf(s.log, "--- %s %s\n", filepath.Base(tools.Mayfly), strings.Join(s.args, " "))
+	s.running = start(t, "mayfly", cmd)
+}
+
+// Start starts a server that is not running and waits until it serves.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.Launch(t)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	go func() { // a server that has ended will never serve
+		select {
+		case <-s.running.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.serves(ctx); err != nil {
+		t.Fatalf("mayfly does not serve on %s: %v\n%s", s.Addr, err, tail(s.log))
+	}
+}
+
+// serves returns nil once the server's health service says that it serves.
+func (s *Server) serves(ctx context.Context) error {
+	conn, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true))
+		if err != nil {
+			return err
+		}
+		if answer.GetStatus() == grpc_health_v1.HealthCheckResponse_SERVING {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("health says %s", answer.GetStatus())
+		case <-tick.C:
+		}
+	}
+}
+
+// Stop asks the server to stop, as an operator would, and waits until it has.
+// It fails the test when the server does not end by itself or not with code 0.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	code, err := s.running.wait(Patience)
+	if err != nil {
+		t.Fatalf("mayfly after SIGTERM: %v\n%s", err, tail(s.log))
+	}
+	if code != 0 {
+		t.Fatalf("mayfly ended with code %d after SIGTERM, want 0\n%s", code, tail(s.log))
+	}
+}
+
+// Kill ends the server without warning, as a power cut would end the process.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	s.running.kill()
+}
+
+// Exits waits for a launched server to end by itself and returns its exit code
+// and what it printed since the launch.
+func (s *Server) Exits(t testing.TB) (code int, output string) {
+	t.Helper()
+	code, err := s.running.wait(Patience)
+	if err != nil {
+		t.Fatalf("mayfly was to refuse to run: %v\n%s", err, tail(s.log))
+	}
+	text := s.Log(t)
+	return code, text[strings.LastIndex(text, "--- "):]
+}
+
+// Log returns everything that the server has printed so far.
+func (s *Server) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Conn returns a connection to the server, plaintext and without a credential.
+// It is closed at the end of the test.
+func (s *Server) Conn(t testing.TB, more ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	conn, err := s.dial(more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func (s *Server) dial(more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return grpc.NewClient(s.Addr, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: poll, Multiplier: 1.2, MaxDelay: 10 * poll},
+			MinConnectTimeout: time.Second,
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20), grpc.MaxCallSendMsgSize(16<<20)),
+	}, more...)...)
+}
