@@ -1,3 +1,7 @@
+// One module file per tool, and none of them the broker's: what a tool depends
+// on must neither reach our users nor move another tool. Run it with
+//
+//	go tool -modfile=scripts/tools/buf.mod buf
 module github.com/mayfly-broker/mayfly/scripts/tools/buf
 
 go 1.26.7
