@@ -1,0 +1,189 @@
+package replica
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+)
+
+const (
+	// MaxCommandBytes bounds one command: an item may be 5 MiB, the rest is room
+	// for its envelope.
+	MaxCommandBytes = 6 << 20
+
+	// gatherBytes and gatherDelay bound how long a command waits for company
+	// while an earlier entry is being committed. With nothing under way none
+	// waits (design.md section 8).
+	gatherBytes = 64 << 10
+	gatherDelay = time.Millisecond
+
+	// exitStorage is the exit code after a storage failure (EX_SOFTWARE of
+	// sysexits.h): a supervisor restarts, the start-up check decides.
+	exitStorage = 70
+)
+
+// Config describes a Host. The zero value of every optional field is usable.
+type Config struct {
+	// Dir is the data directory. It is created when missing. Empty keeps
+	// everything in memory, for development: closing forgets all.
+	Dir string
+
+	// Node names this node. Empty means: the name recorded in Dir, or a made up
+	// one at birth. A name other than the recorded one is refused.
+	Node cluster.NodeID
+
+	// ClusterID names the cluster. Empty means: the id recorded in Dir, or a
+	// random one at birth. An id other than the recorded one is refused.
+	ClusterID string
+
+	// DataGroups is the number of data groups, fixed at birth. 0 means: the
+	// recorded number, or cluster.DefaultGroups at birth. Another number than
+	// the recorded one is refused.
+	DataGroups int
+
+	// Founders are the first voters of every group, this node among them. They
+	// matter only for a replica that was never started: it then writes this
+	// configuration into its empty log. A single new node names itself. Empty
+	// (or without this node) means: wait to be added by an existing leader. All
+	// founders must be given the same list, and the same ClusterID.
+	Founders []cluster.NodeID
+
+	// StateMachine makes the state machine of a group; required. It is called
+	// once per group, before Open returns, possibly from several goroutines.
+	StateMachine func(cluster.GroupID) StateMachine
+
+	// Network reaches the replicas of other nodes. Nil keeps this node alone: it
+	// can lead groups in which it is the only voter.
+	Network Network
+
+	// Logger receives what an operator should know. Nil is silent.
+	Logger *slog.Logger
+
+	// Fatal is called at most once per group after a storage failure, a damaged
+	// record or a broken state machine, with an error that names group and
+	// place. It must end the process; nil logs the error and exits with code
+	// 70. Should it return, the group has stopped for good: nothing more is
+	// applied, promised or served.
+	Fatal func(error)
+
+	// FreeSpace tells free and total bytes of the file system that holds dir. Nil
+	// asks the operating system.
+	FreeSpace func(dir string) (free, total uint64, err error)
+
+	// Limits bound memory and disk; zero fields take their defaults.
+	Limits Limits
+
+	// timing and cache sizes that only tests change.
+	tuning tuning
+}
+
+// Limits bound what a host spends. Zero fields mean the default.
+type Limits struct {
+	// QueuedCommands and QueuedBytes bound, per group, the commands that are
+	// accepted but not answered. Defaults: 8,192 and 64 MiB.
+	QueuedCommands int
+	QueuedBytes    int
+
+	// LogBytes is the size of a group's log, in bytes of records, from which on
+	// it is snapshotted and trimmed regardless of how few entries it has.
+	// Default 64 MiB.
+	LogBytes int64
+
+	// MinFree is the free disk space in bytes below which commands of data
+	// groups are refused with ErrNoSpace. Below half of it commands of the meta
+	// group are refused too, and no snapshots are written. Default: 1 GiB, or a
+	// tenth of the file system if that is less. Negative turns the guard off.
+	MinFree int64
+}
+
+// tuning holds the Raft settings of reliability.md section 2.5.
+type tuning struct {
+	heartbeat         time.Duration
+	lease             time.Duration
+	commit            time.Duration
+	maxAppend         int
+	trailingLogs      uint64
+	snapshotThreshold uint64
+	snapshotInterval  time.Duration
+	spaceInterval     time.Duration
+}
+
+func defaultTuning() tuning {
+	return tuning{
+		heartbeat:         time.Second,
+		lease:             500 * time.Millisecond,
+		commit:            200 * time.Millisecond,
+		maxAppend:         64,
+		trailingLogs:      2048,
+		snapshotThreshold: 4096,
+		snapshotInterval:  30 * time.Second,
+		spaceInterval:     time.Second,
+	}
+}
+
+// withDefaults checks the configuration and fills what was left open.
+func (c Config) withDefaults() (Config, error) {
+	if c.StateMachine == nil {
+		return c, fmt.Errorf("replica: Config.StateMachine is missing, it makes the state machine of each group")
+	}
+	if c.DataGroups != 0 {
+		if _, err := cluster.NewTopology(c.DataGroups); err != nil {
+			return c, fmt.Errorf("replica: Config.DataGroups: %w", err)
+		}
+	}
+	for _, node := range append([]cluster.NodeID{c.Node}, c.Founders...) {
+		if node == "" && node == c.Node {
+			continue
+		}
+		if _, err := cluster.ParseNodeID(string(node)); err != nil {
+			return c, fmt.Errorf("replica: %w", err)
+		}
+	}
+	if c.FreeSpace == nil {
+		c.FreeSpace = freeSpace
+	}
+	if c.tuning == (tuning{}) {
+		c.tuning = defaultTuning()
+	}
+	c.Limits = c.Limits.withDefaults()
+	if c.Limits.QueuedBytes < MaxCommandBytes {
+		return c, fmt.Errorf("replica: Limits.QueuedBytes is %d, it must hold at least one command of %d bytes", c.Limits.QueuedBytes, MaxCommandBytes)
+	}
+	if c.Fatal == nil {
+		c.Fatal = exitProcess(c.Logger)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// exitProcess is the default of Config.Fatal. A process never dies without a
+// word: with a silent logger the reason goes to standard error.
+func exitProcess(log *slog.Logger) func(error) {
+	return func(err error) {
+		const msg = "storage failed, stopping so that memory and disk cannot disagree"
+		if log != nil {
+			log.Error(msg, "err", err)
+		} else {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", msg, err)
+		}
+		os.Exit(exitStorage)
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.QueuedCommands == 0 {
+		l.QueuedCommands = 8192
+	}
+	if l.QueuedBytes == 0 {
+		l.QueuedBytes = 64 << 20
+	}
+	if l.LogBytes == 0 {
+		l.LogBytes = 64 << 20
+	}
+	return l
+}

@@ -1,0 +1,128 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// Confirm is the fence before a linearizable read: when it returns nil, a read
+// of the local state machine that starts afterwards sees everything that was
+// acknowledged, by any node, before Confirm was called.
+//
+// On a replica that does not lead the error is ErrNotLeader. The other errors
+// are ErrClosed, ErrOverloaded and the context's own.
+//
+// With a single voter it neither waits nor allocates. That voter needs nobody
+// to confirm its leadership, and everything it acknowledged went through its
+// own state machine first.
+func (g *Group) Confirm(ctx context.Context) error {
+	v := g.view.Load()
+	if !v.Leading || !g.leads(v.Term) {
+		if g.closing.Load() || g.stop.err() != nil {
+			return fmt.Errorf("group %s: %w", g.id, g.closedError())
+		}
+		return fmt.Errorf("group %s: %w", g.id, ErrNotLeader)
+	}
+	// The order matters: the configuration is read after the state. A second
+	// voter is noted in the logbook before any other replica learns of it.
+	if g.store.log.loneVoter() {
+		return nil
+	}
+	if err := g.fence.wait(ctx); err != nil {
+		return fmt.Errorf("group %s: %w", g.id, err)
+	}
+	return nil
+}
+
+// fence confirms leadership for all reads that wait at the same time: a round
+// serves those that arrived before it began, later ones share the next. prove
+// is one round; it may block and has no context, since raft's futures have
+// none.
+type fence struct {
+	prove func() error
+
+	mu      sync.Mutex
+	next    *round // the round that has not begun, nil if nobody waits for it
+	running bool
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+type round struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// wait joins the next round.
+func (f *fence) wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return ErrClosed
+	}
+	if f.next == nil {
+		f.next = &round{done: make(chan struct{})}
+	}
+	r := f.next
+	if !f.running {
+		f.running = true
+		f.wg.Go(f.run)
+	}
+	f.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run does rounds while anyone waits.
+func (f *fence) run() {
+	for {
+		f.mu.Lock()
+		r := f.next
+		f.next = nil
+		if r == nil {
+			f.running = false
+			f.mu.Unlock()
+			return
+		}
+		f.mu.Unlock()
+		r.err = f.prove()
+		close(r.done)
+	}
+}
+
+// close refuses further reads and waits for those under way.
+func (f *fence) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.wg.Wait()
+}
+
+// proveByBarrier confirms leadership through the log: a barrier that was begun
+// after a read arrived, and that a majority committed, comes after everything
+// acknowledged before the read. Never VerifyLeader (reliability.md, rule 1).
+func (g *Group) proveByBarrier() error {
+	if err := g.stop.err(); err != nil {
+		return g.closedError()
+	}
+	err := g.raft.Barrier(0).Error()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrRaftShutdown):
+		return ErrClosed
+	default:
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	}
+}
