@@ -51,7 +51,7 @@ proto: ## Generate the Go code of every .proto file
 	@scripts/proto.sh
 
 check: lint ## Prove that modules are tidy, code is formatted and generated code is current
-	@scripts/proto.sh --check
+	@scripts/proto.sh check
 	@scripts/check.sh
 
 clean: ## Remove what was built

@@ -1,0 +1,228 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/fanout"
+	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/route"
+)
+
+// startTimeout bounds how long a single node waits for its own groups to have
+// a leader. They need milliseconds; a disk that takes longer than this is
+// broken.
+const startTimeout = 30 * time.Second
+
+// Node is one running node.
+type Node struct {
+	config   Config
+	logger   *slog.Logger
+	host     *replica.Host
+	topics   *fanout.Broker
+	local    *route.Local
+	router   *route.Router
+	server   *api.Server
+	listener net.Listener
+
+	keeping  sync.WaitGroup // what keeps the node in order
+	stopKeep context.CancelFunc
+}
+
+// New builds a node and brings it up as far as its client port: when New
+// returns, the data is recovered, every group has a leader and clients can
+// connect. Run serves them. It fails, and leaves nothing behind, when the
+// configuration cannot work or the data directory is damaged or in use.
+func New(config Config) (*Node, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{config: config, logger: config.Logger}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := n.start(ctx); err != nil {
+		return nil, errors.Join(err, n.stop(ctx))
+	}
+	return n, nil
+}
+
+// start goes from the bottom up.
+func (n *Node) start(ctx context.Context) error {
+	if err := n.openGroups(ctx); err != nil {
+		return err
+	}
+	keep, stop := context.WithCancel(context.Background())
+	n.stopKeep = stop
+	n.keeping.Go(func() { n.local.Run(keep) })
+	if err := ensureSigningKey(ctx, n.router); err != nil {
+		return fmt.Errorf("signing key: %w", err)
+	}
+	if err := n.refuseToBeOpenToAll(); err != nil {
+		return err
+	}
+	for _, name := range n.config.Caches {
+		if err := n.router.Create(ctx, name, nil); err != nil && !errors.Is(err, route.ErrCacheExists) {
+			return fmt.Errorf("cache %q: %w", name, err)
+		}
+	}
+	listener, err := net.Listen("tcp", n.config.Listen)
+	if err != nil {
+		return err
+	}
+	n.listener = listener
+	return n.openDoor()
+}
+
+// openGroups recovers the data and waits until this node can serve it.
+func (n *Node) openGroups(ctx context.Context) error {
+	topics, err := fanout.New(fanout.Config{}, time.Now())
+	if err != nil {
+		return err
+	}
+	n.topics = topics
+	gateway := make([]byte, 16)
+	_, _ = rand.Read(gateway) // never fails
+	n.local = route.NewLocal(route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Gateway: gateway, Logger: n.logger})
+	n.host, err = replica.Open(ctx, replica.Config{
+		Dir:          n.config.DataDir,
+		Node:         cluster.NodeID(n.config.Name),
+		DataGroups:   n.config.DataGroups,
+		Founders:     []cluster.NodeID{cluster.NodeID(n.config.Name)},
+		StateMachine: n.local.StateMachine,
+		Logger:       n.logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.host.WaitLeaders(ctx); err != nil {
+		return err
+	}
+	n.local.Bind(n.host.Groups())
+	n.router = route.NewRouter(n.host.Topology(), n.local, gateway)
+	return nil
+}
+
+// refuseToBeOpenToAll is the rule that nobody gets a broker without keys onto
+// a network by accident.
+func (n *Node) refuseToBeOpenToAll() error {
+	if n.config.loopbackOnly() || n.router.Secured() {
+		return nil
+	}
+	return fmt.Errorf("no API key exists yet, so everybody who reaches %s could do everything; "+
+		"start once with --listen 127.0.0.1:8080, run `mayfly key create --superuser`, then listen on %s",
+		n.config.Listen, n.config.Listen)
+}
+
+// openDoor builds the public services.
+func (n *Node) openDoor() error {
+	source := keys{router: n.router, open: n.config.Open}
+	verifier, err := auth.NewVerifier(auth.VerifierConfig{ClusterID: n.host.ClusterID(), Keys: source})
+	if err != nil {
+		return err
+	}
+	minter, err := auth.NewMinter(auth.MinterConfig{ClusterID: n.host.ClusterID(), Keys: source, Random: rand.Reader})
+	if err != nil {
+		return err
+	}
+	gate := auth.NewGate(verifier, n.config.loopbackOnly())
+	if n.config.DataDir != "" {
+		good := func(text string) bool {
+			_, err := verifier.Verify(strings.TrimSpace(text), time.Now())
+			return err == nil
+		}
+		if err := leaveAdminToken(n.config.DataDir, minter, good); err != nil {
+			return err
+		}
+	}
+	if gate.Open() {
+		n.logger.Warn("OPEN MODE: no API key exists, so every program on this machine may do everything; `mayfly key create` ends it",
+			slog.String("listen", n.Addr()))
+	}
+	endpoint := n.config.Endpoint
+	if endpoint == "" {
+		endpoint = n.Addr()
+	}
+	n.server, err = api.NewServer(api.Config{
+		Endpoint:  endpoint,
+		Heartbeat: n.config.Heartbeat,
+		Limits:    n.config.Limits.api(),
+		Logger:    n.logger,
+	}, api.Ports{
+		Data:        n.router,
+		Topics:      topics{n.router},
+		Caches:      n.router,
+		Credentials: n.router,
+		Gate:        gate,
+		Minter:      minter,
+	})
+	return err
+}
+
+// topics narrows the router's subscriptions to what the door asks of them.
+type topics struct{ *route.Router }
+
+// Subscribe implements api.Topics.
+func (t topics) Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (api.Subscription, error) {
+	s, err := t.Router.Subscribe(ctx, cache, topic, from)
+	if err != nil {
+		return nil, err // a nil *fanout.Subscription would not be a nil interface
+	}
+	return s, nil
+}
+
+// Addr is the address of the client port, with the port that was bound.
+func (n *Node) Addr() string { return n.listener.Addr().String() }
+
+// Run serves clients until ctx ends, and then stops gracefully: subscriptions
+// end with OK, calls under way are finished, and the data is closed. It returns
+// nil after such a stop. A node runs once.
+func (n *Node) Run(ctx context.Context) error {
+	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", n.config.Name))
+	served := make(chan error, 1)
+	go func() { served <- n.server.Serve(n.listener) }()
+	var failure error
+	select {
+	case failure = <-served:
+		served <- nil
+	case <-ctx.Done():
+		n.logger.Info("stopping")
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.DrainTimeout)
+	defer cancel()
+	err := n.stop(stopping)
+	return errors.Join(failure, <-served, err)
+}
+
+// stop goes from the top down; it copes with a node that came up half way.
+func (n *Node) stop(ctx context.Context) error {
+	if n.server != nil {
+		n.server.Stop(ctx)
+	}
+	if n.listener != nil {
+		_ = n.listener.Close() // the server has closed it already, if it served
+	}
+	if n.stopKeep != nil {
+		n.stopKeep()
+	}
+	n.keeping.Wait()
+	if n.topics != nil {
+		n.topics.Close()
+	}
+	if n.host != nil {
+		return n.host.Close(ctx)
+	}
+	return nil
+}

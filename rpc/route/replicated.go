@@ -1,0 +1,75 @@
+package route
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// group is what is asked of a Raft group here; *replica.Group is one.
+type group interface {
+	// Propose commits a command and returns its result.
+	Propose(ctx context.Context, command []byte) (any, error)
+	// Confirm returns once local reads see everything acknowledged before.
+	Confirm(ctx context.Context) error
+}
+
+// machine is one of the store's state machines: C are its commands, R its
+// results, S its frozen state.
+type machine[C, R any, S io.WriterTo] interface {
+	Apply(C) R
+	Snapshot() S
+	Restore(io.Reader) error
+}
+
+// replicated joins a machine with the Raft group whose log feeds it. It is the
+// group's replica.StateMachine.
+type replicated[C, R any, S io.WriterTo, M machine[C, R, S]] struct {
+	group  group // set before the first command, never changed
+	decode func([]byte) (C, error)
+
+	mu      sync.RWMutex // commands write, reads read
+	machine M
+}
+
+// Apply executes the commands of one log entry.
+func (r *replicated[C, R, S, M]) Apply(_ uint64, commands [][]byte) []any {
+	results := make([]any, len(commands))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, encoded := range commands {
+		command, err := r.decode(encoded)
+		if err != nil {
+			// The record's checksum was good, so a newer version wrote it. To skip
+			// it would part this replica from the others; the host stops the node.
+			panic(fmt.Errorf("route: a command of the log cannot be read: %w", err))
+		}
+		results[i] = r.machine.Apply(command)
+	}
+	return results
+}
+
+// Snapshot freezes the machine.
+func (r *replicated[C, R, S, M]) Snapshot() (io.WriterTo, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.machine.Snapshot(), nil
+}
+
+// Restore replaces the machine's state.
+func (r *replicated[C, R, S, M]) Restore(from io.Reader) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.machine.Restore(from)
+}
+
+// propose commits an encoded command and returns what it did.
+func (r *replicated[C, R, S, M]) propose(ctx context.Context, encoded []byte) (R, error) {
+	result, err := r.group.Propose(ctx, encoded)
+	if err != nil {
+		var none R
+		return none, outcome(err)
+	}
+	return result.(R), nil
+}

@@ -1,0 +1,20 @@
+package store
+
+// Held names one generation of a cache.
+type Held struct {
+	Cache      string
+	Generation uint64
+}
+
+// Caches returns the live caches this partition has heard of, by name. Those
+// that the catalog no longer knows are to be retired.
+func (m *Machine) Caches() []Held {
+	all := make([]Held, 0, m.caches.Len()-m.graves.len())
+	m.caches.Scan(func(name string, c *cache) bool {
+		if c.forgetAt == 0 {
+			all = append(all, Held{Cache: name, Generation: c.generation})
+		}
+		return true
+	})
+	return all
+}
