@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,12 @@ var birth = time.UnixMilli(1_800_000_000_123)
 
 // memoryKeys is Keys as a test changes them.
 type memoryKeys struct {
-	mu       sync.Mutex
+	mu       sync.RWMutex
 	signing  map[string]SigningKey
 	current  string
 	records  map[string]APIKey
 	secured  bool
-	revision uint64
+	revision atomic.Uint64
 }
 
 func (k *memoryKeys) CurrentSigningKey() (SigningKey, bool) {
@@ -55,17 +56,15 @@ func (k *memoryKeys) Secured() bool {
 }
 
 func (k *memoryKeys) Revision() uint64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.revision
+	return k.revision.Load()
 }
 
-// change makes one agreed change.
+// change makes one agreed change, and counts it after it is made.
 func (k *memoryKeys) change(f func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f()
-	k.revision++
+	k.revision.Add(1)
 }
 
 func (k *memoryKeys) addSigning(key SigningKey) {

@@ -106,8 +106,10 @@ type Keys interface {
 	// Secured reports whether an API key was ever created, even one revoked
 	// since.
 	Secured() bool
-	// Revision changes no later than the answer of any other method does:
-	// what was verified under an older revision is verified again.
+	// Revision changes whenever the answer of another method does, never
+	// before it: who has read a revision sees, in every later answer, all that
+	// the revision counts. What was verified under another revision is verified
+	// again. It is asked on every call and should be one atomic load.
 	Revision() uint64
 }
 

@@ -200,11 +200,13 @@ func TestCompileRefuses(t *testing.T) {
 		"empty prefix": {edit(func(p *permissionpb.CachePermissions) {
 			p.GetItemSelector().Kind = &permissionpb.CacheItemSelector_KeyPrefix{}
 		}), "all items"},
-		"long key":         {explicit(cacheStatement(1, "chat", on{name: strings.Repeat("x", 1025)})), "1025 bytes"},
-		"topic no cache":   {editTopic(func(p *permissionpb.TopicPermissions) { p.Cache = nil }), "neither a cache"},
-		"topic no topic":   {editTopic(func(p *permissionpb.TopicPermissions) { p.Topic = nil }), "neither a topic"},
-		"topic no name":    {editTopic(func(p *permissionpb.TopicPermissions) { p.GetTopicSelector().Kind = nil }), "neither a topic"},
-		"topic empty name": {editTopic(func(p *permissionpb.TopicPermissions) { p.GetTopicSelector().Kind = &permissionpb.TopicSelector_TopicName{} }), "topic name"},
+		"long key":       {explicit(cacheStatement(1, "chat", on{name: strings.Repeat("x", 1025)})), "1025 bytes"},
+		"topic no cache": {editTopic(func(p *permissionpb.TopicPermissions) { p.Cache = nil }), "neither a cache"},
+		"topic no topic": {editTopic(func(p *permissionpb.TopicPermissions) { p.Topic = nil }), "neither a topic"},
+		"topic no name":  {editTopic(func(p *permissionpb.TopicPermissions) { p.GetTopicSelector().Kind = nil }), "neither a topic"},
+		"topic empty name": {editTopic(func(p *permissionpb.TopicPermissions) {
+			p.GetTopicSelector().Kind = &permissionpb.TopicSelector_TopicName{}
+		}), "topic name"},
 		"topic empty prefix": {editTopic(func(p *permissionpb.TopicPermissions) {
 			p.GetTopicSelector().Kind = &permissionpb.TopicSelector_TopicNamePrefix{}
 		}), "topic name"},
