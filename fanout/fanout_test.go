@@ -15,8 +15,15 @@ var (
 	room  = Key{Cache: "chat", Topic: "room"}
 )
 
+// tb is what the helpers need of *testing.T, *testing.B and *rapid.T.
+type tb interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // pageOf is the n-th page that the tests hand in.
-func pageOf(t testing.TB, term uint64) uint64 {
+func pageOf(t tb, term uint64) uint64 {
 	t.Helper()
 	number, err := Page{Term: term}.Number()
 	if err != nil {
@@ -97,7 +104,7 @@ func take(t testing.TB, s *Subscription) []string {
 	}
 }
 
-func word(t testing.TB, e Event) string {
+func word(t tb, e Event) string {
 	t.Helper()
 	if gap, ok := e.Discontinuity(); ok {
 		return fmt.Sprintf("gap %d>%d@%d", gap.Last, gap.New, PageOf(gap.Page).Term)

@@ -30,27 +30,37 @@ func (s *Subscription) Take(buf []Event) (int, error) {
 	if len(buf) == 0 {
 		return 0, nil
 	}
+	n, gaps, more, err := s.takeLocked(buf)
+	if more {
+		s.Wake()
+	}
+	s.topic.shard.count(n, gaps)
+	return n, err
+}
+
+// takeLocked is Take under the topic's lock; more says that another Take will not have to wait.
+func (s *Subscription) takeLocked(buf []Event) (n, gaps int, more bool, err error) {
 	t := s.topic
 	t.mu.Lock()
-	if s.closed || t.ended == cacheDropped {
-		defer t.mu.Unlock()
-		return 0, s.end()
+	defer t.mu.Unlock()
+	switch {
+	case s.closed:
+		return 0, 0, false, ErrClosed
+	case t.ended == cacheDropped:
+		return 0, 0, false, t.ended.err()
 	}
-	n, gaps := s.collect(buf)
-	drained := s.drained()
-	if drained && t.ended != alive && n == 0 {
-		defer t.mu.Unlock()
-		return 0, s.end()
-	}
-	if drained && t.ended == alive {
+	n, gaps = s.collect(buf)
+	switch {
+	case !s.drained():
+		return n, gaps, true, nil
+	case t.ended == alive:
 		t.audience.list(s)
+		return n, gaps, false, nil
+	case n == 0:
+		return 0, 0, false, t.ended.err()
+	default:
+		return n, gaps, true, nil
 	}
-	t.mu.Unlock()
-	if !drained || t.ended != alive {
-		s.Wake() // there is more to come: a caller that waits must not sleep
-	}
-	t.shard.count(n, gaps)
-	return n, nil
 }
 
 // collect fills buf with what comes after the anchor.
@@ -83,13 +93,6 @@ func (s *Subscription) collect(buf []Event) (n, gaps int) {
 // drained reports whether the reader has been told everything.
 func (s *Subscription) drained() bool {
 	return s.next == s.topic.end && s.anchor == s.topic.last
-}
-
-func (s *Subscription) end() error {
-	if s.closed {
-		return ErrClosed
-	}
-	return s.topic.ended.err()
 }
 
 // Ready is rung when there is something to take that the last Take did not return, and by Wake. It may ring without

@@ -1,0 +1,6 @@
+//go:build !race
+
+package fanout
+
+// manyTopics is how many topics the test of memory uses once.
+const manyTopics = 1_000_000

@@ -1,0 +1,6 @@
+//go:build race
+
+package fanout
+
+// manyTopics is smaller under the race detector, whose own bookkeeping for a million locks takes a quarter of a minute.
+const manyTopics = 100_000
