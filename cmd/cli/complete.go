@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// completionPatience is how long a person who pressed Tab is kept waiting.
+const completionPatience = 500 * time.Millisecond
+
+// completesCache reports whether the first argument of a command is a cache
+// that exists.
+func completesCache(cmd *cobra.Command) bool {
+	words := strings.Fields(cmd.Use)
+	return len(words) > 1 && words[1] == "CACHE" && words[0] != "create"
+}
+
+// completeCaches offers the names of the broker's caches for the first
+// argument. Without a broker it offers nothing, and says nothing.
+func (p *Program) completeCaches(opts *clientOptions) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		const nothing = cobra.ShellCompDirectiveNoFileComp
+		if len(args) > 0 {
+			return nil, nothing
+		}
+		if _, err := p.settings.NewSet(opts.settings()...).Load(cmd.Flags(), p.Environ); err != nil {
+			return nil, nothing
+		}
+		s, err := p.newSession(cmd, opts, asAdmin)
+		if err != nil {
+			return nil, nothing
+		}
+		defer s.conn.Close()
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
+		defer cancel()
+		caches, err := s.listCaches(ctx)
+		if err != nil {
+			return nil, nothing
+		}
+		names := make([]string, len(caches))
+		for i, c := range caches {
+			names[i] = c.GetCacheName()
+		}
+		return names, nothing
+	}
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mayfly-broker/mayfly/cmd/config"
+	"github.com/mayfly-broker/mayfly/cmd/node"
+)
+
+const devHelp = `Run a broker to develop against: everything in memory, no credentials needed,
+the cache "default" already there. When it stops, it forgets everything.
+
+Heartbeats come a little more often than once a second, as the test suites of
+the SDKs expect.`
+
+// devHeartbeat is just under the second that the retry suites of the SDKs wait.
+const devHeartbeat = 900 * time.Millisecond
+
+func (p *Program) devCommand() *cobra.Command {
+	cfg := node.DefaultConfig()
+	cfg.Name = "dev"
+	cfg.PeerListen, cfg.GossipListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Open = true
+	cfg.Caches = []string{"default"}
+	cfg.Heartbeat = devHeartbeat
+	var file string
+	var logs logOptions
+	settings := append([]config.Setting{listenSetting(&cfg.Listen), fileSetting(&file)}, logs.settings()...)
+	settings = append(settings, limitSettings(&cfg.Limits)...)
+	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000"}
+	return p.leaf(cmd, settings, func(cmd *cobra.Command, _, strangers []string) error {
+		cfg.Logger = p.nodeLogger(&logs, strangers)
+		return p.runNode(cmd, cfg, func(addr string) { p.welcome(addr) })
+	})
+}
+
+// welcome prints commands that work as they are when copied.
+func (p *Program) welcome(addr string) {
+	at := ""
+	if addr != defaultServer {
+		at = " --server " + addr
+	}
+	fmt.Fprintf(p.Stdout, `Mayfly listens on %[2]s. It keeps everything in memory, needs no credentials
+and has a cache called "default". Try it from another terminal:
+
+  %[1]s topic subscribe%[3]s default greetings
+  %[1]s topic publish%[3]s default greetings "hello there"
+
+  %[1]s list push%[3]s default room-1 "first message"
+  %[1]s list fetch%[3]s default room-1
+
+Press Ctrl-C to stop.
+`, p.Name, addr, at)
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mayfly-broker/mayfly/cmd/config"
+)
+
+// callError is a failed call in a sentence that says what to do next.
+type callError struct {
+	code     codes.Code
+	sentence string
+}
+
+func (e *callError) Error() string { return e.sentence }
+
+// explain turns the error of a call into a callError; nil stays nil.
+func (s *session) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	st := status.Convert(err)
+	return &callError{st.Code(), s.discreet(s.sentence(st))}
+}
+
+// discreet makes sure that no server's answer shows a credential on the screen.
+func (s *session) discreet(text string) string {
+	for _, secret := range []string{s.opts.apiKey, s.credential.text} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[credential]")
+		}
+	}
+	return text
+}
+
+func (s *session) sentence(st *status.Status) string {
+	said := printable(st.Message())
+	switch st.Code() {
+	case codes.Unavailable:
+		return s.unavailable(said)
+	case codes.DeadlineExceeded:
+		return s.late()
+	case codes.Canceled:
+		return "interrupted; whether the server did it is unknown"
+	case codes.Unauthenticated:
+		return s.unauthenticated(said)
+	case codes.PermissionDenied:
+		return fmt.Sprintf("not allowed with this credential: %s; use one with the right permissions (`mayfly token inspect` shows what a token may do)", said)
+	case codes.NotFound:
+		return fmt.Sprintf("not found: %s; `mayfly cache list` shows the caches, `mayfly cache create NAME` makes one", said)
+	case codes.AlreadyExists:
+		return "already there: " + said
+	case codes.InvalidArgument, codes.OutOfRange, codes.FailedPrecondition:
+		return "refused: " + said
+	case codes.ResourceExhausted:
+		return fmt.Sprintf("over a limit: %s; send less, or raise the limit on the server", said)
+	case codes.Unimplemented:
+		return fmt.Sprintf("the server at %s does not know this call: %s; is it a broker of this version? compare with `mayfly version --remote`", s.opts.server, said)
+	default:
+		return fmt.Sprintf("the server failed (%s): %s; its log says more", st.Code(), said)
+	}
+}
+
+func (s *session) unavailable(said string) string {
+	reason := s.network.reason()
+	if reason == "" {
+		return fmt.Sprintf("the server at %s is not available: %s; try again in a moment", s.opts.server, said)
+	}
+	next := "is the address right, and the port open?"
+	if isLoopback(s.opts.server) {
+		next = "is the server running? start one with `mayfly dev`"
+	}
+	return fmt.Sprintf("cannot reach %s: %s; %s", s.opts.server, reason, next)
+}
+
+func (s *session) late() string {
+	text := fmt.Sprintf("no answer from %s within %s", s.opts.server, config.FormatDuration(s.opts.timeout))
+	if reason := s.network.reason(); reason != "" {
+		text += " (" + reason + ")"
+	}
+	return text + "; wait longer with --timeout, or check that this is the address of a broker"
+}
+
+func (s *session) unauthenticated(said string) string {
+	switch {
+	case s.credential.given:
+		return fmt.Sprintf("the server does not accept the credential: %s; make a new one with `mayfly key create` or `mayfly token create`", said)
+	case s.credential.unread != nil:
+		return fmt.Sprintf("the server wants a credential: %s; the admin credential of this machine cannot be read (%v), so give a key with MAYFLY_API_KEY", said, s.credential.unread)
+	case s.credential.text != "":
+		return fmt.Sprintf("the server does not accept the admin credential in %s: %s; name the data folder of this server with --data-dir, or give a key with MAYFLY_API_KEY", s.opts.dataDir, said)
+	default:
+		return fmt.Sprintf("the server wants a credential: %s; give a key with MAYFLY_API_KEY (`mayfly key create`, on the server's machine, makes one)", said)
+	}
+}
+
+// codeOf is the status code of an explained error.
+func codeOf(err error) codes.Code {
+	if call, ok := errors.AsType[*callError](err); ok {
+		return call.code
+	}
+	if errors.Is(err, context.Canceled) {
+		return codes.Canceled
+	}
+	return codes.Unknown
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mayfly-broker/mayfly/cmd/node"
+)
+
+const serverHelp = `Run a broker that keeps its data.
+
+With no configuration it listens on this machine only and stores its data in a
+folder of the user who runs it. While no API key exists and only this machine
+can reach it, calls need no credential; create the first key with
+"mayfly key create" before listening on another address. On the same machine
+that command finds the admin credential in the data folder by itself.
+
+The first SIGINT or SIGTERM stops gracefully, the second at once.`
+
+const serverExample = `  mayfly server
+  mayfly server --data-dir /srv/mayfly --listen 0.0.0.0:8080
+  mayfly server --config /etc/mayfly.yaml`
+
+func (p *Program) serverCommand() *cobra.Command {
+	cfg := node.DefaultConfig()
+	cfg.DataDir = p.defaultDataDir()
+	if host, err := os.Hostname(); err == nil {
+		cfg.Name = nodeName(host)
+	}
+	var file string
+	var logs logOptions
+	settings := append(serverSettings(&cfg), fileSetting(&file))
+	settings = append(settings, logs.settings()...)
+	settings = append(settings, limitSettings(&cfg.Limits)...)
+	cmd := &cobra.Command{Use: "server", Short: "Run a broker that keeps its data", Long: serverHelp, Example: serverExample}
+	return p.leaf(cmd, settings, func(cmd *cobra.Command, _, strangers []string) error {
+		if cfg.DataDir == "" {
+			return usagef(cmd, "--data-dir is empty; name a folder, or use \"mayfly dev\" to keep everything in memory")
+		}
+		cfg.Logger = p.nodeLogger(&logs, strangers)
+		return p.runNode(cmd, cfg, func(string) {})
+	})
+}
+
+// nodeLogger returns the logger of a node, after telling it what the
+// environment holds that the node will not obey.
+func (p *Program) nodeLogger(logs *logOptions, strangers []string) *slog.Logger {
+	logger := logs.logger(p.Stderr, p.getenv("NO_COLOR") == "")
+	for _, variable := range strangers {
+		logger.Warn("ignoring an environment variable that is no setting", "variable", variable)
+	}
+	return logger
+}
+
+// runNode runs a broker until the context of cmd ends. Once the broker can be
+// reached, ready is told its client address.
+func (p *Program) runNode(cmd *cobra.Command, cfg node.Config, ready func(addr string)) error {
+	if err := cfg.Validate(); err != nil {
+		return usageError{cmd, err}
+	}
+	n, err := p.NewNode(cfg)
+	if err != nil {
+		return startError(err)
+	}
+	ready(n.Addr())
+	if err := n.Run(cmd.Context()); err != nil && !errors.Is(err, context.Canceled) {
+		return startError(err)
+	}
+	return nil
+}
+
+// startError adds the way out to the two failures that every newcomer meets.
+func startError(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; another program listens there, choose a free address with --listen, --peer-listen or --gossip-listen", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; choose a folder that you may write with --data-dir", err)
+	default:
+		return err
+	}
+}

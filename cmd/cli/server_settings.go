@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mayfly-broker/mayfly/cmd/config"
+	"github.com/mayfly-broker/mayfly/cmd/node"
+)
+
+// systemDataDir is where a broker that root starts keeps its data, after the
+// Filesystem Hierarchy Standard.
+const systemDataDir = "/var/lib/mayfly"
+
+func fileSetting(path *string) config.Setting {
+	return config.Setting{Name: config.FileSetting, Help: "YAML file with settings, one \"flag-name: value\" per line", Value: config.Path(path)}
+}
+
+func dataDirSetting(dir *string) config.Setting {
+	return config.Setting{
+		Name: "data-dir", Help: "folder of a broker's data and of its admin credential", Value: config.Path(dir),
+		Default: "$XDG_DATA_HOME/mayfly or ~/.local/share/mayfly; " + systemDataDir + " for root",
+	}
+}
+
+func listenSetting(address *string) config.Setting {
+	return config.Setting{Name: "listen", Help: "address of the client port; port 0 picks a free one", Value: config.Address(address)}
+}
+
+// serverSettings are the settings of a node that keeps its data.
+func serverSettings(c *node.Config) []config.Setting {
+	return []config.Setting{
+		listenSetting(&c.Listen),
+		dataDirSetting(&c.DataDir),
+		{Name: "node-name", Help: "name of this node in the cluster, stable over restarts", Value: config.Text(&c.Name), Default: "the host name"},
+		{Name: "peer-listen", Help: "address of the node-to-node port", Value: config.Address(&c.PeerListen)},
+		{Name: "gossip-listen", Help: "address of the membership port", Value: config.Address(&c.GossipListen)},
+		{Name: "endpoint", Help: "base host that is put into minted keys and tokens", Value: config.Text(&c.Endpoint), Default: "the client address"},
+		{Name: "data-groups", Help: "data groups of a new cluster, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64)},
+		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
+		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
+		{Name: "drain-timeout", Help: "longest graceful stop", Value: config.Duration(&c.DrainTimeout)},
+	}
+}
+
+// limitSettings are the product limits, which both kinds of node have.
+func limitSettings(l *node.Limits) []config.Setting {
+	return []config.Setting{
+		{Name: "max-message-size", Help: "largest topic message", Value: config.Size(&l.MessageBytes)},
+		{Name: "max-item-size", Help: "largest value together with its key", Value: config.Size(&l.ItemBytes)},
+		{Name: "max-request-size", Help: "largest request", Value: config.Size(&l.RequestBytes)},
+		{Name: "max-in-flight", Help: "budget of all requests being served at one moment", Value: config.Size(&l.InFlightBytes)},
+		{Name: "max-ttl", Help: "longest life an item may be given", Value: config.Duration(&l.MaxTTL)},
+		{Name: "max-subscriptions", Help: "subscriptions that one cache may have at a time", Value: config.Integer(&l.Subscriptions, 1, math.MaxInt32)},
+		{Name: "max-streams", Help: "calls that one connection may have open", Value: config.Integer(&l.StreamsPerConnection, 1, math.MaxInt32)},
+	}
+}
+
+// defaultDataDir is the folder for data of this user.
+func (p *Program) defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return systemDataDir
+	}
+	// The XDG specification wants relative paths to be ignored.
+	if base := p.getenv("XDG_DATA_HOME"); filepath.IsAbs(base) {
+		return filepath.Join(base, "mayfly")
+	}
+	return filepath.Join(p.getenv("HOME"), ".local", "share", "mayfly")
+}
+
+// nodeName makes a host name fit to be a node name: 1 to 63 letters, digits,
+// dots or dashes.
+func nodeName(host string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		default:
+			return '-'
+		}
+	}, host)
+	if len(name) > 63 {
+		name = name[:63]
+	}
+	name = strings.Trim(name, "-.")
+	if name == "" {
+		return node.DefaultConfig().Name
+	}
+	return name
+}

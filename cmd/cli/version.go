@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
+)
+
+// version is set by the linker: -X github.com/mayfly-broker/mayfly/cmd/cli.version=v1.2.3
+var version string
+
+// Build says what a binary was built from.
+type Build struct {
+	Version   string `json:"version"`
+	Commit    string `json:"commit"`
+	GoVersion string `json:"go_version"`
+	Platform  string `json:"platform,omitempty"`
+}
+
+// ThisBuild is the build of this program, from the linker's version where it
+// was given, else from what the Go tool recorded.
+func ThisBuild() Build {
+	b := Build{Version: version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if b.Version == "" {
+		b.Version = info.Main.Version
+	}
+	modified := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			b.Commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "-modified"
+		}
+	}
+	if b.Commit != "" {
+		b.Commit += modified
+	}
+	return b
+}
+
+func (b Build) rows(who string) [][2]string {
+	rows := [][2]string{{who, b.Version}}
+	for _, row := range [][2]string{{"Commit", b.Commit}, {"Go", b.GoVersion}, {"Platform", b.Platform}} {
+		if row[1] != "" {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func (p *Program) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "version", Short: "Print the version of this program, and on request of the server"}
+	remote := cmd.Flags().Bool("remote", false, "ask the server for its version too")
+	opts := p.newClientOptions()
+	return p.leaf(cmd, opts.settings(), func(cmd *cobra.Command, _, _ []string) error {
+		document := struct {
+			Client Build  `json:"client"`
+			Server *Build `json:"server,omitempty"`
+		}{Client: ThisBuild()}
+		if *remote {
+			server, err := p.remoteBuild(cmd, opts)
+			if err != nil {
+				return err
+			}
+			document.Server = server
+		}
+		return printer{p.Stdout, opts.output == "json"}.answer(document, func(w io.Writer) {
+			pairs(w, document.Client.rows("mayfly"))
+			if document.Server != nil {
+				fmt.Fprintln(w)
+				pairs(w, document.Server.rows("Server"))
+			}
+		})
+	})
+}
+
+func (p *Program) remoteBuild(cmd *cobra.Command, opts *clientOptions) (*Build, error) {
+	s, err := p.newSession(cmd, opts, asAdmin)
+	if err != nil {
+		return nil, err
+	}
+	defer s.conn.Close()
+	return s.serverBuild(cmd.Context())
+}
+
+func (s *session) serverBuild(ctx context.Context) (*Build, error) {
+	answer, err := adminpb.NewAdminClient(s.conn).Version(ctx, &adminpb.VersionRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return &Build{Version: printable(answer.GetVersion()), Commit: answer.GetCommit(), GoVersion: answer.GetGoVersion()}, nil
+}
