@@ -1,0 +1,151 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/rpc/auth"
+)
+
+// Config is what a Server is told at birth.
+type Config struct {
+	// Endpoint is the base host that minted keys and tokens carry: no scheme,
+	// no service's prefix. Needed: an SDK refuses a token without it.
+	Endpoint string
+	// Version and Commit are what Admin.Version answers.
+	Version, Commit string
+	// Heartbeat is how long a subscription is quiet before a heartbeat goes
+	// out; 0 = DefaultHeartbeat.
+	Heartbeat time.Duration
+	// Stall is how long a subscription's client may read nothing while
+	// something waits for it; 0 = DefaultStall.
+	Stall time.Duration
+	// DrainSpread is the time over which Drain ends the streams, so that not
+	// all clients come back at once; 0 = DefaultDrainSpread.
+	DrainSpread time.Duration
+	// Limits are the product limits; a zero field means its default.
+	Limits Limits
+	// Logger receives what operators should know; nil is silent.
+	Logger *slog.Logger
+}
+
+// Defaults of Config. SDK tests want a heartbeat within ten seconds, and five
+// also keep idle proxies awake (protocol.md 5.3).
+const (
+	DefaultHeartbeat   = 5 * time.Second
+	DefaultStall       = 30 * time.Second
+	DefaultDrainSpread = 2 * time.Second
+)
+
+// Limits bound what clients may ask for. Sizes are in bytes.
+type Limits struct {
+	// RequestBytes is the largest request message.
+	RequestBytes int
+	// AnswerBytes is the largest answer that a list is fetched with.
+	AnswerBytes int
+	// InFlightBytes is the budget of all requests being served at one moment.
+	InFlightBytes int64
+	// ItemBytes is the largest scalar, key and value together.
+	ItemBytes int
+	// ElementBytes is the largest entry of a collection.
+	ElementBytes int
+	// MessageBytes is the largest topic message.
+	MessageBytes int
+	// Elements is how many keys, values, ranges or statements one request may
+	// hold.
+	Elements int
+	// MaxTTL is the longest life an item may be given.
+	MaxTTL time.Duration
+	// Subscriptions is how many subscriptions one cache may have at a time.
+	Subscriptions int
+	// StreamsPerConnection is how many calls one connection may have open.
+	StreamsPerConnection uint32
+}
+
+// DefaultLimits are generous: a self-hosted broker has no bill to protect.
+func DefaultLimits() Limits {
+	return Limits{
+		RequestBytes:         5_242_880, // what SDK tests pin (protocol.md 10.1)
+		AnswerBytes:          maxReceive,
+		InFlightBytes:        512 << 20,
+		ItemBytes:            5_000_192, // 4883 KiB, what the hosted service shows
+		ElementBytes:         1 << 20,
+		MessageBytes:         1 << 20,
+		Elements:             1 << 16,
+		MaxTTL:               400 * 24 * time.Hour,
+		Subscriptions:        100_000,
+		StreamsPerConnection: 1_000,
+	}
+}
+
+// Ports are the parts of the node that a Server translates for. All are needed.
+type Ports struct {
+	Data        Data
+	Topics      Topics
+	Caches      Caches
+	Credentials Credentials
+	Gate        *auth.Gate
+	Minter      *auth.Minter
+}
+
+// withDefaults fills in the zero fields and checks the others.
+func (c Config) withDefaults() (Config, error) {
+	d, l := DefaultLimits(), &c.Limits
+	fill(&l.RequestBytes, d.RequestBytes)
+	fill(&l.AnswerBytes, d.AnswerBytes)
+	fill(&l.InFlightBytes, d.InFlightBytes)
+	fill(&l.ItemBytes, d.ItemBytes)
+	fill(&l.ElementBytes, d.ElementBytes)
+	fill(&l.MessageBytes, d.MessageBytes)
+	fill(&l.Elements, d.Elements)
+	fill(&l.MaxTTL, d.MaxTTL)
+	fill(&l.Subscriptions, d.Subscriptions)
+	fill(&l.StreamsPerConnection, d.StreamsPerConnection)
+	fill(&c.Heartbeat, DefaultHeartbeat)
+	fill(&c.Stall, DefaultStall)
+	fill(&c.DrainSpread, DefaultDrainSpread)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Endpoint == "":
+		return c, errors.New("api: the endpoint is empty, SDKs refuse tokens without one")
+	case l.RequestBytes > maxReceive:
+		return c, fmt.Errorf("api: a request limit of %d bytes, the most is %d", l.RequestBytes, maxReceive)
+	case l.RequestBytes < 0, l.AnswerBytes < 0, l.ItemBytes < 0, l.ElementBytes < 0, l.MessageBytes < 0, l.Elements < 0, l.Subscriptions < 0:
+		return c, errors.New("api: a limit is negative")
+	case l.InFlightBytes < int64(l.RequestBytes):
+		return c, fmt.Errorf("api: %d bytes in flight is less than one request may have, %d", l.InFlightBytes, l.RequestBytes)
+	case l.MaxTTL < time.Second:
+		return c, fmt.Errorf("api: a longest time to live of %v, want at least 1s", l.MaxTTL)
+	case c.Heartbeat < 0, c.Stall < 0, c.DrainSpread < 0:
+		return c, errors.New("api: heartbeat, stall and drain spread must not be negative")
+	}
+	return c, nil
+}
+
+// check names the port that is missing.
+func (p *Ports) check() error {
+	switch {
+	case p.Data == nil:
+		return errors.New("api: no data plane")
+	case p.Topics == nil:
+		return errors.New("api: no topic plane")
+	case p.Caches == nil:
+		return errors.New("api: no catalog of caches")
+	case p.Credentials == nil:
+		return errors.New("api: no catalog of API keys")
+	case p.Gate == nil || p.Minter == nil:
+		return errors.New("api: no gate or no minter of credentials")
+	}
+	return nil
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

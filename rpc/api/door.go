@@ -1,0 +1,240 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
+)
+
+// door is the way into every service: a registrar that puts the checks all
+// calls share around each generated handler.
+type door struct {
+	*grpc.Server
+
+	limits   Limits
+	gate     *auth.Gate
+	caches   Caches
+	logger   *slog.Logger
+	budget   *budget
+	draining atomic.Bool
+
+	unruled []string // methods that rules does not know; set while registering
+}
+
+// method is a method as the door knows it.
+type method struct {
+	rule
+	name string
+}
+
+// RegisterService registers a service whose methods all go through the door.
+func (d *door) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	wrapped := *desc
+	wrapped.Methods = make([]grpc.MethodDesc, len(desc.Methods))
+	for i, m := range desc.Methods {
+		wrapped.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: d.unary(d.method(desc, m.MethodName), m.Handler)}
+	}
+	wrapped.Streams = make([]grpc.StreamDesc, len(desc.Streams))
+	for i, s := range desc.Streams {
+		wrapped.Streams[i] = s
+		wrapped.Streams[i].Handler = d.stream(d.method(desc, s.StreamName), s.Handler)
+	}
+	d.Server.RegisterService(&wrapped, impl)
+}
+
+func (d *door) method(desc *grpc.ServiceDesc, name string) *method {
+	full := "/" + desc.ServiceName + "/" + name
+	rule, ok := rules[full]
+	if !ok {
+		d.unruled = append(d.unruled, full)
+	}
+	return &method{name: full, rule: rule}
+}
+
+func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
+	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+		c := d.enter(ctx, m)
+		defer func() { err = c.leave(err, recover()) }()
+		if err := c.identify(); err != nil {
+			return nil, err
+		}
+		return handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
+	}
+}
+
+func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
+	return func(impl any, stream grpc.ServerStream) (err error) {
+		c := d.enter(stream.Context(), m)
+		defer func() { err = c.leave(err, recover()) }()
+		if err := c.identify(); err != nil {
+			return err
+		}
+		return handle(impl, &checkedStream{ServerStream: stream, call: c})
+	}
+}
+
+// checkedStream is a stream whose messages come in through the door.
+type checkedStream struct {
+	grpc.ServerStream
+	call *call
+}
+
+func (s *checkedStream) Context() context.Context { return s.call }
+
+func (s *checkedStream) RecvMsg(message any) error {
+	return s.call.receive(s.ServerStream.RecvMsg, message)
+}
+
+// call is one RPC: the context its handler gets, and what the door found out.
+type call struct {
+	context.Context
+
+	door    *door
+	method  *method
+	request request
+	who     auth.Principal
+	// cache is the cache the call is about; nil when it is about none.
+	cache *storev1.CacheRecord
+}
+
+func (d *door) enter(ctx context.Context, m *method) *call {
+	return &call{Context: ctx, door: d, method: m}
+}
+
+type callKey struct{}
+
+// Value makes the call findable from contexts derived from it.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// callOf returns the call whose handler was given ctx, or a context that ctx
+// derives from.
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.(*call); ok {
+		return c
+	}
+	return ctx.Value(callKey{}).(*call)
+}
+
+// identify finds out who calls, from the header, before the body is read.
+func (c *call) identify() error {
+	switch c.method.need {
+	case nothing:
+		return nil
+	case ownCredential:
+		return c.admit()
+	default:
+		if err := c.admit(); err != nil {
+			return err
+		}
+		return c.identifyBy(c.header("authorization"))
+	}
+}
+
+func (c *call) admit() error {
+	if c.door.draining.Load() {
+		return errDraining
+	}
+	return nil
+}
+
+func (c *call) identifyBy(text string) (err error) {
+	c.who, err = c.door.gate.Authenticate(text, time.Now())
+	return err
+}
+
+// header returns the first value of a request header, or "".
+func (c *call) header(name string) string {
+	if values := metadata.ValueFromIncomingContext(c, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// receive takes in a message and checks all that can be checked in general.
+func (c *call) receive(decode func(any) error, message any) error {
+	c.release()
+	c.request = request{
+		message:     message.(proto.Message),
+		maxSize:     c.door.limits.RequestBytes,
+		maxElements: c.door.limits.Elements,
+		budget:      c.door.budget,
+	}
+	if err := decode(&c.request); err != nil {
+		return err
+	}
+	if c.request.wrong != nil {
+		return c.request.wrong
+	}
+	return c.authorize(message)
+}
+
+func (c *call) release() {
+	if c.request.reserved > 0 {
+		c.door.budget.give(c.request.reserved)
+		c.request.reserved = 0
+	}
+}
+
+// panicked is a bug that was caught before it could end the process. It keeps
+// the type of what was thrown and not the value, which may quote what a client
+// sent; a stack shows no contents.
+type panicked struct {
+	kind  string
+	stack []byte
+}
+
+func caught(value any) *panicked {
+	return &panicked{kind: fmt.Sprintf("%T", value), stack: debug.Stack()}
+}
+
+func (p *panicked) Error() string { return "panic of type " + p.kind }
+
+// leave ends the call: it gives back what the call held and turns its error
+// into a status and trailers.
+func (c *call) leave(err error, thrown any) error {
+	c.release()
+	if thrown != nil {
+		err = caught(thrown)
+	}
+	if err == nil {
+		return nil
+	}
+	told, known := refusalOf(err, c.method.retried)
+	switch {
+	case known:
+	case isStatus(err):
+		return err
+	default:
+		c.report(err)
+	}
+	if md := told.trailer(); md != nil {
+		_ = grpc.SetTrailer(c, md) // fails only when the call is over anyway
+	}
+	return status.Error(told.code, told.text)
+}
+
+// report logs an error that nobody foresaw.
+func (c *call) report(err error) {
+	attrs := []slog.Attr{slog.String("method", c.method.name), slog.Any("err", err)}
+	if p, ok := errors.AsType[*panicked](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	c.door.logger.LogAttrs(c, slog.LevelError, "a call failed in a way that nobody foresaw", attrs...)
+}

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"context"
+
+	"github.com/mayfly-broker/mayfly/fanout"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/route"
+)
+
+// Data is the data plane, wherever the key lives. Errors are those of
+// rpc/route; what an operation itself refused is in the result's status.
+type Data interface {
+	// Apply changes an item. The caller sets cache, key and operation; the
+	// rest is filled in by the callee, which owns the command until it
+	// returns, and the bytes in it for good.
+	Apply(ctx context.Context, command *storev1.Command) (*storev1.Result, error)
+	// View answers a question about an item, likewise. The answer holds every
+	// write acknowledged before the call, unless relaxed.
+	View(ctx context.Context, query *storev1.Query, relaxed bool) (*storev1.Result, error)
+}
+
+// Topics is the topic plane, wherever the topic is led.
+type Topics interface {
+	// Publish numbers a message and hands it to the subscribers, without
+	// waiting for any of them.
+	Publish(ctx context.Context, cache, topic string, m route.Message) error
+	// Subscribe places a reader: behind the newest item with sequence 0,
+	// otherwise before the item named. The caller closes the subscription.
+	Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (Subscription, error)
+}
+
+// Subscription is a reader's place in a topic; see fanout.Subscription, which
+// is one, for what each method promises.
+type Subscription interface {
+	Take(buf []fanout.Event) (int, error)
+	Ready() <-chan struct{}
+	Wake()
+	Position() fanout.Position
+	Close()
+}
+
+// Caches is the catalog of caches. Records that it returns are only read.
+type Caches interface {
+	// Create makes a cache that data calls see at once.
+	Create(ctx context.Context, name string, limits *storev1.CacheLimits) error
+	// Delete drops a cache, its items and its subscriptions.
+	Delete(ctx context.Context, name string) error
+	// Flush drops the items of a cache.
+	Flush(ctx context.Context, name string) error
+	// List returns all caches, by name.
+	List(ctx context.Context) ([]*storev1.CacheRecord, error)
+	// Lookup returns a cache as this node knows it now. It is asked on every
+	// call, so it must be quick.
+	Lookup(name string) (*storev1.CacheRecord, bool)
+}
+
+// Credentials is the catalog of API keys, as far as it is changed or listed.
+// Records that it returns are only read.
+type Credentials interface {
+	// PutAPIKey records a key; it is good when this returns.
+	PutAPIKey(ctx context.Context, key *storev1.ApiKey) error
+	// RevokeAPIKey makes a key useless, and what was minted with it.
+	RevokeAPIKey(ctx context.Context, id string) error
+	// APIKeys returns all keys, revoked ones included.
+	APIKeys(ctx context.Context) ([]*storev1.ApiKey, error)
+	// Revision changes whenever a credential may have become less good: live
+	// subscriptions are checked anew then. It is asked a few times a second.
+	Revision() uint64
+}

@@ -1,0 +1,213 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	authpb "github.com/mayfly-broker/mayfly/proto/auth"
+	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
+	controlpb "github.com/mayfly-broker/mayfly/proto/control"
+	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+)
+
+// Transport settings. The reasons are in protocol.md 5.8 and reliability.md 8.
+const (
+	// maxReceive is the largest message grpc-go takes in, above what any
+	// official SDK sends; Limits.RequestBytes is what users get.
+	maxReceive = 11 << 20
+	// maxHeaders bounds the header list; a credential is at most 8 KiB.
+	maxHeaders = 16 << 10
+	// handshakeTime is how long a connection may take to say something.
+	handshakeTime = 5 * time.Second
+	// pingMinTime is how often clients may ping, idle or not: SDKs do every
+	// five seconds.
+	pingMinTime = 2 * time.Second
+	// pingTime and pingTimeout find clients that are gone without a word.
+	pingTime    = 30 * time.Second
+	pingTimeout = 10 * time.Second
+	// idleTime is when a connection without calls is closed.
+	idleTime = 10 * time.Minute
+)
+
+// watchPeriod is how soon a live subscription notices a revocation.
+const watchPeriod = 250 * time.Millisecond
+
+// Server serves every public service of a node.
+type Server struct {
+	config  Config
+	ports   Ports
+	door    *door
+	health  *health.Server
+	streams *streams
+
+	watch    sync.Once
+	over     sync.Once
+	quit     chan struct{}
+	watching sync.WaitGroup
+}
+
+// New makes a Server that serves nothing yet. Options add to its own, TLS for
+// instance; they must not replace the codec. It fails when a port is missing or
+// a setting makes no sense.
+func New(config Config, ports Ports, options ...grpc.ServerOption) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := ports.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		config: config,
+		ports:  ports,
+		door: &door{
+			Server: grpc.NewServer(append(transport(config.Limits), options...)...),
+			limits: config.Limits,
+			gate:   ports.Gate,
+			caches: ports.Caches,
+			logger: config.Logger,
+			budget: &budget{limit: config.Limits.InFlightBytes},
+		},
+		health:  health.NewServer(),
+		streams: &streams{heartbeat: config.Heartbeat, stall: config.Stall, all: make(map[*stream]struct{})},
+		quit:    make(chan struct{}),
+	}
+	s.register()
+	if len(s.door.unruled) > 0 {
+		return nil, fmt.Errorf("api: no rule says who may call %v", s.door.unruled)
+	}
+	return s, nil
+}
+
+// transport is how grpc-go is set up.
+func transport(limits Limits) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(maxReceive),
+		grpc.MaxConcurrentStreams(limits.StreamsPerConnection),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(handshakeTime),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinTime, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTimeout, MaxConnectionIdle: idleTime}),
+		grpc.WaitForHandlers(true),
+	}
+}
+
+// register registers every service at the door.
+func (s *Server) register() {
+	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, endpoint: s.config.Endpoint}
+	cachepb.RegisterScsServer(s.door, &scs{data: s.ports.Data})
+	pubsubpb.RegisterPubsubServer(s.door, &pubsub{topics: s.ports.Topics, streams: s.streams})
+	cachepb.RegisterPingServer(s.door, ping{})
+	controlpb.RegisterScsControlServer(s.door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
+	authpb.RegisterAuthServer(s.door, &authService{mint: m})
+	tokenpb.RegisterTokenServer(s.door, &tokenService{mint: m})
+	adminv1.RegisterAdminServer(s.door, &admin{mint: m, version: s.config.Version, commit: s.config.Commit})
+	grpc_health_v1.RegisterHealthServer(s.door, s.health)
+	reflection.Register(s.door)
+}
+
+// Serve serves the connections that l accepts, until Stop. It may be called for
+// several listeners. It returns nil after Stop.
+func (s *Server) Serve(l net.Listener) error {
+	s.watch.Do(func() { s.watching.Go(s.watchRevocations) })
+	return s.door.Serve(l)
+}
+
+// watchRevocations looks again at the credentials of live subscriptions when
+// those of the cluster have changed.
+func (s *Server) watchRevocations() {
+	tick := time.NewTicker(watchPeriod)
+	defer tick.Stop()
+	seen := s.ports.Credentials.Revision()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-tick.C:
+		}
+		now := s.ports.Credentials.Revision()
+		if now == seen {
+			continue
+		}
+		seen = now
+		for _, one := range s.streams.list() {
+			one.recheck(s.ports.Gate, time.Now())
+		}
+	}
+}
+
+// Streams returns how many subscriptions are being served.
+func (s *Server) Streams() int { return len(s.streams.list()) }
+
+// Drain prepares for the end: health turns to not serving, new calls are refused
+// with UNAVAILABLE, and live subscriptions are ended cleanly one after the other
+// over Config.DrainSpread, which makes clients come back by themselves. It
+// returns when they are gone or ctx is done, whose error it then returns. Calls
+// under way go on.
+func (s *Server) Drain(ctx context.Context) error {
+	s.health.Shutdown()
+	s.door.draining.Store(true)
+	s.streams.close()
+	live := s.streams.list()
+	rand.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
+	began := time.Now()
+	for i, one := range live {
+		due := s.config.DrainSpread * time.Duration(i) / time.Duration(len(live))
+		if err := wait(ctx, due-time.Since(began)); err != nil {
+			return err
+		}
+		one.end(cleanEnd)
+	}
+	for s.Streams() > 0 {
+		if err := wait(ctx, drainPoll); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drainPoll is how often Drain looks whether the last streams are gone.
+const drainPoll = 10 * time.Millisecond
+
+// wait waits that long, or until ctx is done.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stop ends the server: it closes the listeners, lets calls under way finish
+// until ctx is done, then cuts what is left, and waits for every handler. A
+// graceful end waits for subscriptions, so Drain first. It returns ctx's error
+// when something had to be cut.
+func (s *Server) Stop(ctx context.Context) error {
+	inTime := context.AfterFunc(ctx, s.door.Stop)
+	s.door.GracefulStop()
+	s.over.Do(func() { close(s.quit) })
+	s.watching.Wait()
+	if !inTime() {
+		return ctx.Err()
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/route"
+)
+
+// Trailer keys. SDKs read errTrailer, and only from the trailers; outcomeTrailer
+// is for people and for clients of our own: whether the call changed anything.
+const (
+	errTrailer     = "err"
+	outcomeTrailer = "mayfly-outcome"
+
+	outcomeNone    = "none"
+	outcomeUnknown = "unknown"
+)
+
+// refusal is an error that says exactly what the client is told.
+type refusal struct {
+	code    codes.Code
+	kind    string // the err trailer, empty for none
+	outcome string // the outcome trailer, empty for none
+	text    string
+}
+
+// Error returns the text the client is shown.
+func (r *refusal) Error() string { return r.text }
+
+// trailer returns the trailers that go with the status, nil for none.
+func (r *refusal) trailer() metadata.MD {
+	if r.kind == "" && r.outcome == "" {
+		return nil
+	}
+	md := metadata.MD{}
+	if r.kind != "" {
+		md.Set(errTrailer, r.kind)
+	}
+	if r.outcome != "" {
+		md.Set(outcomeTrailer, r.outcome)
+	}
+	return md
+}
+
+func invalid(format string, args ...any) error {
+	return &refusal{code: codes.InvalidArgument, text: fmt.Sprintf(format, args...)}
+}
+
+// The limits. Two of the SDKs choose their wording by the first of these words
+// that occurs in the text: subscribers, operations, throughput, request limit,
+// item size, element size. So each text holds its own and none that stands
+// before it, and nothing that a client wrote.
+func limited(kind, format string, args ...any) error {
+	return &refusal{code: codes.ResourceExhausted, kind: kind, outcome: outcomeNone, text: fmt.Sprintf(format, args...)}
+}
+
+func requestTooLarge(limit int) error {
+	return limited("request_size_limit_exceeded", "over the request limit of %d bytes", limit)
+}
+
+func messageTooLarge(limit int) error {
+	return limited("request_size_limit_exceeded", "over the request limit for topic messages of %d bytes", limit)
+}
+
+func answerTooLarge(size, limit int) error {
+	return limited("request_size_limit_exceeded",
+		"the answer has %d bytes, over the request limit for answers of %d bytes; ask for a part of it", size, limit)
+}
+
+func itemTooLarge(limit int) error {
+	return limited("item_size_limit_exceeded", "item size over %d bytes, key and value together", limit)
+}
+
+func elementTooLarge(limit int) error {
+	return limited("element_size_limit_exceeded", "element size over %d bytes", limit)
+}
+
+func tooManySubscriptions(limit int) error {
+	return limited("topic_subscriptions_limit_exceeded", "too many subscribers for this cache, it may have %d", limit)
+}
+
+var (
+	// errBusy is worded for SDKs, like all that carry an err trailer.
+	errBusy     = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
+	errDraining = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
+	errInternal = &refusal{code: codes.Internal, text: "internal error; the server's log says more"}
+)
+
+// refusals is what each error of the layers below is for a client. The first
+// that matches counts: an unknown outcome may wrap the context's error.
+var refusals = []struct {
+	is error
+	refusal
+}{
+	{auth.ErrUnauthenticated, refusal{code: codes.Unauthenticated}},
+	{auth.ErrPermissionDenied, refusal{code: codes.PermissionDenied}},
+	{auth.ErrInvalidArgument, refusal{code: codes.InvalidArgument}},
+	{route.ErrUnknownOutcome, refusal{code: codes.Aborted, outcome: outcomeUnknown,
+		text: "it is unknown whether the change was made; look before you repeat it"}},
+	{route.ErrNotExecuted, refusal{code: codes.Unavailable, outcome: outcomeNone,
+		text: "not executed: no node leads this data at the moment, try again"}},
+	{route.ErrOverloaded, *errBusy.(*refusal)},
+	{route.ErrLimit, refusal{code: codes.ResourceExhausted, outcome: outcomeNone}},
+	{route.ErrInvalid, refusal{code: codes.InvalidArgument}},
+	{route.ErrCacheNotFound, refusal{code: codes.NotFound, text: "there is no cache of that name; create it first"}},
+	{route.ErrCacheExists, refusal{code: codes.AlreadyExists, text: "a cache of that name is there already"}},
+	{route.ErrKeyNotFound, refusal{code: codes.NotFound, text: "there is no API key with that id; list them to see which there are"}},
+	{context.DeadlineExceeded, refusal{code: codes.DeadlineExceeded, text: "the deadline passed before the answer was there"}},
+	{context.Canceled, refusal{code: codes.Canceled, text: "the caller went away"}},
+}
+
+// refusalOf finds what a client is told about err. retried says that SDKs
+// repeat the method by themselves, which makes an unknown outcome theirs to
+// settle. known is false for an error that nobody foresaw.
+func refusalOf(err error, retried bool) (told *refusal, known bool) {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r, true
+	}
+	for i := range refusals {
+		row := &refusals[i]
+		if !errors.Is(err, row.is) {
+			continue
+		}
+		r := row.refusal
+		if r.text == "" {
+			r.text = err.Error()
+		}
+		if retried && row.is == route.ErrUnknownOutcome {
+			r.code = codes.Unavailable
+		}
+		return &r, true
+	}
+	return errInternal, false
+}
+
+// declined says what a result that is not OK means for the caller, nil if it
+// is OK.
+func declined(result *storev1.Result) error {
+	switch result.GetStatus() {
+	case storev1.Status_STATUS_OK:
+		return nil
+	case storev1.Status_STATUS_WRONG_TYPE:
+		return precondition("the key holds another type of item than this operation works on")
+	case storev1.Status_STATUS_NOT_A_NUMBER:
+		return precondition("the stored value is not a base-10 number of 64 bits")
+	case storev1.Status_STATUS_OVERFLOW:
+		return precondition("the sum does not fit a number of 64 bits")
+	case storev1.Status_STATUS_INVALID:
+		return invalid("%s", result.GetDetail())
+	case storev1.Status_STATUS_REQUEST_FORGOTTEN:
+		return route.ErrUnknownOutcome
+	case storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_CLOCK_BEHIND:
+		return route.ErrNotExecuted // the router settles these; one that is left over changed nothing
+	default:
+		return fmt.Errorf("unknown result status %d", result.GetStatus())
+	}
+}
+
+func precondition(text string) error {
+	return &refusal{code: codes.FailedPrecondition, outcome: outcomeNone, text: text}
+}
+
+// isStatus reports whether err is a gRPC status already: grpc-go's own, or that
+// of a method nobody implements.
+func isStatus(err error) bool {
+	var s interface{ GRPCStatus() *status.Status }
+	return errors.As(err, &s)
+}
