@@ -64,7 +64,8 @@ type Credentials interface {
 	RevokeAPIKey(ctx context.Context, id string) error
 	// APIKeys returns all keys, revoked ones included.
 	APIKeys(ctx context.Context) ([]*storev1.ApiKey, error)
-	// Revision changes whenever a credential may have become less good: live
-	// subscriptions are checked anew then. It is asked a few times a second.
-	Revision() uint64
+	// CatalogRevision changes whenever a credential may have become less good:
+	// live subscriptions are checked anew then. It is asked a few times a
+	// second.
+	CatalogRevision() uint64
 }

@@ -58,10 +58,10 @@ type Server struct {
 	watching sync.WaitGroup
 }
 
-// New makes a Server that serves nothing yet. Options add to its own, TLS for
+// NewServer makes a Server that serves nothing yet. Options add to its own, TLS for
 // instance; they must not replace the codec. It fails when a port is missing or
 // a setting makes no sense.
-func New(config Config, ports Ports, options ...grpc.ServerOption) (*Server, error) {
+func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Server, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
@@ -131,14 +131,14 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) watchRevocations() {
 	tick := time.NewTicker(watchPeriod)
 	defer tick.Stop()
-	seen := s.ports.Credentials.Revision()
+	seen := s.ports.Credentials.CatalogRevision()
 	for {
 		select {
 		case <-s.quit:
 			return
 		case <-tick.C:
 		}
-		now := s.ports.Credentials.Revision()
+		now := s.ports.Credentials.CatalogRevision()
 		if now == seen {
 			continue
 		}
@@ -197,17 +197,20 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Stop ends the server: it closes the listeners, lets calls under way finish
-// until ctx is done, then cuts what is left, and waits for every handler. A
-// graceful end waits for subscriptions, so Drain first. It returns ctx's error
-// when something had to be cut.
+// Stop ends the server: it closes the listeners, tells clients to connect
+// elsewhere, drains, and lets calls under way finish. When ctx is done it cuts
+// what is left. It waits for every handler. It returns ctx's error when something
+// was cut.
 func (s *Server) Stop(ctx context.Context) error {
-	inTime := context.AfterFunc(ctx, s.door.Stop)
-	s.door.GracefulStop()
+	cut := context.AfterFunc(ctx, s.door.Stop)
+	var graceful sync.WaitGroup
+	graceful.Go(s.door.GracefulStop)
+	err := s.Drain(ctx)
+	graceful.Wait()
 	s.over.Do(func() { close(s.quit) })
 	s.watching.Wait()
-	if !inTime() {
+	if !cut() {
 		return ctx.Err()
 	}
-	return nil
+	return err
 }
