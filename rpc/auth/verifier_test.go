@@ -203,7 +203,6 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"claims not UTF-8":          {withBody("alice", "ali\xffe"), ErrMalformed},
 		"deep, but sound":           {withBody(`"jti"`, `"x":`+strings.Repeat("[", 2000)+strings.Repeat("]", 2000)+`,"jti"`), nil},
 		"claims without end":        {withBody(`"jti"`, `"x":`+strings.Repeat("[", 2000)+`,"jti"`), ErrMalformed},
-		"too many claims":           {withBody(`"jti"`, manyClaims()+`"jti"`), ErrMalformed},
 		"wrapped twice":             {wrap(wrap(token)), ErrMalformed},
 		"wrapped nonsense":          {wrap("opaque"), ErrMalformed},
 		"wrapped forgery":           {wrap(withHead("HS256", "HS512")), ErrForged},
@@ -238,14 +237,6 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 func nextLetter(c byte) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return letters[strings.IndexByte(letters, c)^1:][:1]
-}
-
-func manyClaims() string {
-	var b strings.Builder
-	for i := range maxMembers + 1 {
-		fmt.Fprintf(&b, `"x%d":1,`, i)
-	}
-	return b.String()
 }
 
 // Leeway is for clocks that run ahead, never for the end.
