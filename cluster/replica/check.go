@@ -146,8 +146,12 @@ func (l *logFile) verifyReach(snapshot uint64) error {
 // damaged input.
 func decodeRecord(value []byte, entry *raft.Log) (err error) {
 	defer catchFault(&err)()
-	if err := codec.NewDecoderBytes(value, &codec.MsgpackHandle{}).Decode(entry); err != nil {
+	decoder := codec.NewDecoderBytes(value, &codec.MsgpackHandle{})
+	if err := decoder.Decode(entry); err != nil {
 		return fmt.Errorf("it cannot be decoded: %w", err)
+	}
+	if n := decoder.NumBytesRead(); n != len(value) {
+		return fmt.Errorf("%d of its %d bytes have no meaning", len(value)-n, len(value))
 	}
 	return nil
 }

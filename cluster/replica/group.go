@@ -51,7 +51,7 @@ type life struct {
 
 // openGroup opens the storage of a replica and, where this is due, founds the
 // group in it. No goroutine of raft runs yet.
-func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, space *spaceGuard) (*Group, error) {
+func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, found evidence, space *spaceGuard) (*Group, error) {
 	g := &Group{
 		id: record.Group, node: node, replica: replicaID(node, record.Group, record.Number),
 		log: cfg.Logger.With("group", uint32(record.Group)), tuning: cfg.tuning,
@@ -65,7 +65,7 @@ func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, space *spa
 		g.store = openMemory(g.replica, g.id, cfg.Limits)
 	} else {
 		var err error
-		if g.store, err = openDisk(cfg, g.replica, record, g.stop, space.admitSnapshot, g.raftLog); err != nil {
+		if g.store, err = openDisk(cfg, g.replica, record, found, g.stop, space.admitSnapshot, g.raftLog); err != nil {
 			return nil, err
 		}
 	}

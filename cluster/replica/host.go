@@ -84,15 +84,24 @@ func (h *Host) unlock() error {
 	return h.lock.Close()
 }
 
-// openGroups opens every storage, records that the replicas are now started,
-// and only then lets them take part: whoever finds them empty later knows that
-// something was lost.
+// openGroups checks every storage before it touches any, opens them, records
+// that the replicas are now started, and only then lets them take part: whoever
+// finds them empty later knows that something was lost.
 func (h *Host) openGroups(ctx context.Context, space *spaceGuard) error {
-	h.groups = make([]*Group, len(h.identity.Replicas))
+	found := make([]evidence, len(h.identity.Replicas))
 	err := h.eachReplica(ctx, func(i int, record replicaRecord) (err error) {
-		h.groups[i], err = openGroup(h.cfg, h.identity.Node, record, space)
+		if h.cfg.Dir != "" {
+			found[i], err = inspect(h.cfg.Dir, record)
+		}
 		return err
 	})
+	h.groups = make([]*Group, len(h.identity.Replicas))
+	if err == nil {
+		err = h.eachReplica(ctx, func(i int, record replicaRecord) (err error) {
+			h.groups[i], err = openGroup(h.cfg, h.identity.Node, record, found[i], space)
+			return err
+		})
+	}
 	if err == nil {
 		err = h.recordStarted()
 	}

@@ -24,7 +24,7 @@ type snapMeta struct {
 }
 
 // verifySnapshots checks the snapshots below base and tells the index of the
-// newest, 0 when there is none. Rests of unfinished snapshots are removed.
+// newest, 0 when there is none. Rests of unfinished snapshots do not count.
 //
 // Raft passes over a snapshot it cannot read and takes an older one. That is
 // not for it to decide: a snapshot that is not intact is an error here. The
@@ -40,13 +40,7 @@ func verifySnapshots(base string, group cluster.GroupID) (newest uint64, err err
 	var latest *snapMeta
 	for _, entry := range entries {
 		dir := filepath.Join(snapshotsDir(base), entry.Name())
-		switch {
-		case !entry.IsDir():
-			continue
-		case strings.HasSuffix(entry.Name(), tmpSuffix):
-			if err := os.RemoveAll(dir); err != nil {
-				return 0, fmt.Errorf("group %s: removing an unfinished snapshot: %w", group, err)
-			}
+		if !entry.IsDir() || strings.HasSuffix(entry.Name(), tmpSuffix) {
 			continue
 		}
 		meta, err := verifySnapshotMeta(dir, group)
@@ -123,4 +117,13 @@ func verifySnapshotData(dir string, want []byte) error {
 		return errChecksum
 	}
 	return nil
+}
+
+// sweepSnapshots removes the rests of snapshots a crash left unfinished.
+func sweepSnapshots(base string) error {
+	rests, err := filepath.Glob(filepath.Join(snapshotsDir(base), "*"+tmpSuffix))
+	for _, rest := range rests {
+		err = errors.Join(err, os.RemoveAll(rest))
+	}
+	return err
 }

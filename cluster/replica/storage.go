@@ -38,76 +38,90 @@ func openMemory(self string, group cluster.GroupID, limits Limits) *storage {
 	}
 }
 
-// openDisk checks and opens the files of a replica, making them first if the
-// replica was never started. Nothing of a replica that was is ever replaced.
-func openDisk(cfg Config, self string, record replicaRecord, stop *failStop, room func() error, log raftLog) (*storage, error) {
+// evidence is what inspect found of a replica.
+type evidence struct {
+	exists   bool // there is a log file
+	log      logFile
+	snapshot uint64 // index of the newest snapshot, 0 for none
+}
+
+// inspect checks the files of a replica and changes nothing.
+func inspect(dir string, record replicaRecord) (evidence, error) {
+	base := replicaDir(dir, record)
+	path := filepath.Join(base, logFileName)
+	switch _, err := os.Stat(path); {
+	case err == nil:
+	case !errors.Is(err, os.ErrNotExist):
+		return evidence{}, fmt.Errorf("group %s: %w", record.Group, err)
+	case record.State != replicaCreated:
+		return evidence{}, lostStore(record, path)
+	default:
+		return evidence{}, nil
+	}
+	log, err := verifyLogFile(path, record.Group)
+	if err != nil {
+		return evidence{}, err
+	}
+	snapshot, err := verifySnapshots(base, record.Group)
+	if err != nil {
+		return evidence{}, err
+	}
+	if err := log.verifyReach(snapshot); err != nil {
+		return evidence{}, fmt.Errorf("group %s: %w: %w (%s)", record.Group, ErrDamaged, err, path)
+	}
+	if record.State != replicaCreated && log.blank() && snapshot == 0 {
+		return evidence{}, lostStore(record, path)
+	}
+	return evidence{exists: true, log: log, snapshot: snapshot}, nil
+}
+
+// openDisk opens the files that inspect found, and makes them for a replica
+// that was never started. Nothing of a replica that was is ever replaced.
+func openDisk(cfg Config, self string, record replicaRecord, found evidence, stop *failStop, room func() error, log raftLog) (*storage, error) {
 	dir := replicaDir(cfg.Dir, record)
 	path := filepath.Join(dir, logFileName)
-	found, err := prepareLogFile(path, record)
+	if err := createIfNew(path, record, &found); err != nil {
+		return nil, fmt.Errorf("group %s: creating %s: %w", record.Group, path, err)
+	}
+	if err := sweepSnapshots(dir); err != nil {
+		return nil, fmt.Errorf("group %s: removing unfinished snapshots: %w", record.Group, err)
+	}
+	disk, err := openDiskStore(path, record.Group, found.log, stop)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := verifySnapshots(dir, record.Group)
-	if err != nil {
-		return nil, err
-	}
-	if err := found.verifyReach(newest); err != nil {
-		return nil, fmt.Errorf("group %s: %w: %w (%s)", record.Group, ErrDamaged, err, path)
-	}
-	if record.State == replicaStarted && found.blank() && newest == 0 {
-		return nil, lostStore(record, path)
-	}
-	disk, err := openDiskStore(path, record.Group, found, stop)
-	if err != nil {
-		return nil, err
-	}
-	snapshots, err := openDiskSnapshots(dir, record.Group, newest, stop, room, log.Named("snapshot"))
+	snapshots, err := openDiskSnapshots(dir, record.Group, found.snapshot, stop, room, log.Named("snapshot"))
 	if err != nil {
 		return nil, errors.Join(err, disk.close())
 	}
 	s := &storage{
-		log:       newLogbook(disk, self, found, cfg.Limits.LogBytes),
+		log:       newLogbook(disk, self, found.log, cfg.Limits.LogBytes),
 		stable:    disk,
 		snapshots: snapshots,
 		close:     disk.close,
 	}
-	if !found.empty() && newest > found.last {
+	if !found.log.empty() && found.snapshot > found.log.last {
 		// A leader's snapshot was installed, the crash came before the log that
 		// it replaces was dropped.
-		if err := s.log.DeleteRange(found.first, found.last); err != nil {
+		if err := s.log.DeleteRange(found.log.first, found.log.last); err != nil {
 			return nil, errors.Join(err, disk.close())
 		}
 	}
 	return s, nil
 }
 
-// prepareLogFile makes sure that the file of a replica exists and is intact.
-func prepareLogFile(path string, record replicaRecord) (logFile, error) {
-	_, err := os.Stat(path)
-	switch {
-	case err == nil:
-	case !errors.Is(err, os.ErrNotExist):
-		return logFile{}, fmt.Errorf("group %s: %w", record.Group, err)
-	case record.State != replicaCreated:
-		return logFile{}, lostStore(record, path)
-	default:
-		if err := mkdirSynced(filepath.Dir(path)); err != nil {
-			return logFile{}, fmt.Errorf("group %s: %w", record.Group, err)
-		}
-		if err := createDiskFile(path, record.Group); err != nil {
-			return logFile{}, fmt.Errorf("group %s: creating %s: %w", record.Group, path, err)
-		}
+// createIfNew makes the log file of a replica that never ran. If there is one
+// without a log, a crash came between the two writes of founding; it starts
+// over.
+func createIfNew(path string, record replicaRecord, found *evidence) error {
+	if found.exists && (record.State != replicaCreated || !found.log.empty() || found.log.blank()) {
+		return nil
 	}
-	found, err := verifyLogFile(path, record.Group)
-	if err == nil && record.State == replicaCreated && found.empty() && !found.blank() {
-		// A crash between the two writes of founding. The replica never ran, so
-		// it starts over.
-		if err := createDiskFile(path, record.Group); err != nil {
-			return logFile{}, fmt.Errorf("group %s: creating %s: %w", record.Group, path, err)
-		}
-		return verifyLogFile(path, record.Group)
+	if err := mkdirSynced(filepath.Dir(path)); err != nil {
+		return err
 	}
-	return found, err
+	found.exists, found.log = true, logFile{hasTail: true, stable: map[string][]byte{}}
+	return createDiskFile(path, record.Group)
 }
 
 func lostStore(record replicaRecord, path string) error {
