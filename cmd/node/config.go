@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/mayfly-broker/mayfly/rpc/api"
 )
 
 // Config is everything a node is told at birth. Nothing below cmd reads flags,
@@ -41,29 +43,14 @@ type Config struct {
 	Caches []string
 	// Limits are the product limits of this node.
 	Limits Limits
+	// Version and Commit say what is running.
+	Version, Commit string
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
 
-// Limits bound what one client, or all of them together, may ask for. Sizes
-// are in bytes.
-type Limits struct {
-	// MessageBytes is the largest topic message.
-	MessageBytes int
-	// ItemBytes is the largest scalar, key and value together.
-	ItemBytes int
-	// RequestBytes is the largest request message.
-	RequestBytes int
-	// InFlightBytes is the budget of all requests being received or served at
-	// one moment.
-	InFlightBytes int64
-	// MaxTTL is the longest life an item may be given.
-	MaxTTL time.Duration
-	// Subscriptions is how many subscriptions one cache may have at a time.
-	Subscriptions int
-	// StreamsPerConnection is how many calls one connection may have open.
-	StreamsPerConnection uint32
-}
+// Limits bound what one client, or all of them together, may ask for.
+type Limits = api.Limits
 
 // DefaultConfig is a node that works with no configuration at all: loopback
 // only, in memory.
@@ -76,15 +63,7 @@ func DefaultConfig() Config {
 		DataGroups:   16,
 		Heartbeat:    5 * time.Second,
 		DrainTimeout: 10 * time.Second,
-		Limits: Limits{
-			MessageBytes:         1 << 20,
-			ItemBytes:            5_000_192, // 4883 KiB, what clients of the hosted service are told
-			RequestBytes:         5_242_880,
-			InFlightBytes:        512 << 20,
-			MaxTTL:               400 * 24 * time.Hour,
-			Subscriptions:        100_000,
-			StreamsPerConnection: 1_000,
-		},
+		Limits:       api.DefaultLimits(),
 	}
 }
 

@@ -157,8 +157,10 @@ func (n *Node) openDoor() error {
 	}
 	n.server, err = api.NewServer(api.Config{
 		Endpoint:  endpoint,
+		Version:   n.config.Version,
+		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
-		Limits:    n.config.Limits.api(),
+		Limits:    n.config.Limits,
 		Logger:    n.logger,
 	}, api.Ports{
 		Data:        n.router,
