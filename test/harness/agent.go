@@ -4,11 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 )
 
 // Order is one thing an agent is told to do.
@@ -46,50 +42,22 @@ type Event struct {
 // the story goes on around it. Values are sent one after the other; the agent
 // reports every one as acked or refused and never sends one twice.
 type Agent struct {
-	what string
-	in   io.WriteCloser
-	log  *os.File
-
-	mu      sync.Mutex
-	events  []Event
-	changed chan struct{} // closed and replaced at every event
-	ended   bool
+	*Feed[Event]
+	in io.WriteCloser
 }
 
-// StartAgent starts an agent; it ends with the test.
-func StartAgent(t testing.TB, l Language, c Client) *Agent {
+// StartAgent starts the named program as an agent; it ends with the test.
+func StartAgent(t testing.TB, l Language, program string, c Client) *Agent {
 	t.Helper()
-	a := &Agent{what: string(l) + " agent", log: openLog(t, string(l)+"-agent"), changed: make(chan struct{})}
-	cmd := c.command(l, "agent")
-	cmd.Stderr = a.log
-	out := outputOf(cmd)
-	var err error
-	if a.in, err = cmd.StdinPipe(); err != nil {
+	cmd := c.command(l, program)
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, a.what, cmd)
-	go func() {
-		readLines(out, a.log, func(line []byte) {
-			var e Event
-			if err := json.Unmarshal(line, &e); err == nil {
-				a.add(e)
-			}
-		})
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.ended = true
-		close(a.changed)
-		a.changed = make(chan struct{})
-	}()
-	return a
-}
-
-func (a *Agent) add(e Event) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.events = append(a.events, e)
-	close(a.changed)
-	a.changed = make(chan struct{})
+	feed := follow(t, string(l)+" program "+program, cmd, func(line []byte) (e Event, ok bool) {
+		return e, json.Unmarshal(line, &e) == nil
+	})
+	return &Agent{feed, in}
 }
 
 // Tell gives the agent an order. It does not wait for the result.
@@ -101,37 +69,6 @@ func (a *Agent) Tell(t testing.TB, o Order) {
 	}
 	if _, err := fmt.Fprintf(a.in, "%s\n", line); err != nil {
 		t.Fatalf("%s: %v\n%s", a.what, err, tail(a.log))
-	}
-}
-
-// Events returns what has happened so far, oldest first.
-func (a *Agent) Events() []Event {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.events)
-}
-
-// Await returns as soon as what has happened satisfies the condition, and
-// fails the test when it does not in time or when the agent ends before.
-func (a *Agent) Await(t testing.TB, what string, condition func(events []Event) bool) {
-	t.Helper()
-	timer := time.NewTimer(Patience)
-	defer timer.Stop()
-	for {
-		a.mu.Lock()
-		ok, ended, changed := condition(a.events), a.ended, a.changed
-		a.mu.Unlock()
-		if ok {
-			return
-		}
-		if ended {
-			t.Fatalf("%s ended before %s\n%s", a.what, what, tail(a.log))
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			t.Fatalf("%s: waited %s for %s\n%s", a.what, Patience, what, tail(a.log))
-		}
 	}
 }
 

@@ -24,8 +24,8 @@ func init() {
 	nextPort.Store(uint32(os.Getpid()) * 61 % (lastPort - firstPort))
 }
 
-// freeAddr finds a loopback address that nothing listens on.
-func freeAddr(t testing.TB) string {
+// FreeAddr finds a loopback address that nothing listens on.
+func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range lastPort - firstPort {
 		port := firstPort + int(nextPort.Add(1))%(lastPort-firstPort+1)

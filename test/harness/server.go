@@ -17,13 +17,14 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// Server is one broker, started as `mayfly server` on loopback ports of its own
-// with a data directory of its own. It may be stopped, killed and started
+// Server is one broker, started by the mayfly command on loopback ports of its
+// own with a data directory of its own. It may be stopped, killed and started
 // again; its ports and its directory stay the same.
 type Server struct {
 	// Addr is the client port as host:port.
 	Addr string
-	// DataDir outlives restarts and ends with the test.
+	// DataDir outlives restarts and ends with the test; empty for a broker in
+	// memory.
 	DataDir string
 
 	args, env []string
@@ -46,13 +47,13 @@ type Options struct {
 // New prepares a server without starting it.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{Addr: freeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, "mayfly")}
+	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, "mayfly")}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(t.TempDir(), "data")
 	}
 	s.args = append([]string{
 		"server", "--data-dir", s.DataDir,
-		"--listen", s.Addr, "--peer-listen", freeAddr(t), "--gossip-listen", freeAddr(t),
+		"--listen", s.Addr, "--peer-listen", FreeAddr(t), "--gossip-listen", FreeAddr(t),
 	}, o.Args...)
 	return s
 }
@@ -61,6 +62,16 @@ func New(t testing.TB, o Options) *Server {
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := New(t, o)
+	s.Start(t)
+	return s
+}
+
+// StartDev starts `mayfly dev`, a broker that keeps everything in memory and has
+// a cache called default.
+func StartDev(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{Addr: FreeAddr(t), log: openLog(t, "mayfly-dev")}
+	s.args = []string{"dev", "--listen", s.Addr}
 	s.Start(t)
 	return s
 }
@@ -78,6 +89,16 @@ func (s *Server) Launch(t testing.TB) {
 // Start starts a server that is not running and waits until it serves.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
+	if !s.StartOrExit(t) {
+		code, output := s.Exits(t)
+		t.Fatalf("mayfly ended with code %d instead of serving on %s\n%s", code, s.Addr, output)
+	}
+}
+
+// StartOrExit starts a server that is not running and reports whether it
+// serves; when it does not, it has ended by itself.
+func (s *Server) StartOrExit(t testing.TB) (serves bool) {
+	t.Helper()
 	s.Launch(t)
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
@@ -88,9 +109,16 @@ func (s *Server) Start(t testing.TB) {
 		case <-ctx.Done():
 		}
 	}()
-	if err := s.serves(ctx); err != nil {
-		t.Fatalf("mayfly does not serve on %s: %v\n%s", s.Addr, err, tail(s.log))
+	err := s.serves(ctx)
+	if err == nil {
+		return true
 	}
+	select {
+	case <-s.running.done:
+	default:
+		t.Fatalf("mayfly neither serves on %s nor ends: %v\n%s", s.Addr, err, tail(s.log))
+	}
+	return false
 }
 
 // serves returns nil once the server's health service says that it serves.

@@ -1,0 +1,23 @@
+// Package test holds the stories: each starts the real broker as a user would,
+// speaks to it only through its public port, mostly with the official SDKs, and
+// tries one promise made to users.
+//
+//	sdk       every call that the Node.js and the Go SDK have for topics,
+//	          scalars, lists, caches, keys and tokens
+//	restart   a stop or a power cut, with both SDKs listening and speaking
+//	crash     a kill in the middle of ten thousand acknowledged pushes
+//	damage    a log that was cut short or changed in one byte
+//	abuse     bad input, forged tokens, too many streams, readers that do not read
+//	open      who is let in before and after the first API key
+//	cli       the mayfly command as a person or a script uses it
+//	readme    the programs in the README, run as they are printed there
+//
+// test/harness starts the processes, test/node and test/gosdk are the programs
+// that use the SDKs, test/wire compares our protocol with the SDK's own, and
+// test/house holds the rules of the architecture.
+//
+// Stories must never look inside: what they know of the broker is its protocol,
+// its command line, its exit codes and the files it leaves. They share nothing
+// and run in parallel. They wait for conditions with a deadline and never for a
+// time to pass; a failed one leaves the output of its processes in test/out.
+package test

@@ -1,0 +1,41 @@
+package test
+
+import (
+	"testing"
+
+	"github.com/mayfly-broker/mayfly/test/harness"
+)
+
+// Everything the official SDKs can ask of topics, scalars, lists and caches.
+// The broker is as `mayfly server` leaves it at first start: nobody has made a
+// key yet, and the SDKs use their provider for a local server.
+func TestSDKsWithoutCredential(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{})
+	server.CreateCache(t, "story")
+	for language, programs := range map[harness.Language][]string{
+		harness.NodeJS: {"topics", "idle", "lists", "scalars", "control"},
+		harness.Go:     {"topics", "lists", "scalars", "control"},
+	} {
+		for _, program := range programs {
+			t.Run(string(language)+"/"+program, func(t *testing.T) {
+				t.Parallel()
+				harness.RunChecks(t, language, program, harness.Client{Addr: server.Addr, Cache: "story"})
+			})
+		}
+	}
+}
+
+// Keys and tokens, on a broker that wants a credential from everybody.
+func TestSDKsWithCredentials(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{})
+	server.Secure(t)
+	server.CreateCache(t, "story")
+	for _, language := range []harness.Language{harness.NodeJS, harness.Go} {
+		t.Run(string(language)+"/tokens", func(t *testing.T) {
+			t.Parallel()
+			harness.RunChecks(t, language, "tokens", harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story"})
+		})
+	}
+}
