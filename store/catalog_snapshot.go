@@ -102,8 +102,8 @@ func (c *Catalog) Restore(r io.Reader) error {
 
 // load fills an empty catalog and says what is wrong with the message.
 func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
-	if m.GetVersion() == 0 || m.GetClockMs() > MaxClockMs {
-		return "the version or the clock is out of range"
+	if m.GetVersion() == 0 || m.GetClockMs() > MaxClockMs || m.GetLastGeneration() > maxSequence {
+		return "the version, the clock or the generation is out of range"
 	}
 	c.clock, c.generation, c.secured = m.GetClockMs(), m.GetLastGeneration(), m.GetSecured()
 	for _, rec := range m.GetCaches() {

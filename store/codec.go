@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
 )
 
 // CommandVersion is the first byte of an encoded command. It is raised with
@@ -114,4 +113,3 @@ func hasUnknown(m protoreflect.Message) bool {
 	})
 	return found
 }
-

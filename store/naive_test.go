@@ -1,0 +1,373 @@
+package store
+
+import (
+	"math/big"
+	"slices"
+	"strconv"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+// naive is what a machine should do, written without any care for speed and
+// without a look at how the machine does it. It answers well-formed commands
+// only.
+type naive struct {
+	clock  uint64
+	caches map[string]*naiveCache
+	// answers by gateway and sequence, marks and times by gateway.
+	answers map[string]map[uint64]*Result
+	marks   map[string]uint64
+	seen    map[string]uint64
+}
+
+type naiveCache struct {
+	generation uint64
+	forgetAt   uint64
+	items      map[string]*naiveItem
+}
+
+type naiveItem struct {
+	list    bool
+	values  []string // one for a scalar
+	expires uint64
+}
+
+func newNaive() *naive {
+	return &naive{
+		caches: map[string]*naiveCache{}, answers: map[string]map[uint64]*Result{},
+		marks: map[string]uint64{}, seen: map[string]uint64{},
+	}
+}
+
+func status(s Status) *Result { return &Result{Status: s} }
+
+func (n *naive) apply(cmd *Command) *Result {
+	n.clock = max(n.clock, cmd.GetAtMs())
+	for name, c := range n.caches {
+		if c.forgetAt != 0 && c.forgetAt <= n.clock {
+			delete(n.caches, name)
+		}
+	}
+	for id, seen := range n.seen {
+		if seen+120_000 <= n.clock {
+			delete(n.seen, id)
+			delete(n.marks, id)
+			delete(n.answers, id)
+		}
+	}
+	id := cmd.GetRequest()
+	if id == nil {
+		return n.execute(cmd)
+	}
+	gateway := string(id.GetGateway())
+	n.seen[gateway] = n.clock
+	n.marks[gateway] = max(n.marks[gateway], id.GetDoneBelow())
+	if id.GetSequence() < n.marks[gateway] {
+		return status(storev1.Status_STATUS_REQUEST_FORGOTTEN)
+	}
+	if first := n.answers[gateway][id.GetSequence()]; first != nil {
+		return first
+	}
+	if n.answers[gateway] == nil {
+		n.answers[gateway] = map[uint64]*Result{}
+	}
+	result := n.execute(cmd)
+	n.answers[gateway][id.GetSequence()] = result
+	return result
+}
+
+func (n *naive) execute(cmd *Command) *Result {
+	switch op := cmd.GetOp().(type) {
+	case *storev1.Command_Tick:
+		return &Result{}
+	case *storev1.Command_Sweep:
+		return n.sweep(int(op.Sweep.GetLimit()))
+	}
+	c := n.caches[cmd.GetCache()]
+	retire, isRetire := cmd.GetOp().(*storev1.Command_Retire)
+	buried := c != nil && c.forgetAt != 0 && c.generation == cmd.GetGeneration()
+	switch {
+	case buried && isRetire && retire.Retire.GetDeleted():
+		return &Result{}
+	case c != nil && cmd.GetGeneration() < c.generation, buried:
+		return status(storev1.Status_STATUS_STALE_GENERATION)
+	case c == nil || cmd.GetGeneration() > c.generation:
+		c = &naiveCache{generation: cmd.GetGeneration(), items: map[string]*naiveItem{}}
+		n.caches[cmd.GetCache()] = c
+	}
+	if isRetire {
+		if retire.Retire.GetDeleted() {
+			c.items, c.forgetAt = nil, n.clock+600_000
+		}
+		return &Result{}
+	}
+	key := string(cmd.GetKey())
+	if it := c.items[key]; it != nil && it.expires <= n.clock {
+		delete(c.items, key)
+	}
+	result := n.change(c, key, cmd)
+	if it := c.items[key]; it != nil && it.list && len(it.values) == 0 {
+		delete(c.items, key)
+	}
+	return result
+}
+
+func (n *naive) sweep(limit int) *Result {
+	type due struct {
+		expires     uint64
+		cache, item string
+	}
+	var all []due
+	for name, c := range n.caches {
+		for key, it := range c.items {
+			if it.expires <= n.clock {
+				all = append(all, due{it.expires, name, key})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b due) int {
+		switch {
+		case a.expires != b.expires:
+			return int(int64(a.expires) - int64(b.expires))
+		case a.cache != b.cache:
+			return map[bool]int{true: -1, false: 1}[a.cache < b.cache]
+		}
+		return map[bool]int{true: -1, false: 1}[a.item < b.item]
+	})
+	all = all[:min(limit, len(all))]
+	for _, d := range all {
+		delete(n.caches[d.cache].items, d.item)
+	}
+	return sweptOf(uint32(len(all)))
+}
+
+func (n *naive) change(c *naiveCache, key string, cmd *Command) *Result {
+	it := c.items[key]
+	switch op := cmd.GetOp().(type) {
+	case *storev1.Command_Delete:
+		delete(c.items, key)
+		return &Result{}
+	case *storev1.Command_UpdateTtl:
+		return n.updateTTL(it, op.UpdateTtl)
+	case *storev1.Command_Set:
+		return n.set(c, key, op.Set)
+	case *storev1.Command_Increment:
+		return n.increment(c, key, op.Increment)
+	}
+	if it != nil && !it.list {
+		return status(storev1.Status_STATUS_WRONG_TYPE)
+	}
+	if op, ok := cmd.GetOp().(*storev1.Command_ListPush); ok {
+		if it == nil && len(op.ListPush.GetValues()) > 0 {
+			it = &naiveItem{list: true, expires: n.clock + op.ListPush.GetTtl().GetTtlMs()}
+			c.items[key] = it
+		}
+		if it != nil && len(op.ListPush.GetValues()) > 0 {
+			n.push(it, op.ListPush)
+		}
+	} else if op, ok := cmd.GetOp().(*storev1.Command_ListPop); ok {
+		return n.pop(it, op.ListPop)
+	} else if it != nil {
+		n.shorten(it, cmd)
+	}
+	r := &Result{Outcome: &storev1.Result_Length_{Length: &storev1.Result_Length{}}}
+	if it != nil {
+		r.GetLength().Found, r.GetLength().Length = true, uint64(len(it.values))
+	}
+	return r
+}
+
+func (n *naive) updateTTL(it *naiveItem, op *storev1.UpdateTtl) *Result {
+	answer := storev1.Result_TTL_UPDATE_MISSING
+	if it != nil {
+		answer = storev1.Result_TTL_UPDATE_NOT_SET
+		left := it.expires - n.clock
+		if op.GetMode() == storev1.UpdateTtl_MODE_OVERWRITE ||
+			op.GetMode() == storev1.UpdateTtl_MODE_INCREASE && op.GetTtlMs() > left ||
+			op.GetMode() == storev1.UpdateTtl_MODE_DECREASE && op.GetTtlMs() < left {
+			it.expires = n.clock + op.GetTtlMs()
+			answer = storev1.Result_TTL_UPDATE_SET
+		}
+	}
+	return &Result{Outcome: &storev1.Result_TtlUpdate_{TtlUpdate: answer}}
+}
+
+func (n *naive) set(c *naiveCache, key string, op *storev1.Set) *Result {
+	it := c.items[key]
+	if it != nil && it.list && op.GetCondition() >= storev1.Condition_CONDITION_EQUAL {
+		return status(storev1.Status_STATUS_WRONG_TYPE)
+	}
+	same := it != nil && !it.list && it.values[0] == string(op.GetOperand())
+	if op.GetOperandIsDigest() {
+		same = it != nil && !it.list && string(Digest([]byte(it.values[0]))) == string(op.GetOperand())
+	}
+	ok := map[storev1.Condition]bool{
+		storev1.Condition_CONDITION_UNSPECIFIED:           true,
+		storev1.Condition_CONDITION_PRESENT:               it != nil,
+		storev1.Condition_CONDITION_ABSENT:                it == nil,
+		storev1.Condition_CONDITION_EQUAL:                 same,
+		storev1.Condition_CONDITION_NOT_EQUAL:             !same,
+		storev1.Condition_CONDITION_PRESENT_AND_NOT_EQUAL: it != nil && !same,
+		storev1.Condition_CONDITION_ABSENT_OR_EQUAL:       it == nil || same,
+	}[op.GetCondition()]
+	if ok {
+		c.items[key] = &naiveItem{values: []string{string(op.GetValue())}, expires: n.clock + op.GetTtlMs()}
+	}
+	return &Result{Outcome: &storev1.Result_Stored{Stored: ok}}
+}
+
+func (n *naive) increment(c *naiveCache, key string, op *storev1.Increment) *Result {
+	it := c.items[key]
+	number := int64(0)
+	if it != nil {
+		if it.list {
+			return status(storev1.Status_STATUS_WRONG_TYPE)
+		}
+		var err error
+		if number, err = strconv.ParseInt(it.values[0], 10, 64); err != nil {
+			return status(storev1.Status_STATUS_NOT_A_NUMBER)
+		}
+	}
+	sum := new(big.Int).Add(big.NewInt(number), big.NewInt(op.GetAmount()))
+	if !sum.IsInt64() {
+		return status(storev1.Status_STATUS_OVERFLOW)
+	}
+	c.items[key] = &naiveItem{values: []string{sum.String()}, expires: n.clock + op.GetTtlMs()}
+	return numberOf(sum.Int64())
+}
+
+func (n *naive) push(it *naiveItem, op *storev1.ListPush) {
+	values, most := texts(op.GetValues()), int(op.GetTruncateToSize())
+	if op.GetEnd() == storev1.End_END_BACK {
+		it.values = append(slices.Clone(it.values), values...)
+		if extra := len(it.values) - most; most > 0 && extra > 0 {
+			it.values = it.values[extra:]
+		}
+	} else {
+		it.values = append(values, it.values...)
+		if most > 0 && len(it.values) > most {
+			it.values = it.values[:most]
+		}
+	}
+	if op.GetTtl().GetRefresh() {
+		it.expires = n.clock + op.GetTtl().GetTtlMs()
+	}
+}
+
+func (n *naive) pop(it *naiveItem, op *storev1.ListPop) *Result {
+	if it == nil {
+		return &Result{Outcome: &storev1.Result_Popped_{Popped: &storev1.Result_Popped{}}}
+	}
+	at := 0
+	if op.GetEnd() == storev1.End_END_BACK {
+		at = len(it.values) - 1
+	}
+	v := it.values[at]
+	it.values = slices.Delete(slices.Clone(it.values), at, at+1)
+	return popped([]byte(v), len(it.values))
+}
+
+// shorten carries out what only takes entries away, entry by entry.
+func (n *naive) shorten(it *naiveItem, cmd *Command) {
+	gone := func(int, string) bool { return false }
+	switch op := cmd.GetOp().(type) {
+	case *storev1.Command_ListRemove:
+		gone = func(_ int, v string) bool { return v == string(op.ListRemove.GetValue()) }
+	case *storev1.Command_ListErase:
+		gone = func(i int, _ string) bool {
+			for _, r := range op.ListErase.GetRanges() {
+				if uint64(i) >= r.GetBegin() && uint64(i)-r.GetBegin() < r.GetCount() {
+					return true
+				}
+			}
+			return op.ListErase.GetAll()
+		}
+	case *storev1.Command_ListRetain:
+		gone = func(i int, _ string) bool { return !inSlice(op.ListRetain.GetSlice(), i, len(it.values)) }
+		if op.ListRetain.GetTtl().GetRefresh() {
+			it.expires = n.clock + op.ListRetain.GetTtl().GetTtlMs()
+		}
+	}
+	var kept []string
+	for i, v := range it.values {
+		if !gone(i, v) {
+			kept = append(kept, v)
+		}
+	}
+	it.values = kept
+}
+
+func inSlice(s *storev1.Slice, i, length int) bool {
+	after := func(bound *int64) bool {
+		at := *bound
+		if at < 0 {
+			at += int64(length)
+		}
+		return int64(i) >= at
+	}
+	return (s == nil || s.Start == nil || after(s.Start)) && (s == nil || s.End == nil || !after(s.End))
+}
+
+// view answers a query as of a time.
+func (n *naive) view(q *Query, at uint64) *Result {
+	var it *naiveItem
+	if c := n.caches[q.GetCache()]; c != nil && q.GetGeneration() <= c.generation {
+		if q.GetGeneration() < c.generation || c.forgetAt != 0 {
+			return status(storev1.Status_STATUS_STALE_GENERATION)
+		}
+		it = c.items[string(q.GetKey())]
+	}
+	if it != nil && it.expires <= n.clock {
+		it = nil
+	}
+	if it != nil && it.expires <= at {
+		return status(storev1.Status_STATUS_CLOCK_BEHIND)
+	}
+	switch op := q.GetOp().(type) {
+	case *storev1.Query_Exists_:
+		return &Result{Outcome: &storev1.Result_Exists{Exists: it != nil}}
+	case *storev1.Query_ItemType_:
+		switch {
+		case it == nil:
+			return kindOf(storev1.Kind_KIND_UNSPECIFIED)
+		case it.list:
+			return kindOf(storev1.Kind_KIND_LIST)
+		}
+		return kindOf(storev1.Kind_KIND_SCALAR)
+	case *storev1.Query_ItemTtl_:
+		if it == nil {
+			return &Result{Outcome: &storev1.Result_ItemTtl_{ItemTtl: &storev1.Result_ItemTtl{}}}
+		}
+		return remainingOf(it.expires - max(at, n.clock) - 1)
+	case *storev1.Query_Get_:
+		if it != nil && it.list {
+			return status(storev1.Status_STATUS_WRONG_TYPE)
+		}
+		v := &storev1.Result_Value{Found: it != nil}
+		if it != nil {
+			v.Value = []byte(it.values[0])
+		}
+		return &Result{Outcome: &storev1.Result_Value_{Value: v}}
+	case *storev1.Query_ListLength_:
+		if it != nil && !it.list {
+			return status(storev1.Status_STATUS_WRONG_TYPE)
+		}
+		l := &storev1.Result_Length{Found: it != nil}
+		if it != nil {
+			l.Length = uint64(len(it.values))
+		}
+		return &Result{Outcome: &storev1.Result_Length_{Length: l}}
+	case *storev1.Query_ListFetch_:
+		if it != nil && !it.list {
+			return status(storev1.Status_STATUS_WRONG_TYPE)
+		}
+		vs := &storev1.Result_Values{}
+		for i := 0; it != nil && i < len(it.values); i++ {
+			if inSlice(op.ListFetch.GetSlice(), i, len(it.values)) {
+				vs.Found, vs.Values = true, append(vs.Values, []byte(it.values[i]))
+			}
+		}
+		return &Result{Outcome: &storev1.Result_Values_{Values: vs}}
+	}
+	return nil
+}
