@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/store"
 )
 
 const (
@@ -87,7 +89,16 @@ func (l *Local) sweep(ctx context.Context, g *replica.Group) {
 	}
 }
 
+// sweepCredentials forgets API keys that have expired. It writes nothing while
+// none has: an idle node leaves its disk alone.
 func (l *Local) sweepCredentials(ctx context.Context) {
+	now := l.clock.milliseconds()
+	due := slices.ContainsFunc(read(l.catalog, (*store.Catalog).APIKeys), func(key *storev1.ApiKey) bool {
+		return key.GetExpiresAtMs() != 0 && key.GetExpiresAtMs() <= now
+	})
+	if !due {
+		return
+	}
 	sweep := &storev1.CatalogCommand{Op: &storev1.CatalogCommand_SweepCredentials{SweepCredentials: &storev1.SweepCredentials{}}}
 	if _, err := l.catalog.apply(ctx, sweep); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
 		l.logger.Warn("expired keys are not forgotten yet", slog.Any("err", err))

@@ -35,9 +35,7 @@ type replicated[C, R any, S io.WriterTo, M machine[C, R, S]] struct {
 
 // Apply executes the commands of one log entry.
 func (r *replicated[C, R, S, M]) Apply(_ uint64, commands [][]byte) []any {
-	results := make([]any, len(commands))
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	decoded := make([]C, len(commands))
 	for i, encoded := range commands {
 		command, err := r.decode(encoded)
 		if err != nil {
@@ -45,6 +43,12 @@ func (r *replicated[C, R, S, M]) Apply(_ uint64, commands [][]byte) []any {
 			// it would part this replica from the others; the host stops the node.
 			panic(fmt.Errorf("route: a command of the log cannot be read: %w", err))
 		}
+		decoded[i] = command
+	}
+	results := make([]any, len(commands))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, command := range decoded {
 		results[i] = r.machine.Apply(command)
 	}
 	return results
