@@ -22,7 +22,7 @@ type input struct {
 }
 
 func (in *input) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.file, "file", "", "take the value from this file, byte for byte")
+	cmd.Flags().StringVar(&in.file, "file", "", "take the value from the file at `path`, byte for byte")
 	cmd.Flags().BoolVar(&in.lines, "lines", false, "take every line as a value of its own")
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ func (p *Program) tokenInspect() *cobra.Command {
 		}
 		found, err := auth.Inspect(text)
 		if err != nil {
-			return err
+			return fmt.Errorf("this is no key or token: %s", strings.TrimPrefix(err.Error(), auth.ErrMalformed.Error()+": "))
 		}
 		now := time.Now()
 		return printer{p.Stdout, opts.output == "json"}.answer(newInspected(found, now), func(w io.Writer) { writeInspection(w, found, now) })

@@ -52,9 +52,9 @@ func (p *Program) keyCreate() *cobra.Command {
 	allow.addFlags(cmd)
 	flags := cmd.Flags()
 	super := flags.Bool("superuser", false, "allow everything: all data, caches, tokens")
-	description := flags.String("description", "", "what the key is for, for people")
-	tokenID := flags.String("token-id", "", "publisher id of the items published with the key")
-	life := flags.String("expires", "never", "life of the key, such as 90d, or never")
+	description := flags.String("description", "", "`text` for people, what the key is for")
+	tokenID := flags.String("token-id", "", "publisher `id` of the items published with the key")
+	life := flags.String("expires", "never", "`life` of the key, such as 90d, or never")
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, _ []string) error {
 		permissions, err := keyPermissions(*super, &allow)
 		if err != nil {

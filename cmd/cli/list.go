@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,8 +59,8 @@ type slice struct {
 
 func (s *slice) addFlags(cmd *cobra.Command) {
 	s.cmd = cmd
-	cmd.Flags().Int32Var(&s.start, "start", 0, "index of the first value; a negative one counts from the end")
-	cmd.Flags().Int32Var(&s.end, "end", 0, "index of the value after the last; a negative one counts from the end")
+	cmd.Flags().Var(config.Integer(&s.start, math.MinInt32, math.MaxInt32), "start", "index of the first value; a negative one counts from the end")
+	cmd.Flags().Var(config.Integer(&s.end, math.MinInt32, math.MaxInt32), "end", "index of the value after the last; a negative one counts from the end")
 	cmd.Flag("start").DefValue, cmd.Flag("end").DefValue = "", ""
 }
 

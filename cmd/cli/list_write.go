@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mayfly-broker/mayfly/cmd/config"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 )
 
@@ -47,7 +49,8 @@ func (p *Program) listPush() *cobra.Command {
 	var at end
 	var ttl life
 	at.addFlags(cmd, "push to")
-	truncate := cmd.Flags().Uint32("truncate-to", 0, "then drop values from the other end until so many are left; 0 drops none")
+	var truncate uint32
+	cmd.Flags().Var(config.Integer(&truncate, 0, math.MaxUint32), "truncate-to", "then drop values from the other end until so many are left; 0 drops none")
 	ttl.addFlags(cmd)
 	in.addFlags(cmd)
 	return p.client(asUser, cmd, func(ctx context.Context, s *session, args []string) error {
@@ -58,7 +61,7 @@ func (p *Program) listPush() *cobra.Command {
 		}); err != nil {
 			return err
 		}
-		length, err := push(inCache(ctx, args[0]), cachepb.NewScsClient(s.conn), args[1], values, at, *truncate, ttl)
+		length, err := push(inCache(ctx, args[0]), cachepb.NewScsClient(s.conn), args[1], values, at, truncate, ttl)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type allowFlags struct {
 }
 
 func (f *allowFlags) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "a permission, such as topic:subscribeonly:chat:topic=room-1; may be repeated")
+	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "a `permission`, such as topic:subscribeonly:chat:topic=room-1; may be repeated")
 }
 
 func (f *allowFlags) parse() ([]*permissionpb.PermissionsType, error) {
@@ -50,12 +50,12 @@ type scopeFlags struct {
 
 func (f *scopeFlags) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.cache, "cache", "", "cache the token is for; * is every cache")
-	flags.StringVar(&f.topic, "topic", "", "topic it may use")
-	flags.StringVar(&f.topicPrefix, "topic-prefix", "", "beginning of the topics it may use")
-	flags.StringVar(&f.key, "key", "", "item it may use")
-	flags.StringVar(&f.keyPrefix, "key-prefix", "", "beginning of the keys of items it may use")
-	flags.StringVar(&f.role, "role", "", "what it may do there (default publishsubscribe for topics, readwrite for items)")
+	flags.StringVar(&f.cache, "cache", "", "`name` of the cache the token is for; * is every cache")
+	flags.StringVar(&f.topic, "topic", "", "`name` of the topic it may use")
+	flags.StringVar(&f.topicPrefix, "topic-prefix", "", "`beginning` of the topics it may use")
+	flags.StringVar(&f.key, "key", "", "`key` of the item it may use")
+	flags.StringVar(&f.keyPrefix, "key-prefix", "", "`beginning` of the keys of items it may use")
+	flags.StringVar(&f.role, "role", "", "`role` it has there (default publishsubscribe for topics, readwrite for items)")
 	f.allowFlags.addFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("topic", "topic-prefix")
 	cmd.MarkFlagsMutuallyExclusive("key", "key-prefix")

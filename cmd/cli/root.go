@@ -14,9 +14,10 @@ subscribe, caches to keep lists and values. The Momento SDKs are its clients.
 Start one now with "mayfly dev", or one that keeps its data with
 "mayfly server". The other commands talk to a running broker.
 
-Every flag is also an environment variable (--data-dir is MAYFLY_DATA_DIR) and a
-key of the YAML file given with --config (data-dir: /srv/mayfly). A flag wins
-over the environment, the environment over the file.
+A setting, such as --data-dir or --server, is also an environment variable
+(MAYFLY_DATA_DIR) and a key of the YAML file given with --config
+(data-dir: /srv/mayfly). A flag wins over the environment, the environment over
+the file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`
 
@@ -33,6 +34,7 @@ func (p *Program) rootCommand() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(p.flagError)
+	root.SetUsageFunc(usage)
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a broker:"}, &cobra.Group{ID: "use", Title: "Use a broker:"})
 	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand()} {
 		cmd.GroupID = "run"
@@ -43,8 +45,9 @@ func (p *Program) rootCommand() *cobra.Command {
 		root.AddCommand(cmd)
 	}
 	root.AddCommand(p.versionCommand())
-	root.InitDefaultCompletionCmd()
+	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			group(cmd)
@@ -88,6 +91,7 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(cmd *cobra.Command, args []string, strangers []string) error) *cobra.Command {
 	set := p.settings.NewSet(settings...)
 	set.AddFlags(cmd.Flags())
+	markSettings(cmd.Flags(), settings)
 	for _, s := range settings {
 		if words := config.Words(s.Value); words != nil {
 			// Fails only for a flag that does not exist or has one already.
@@ -96,7 +100,6 @@ func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(c
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Args = checkArgs
-	cmd.DisableFlagsInUseLine = true
 	if cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}

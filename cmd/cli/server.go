@@ -42,7 +42,7 @@ func (p *Program) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "server", Short: "Run a broker that keeps its data", Long: serverHelp, Example: serverExample}
 	return p.leaf(cmd, settings, func(cmd *cobra.Command, _, strangers []string) error {
 		if cfg.DataDir == "" {
-			return usagef(cmd, "--data-dir is empty; name a folder, or use \"mayfly dev\" to keep everything in memory")
+			return usagef(cmd, "--data-dir is empty; name a folder, or use `mayfly dev` to keep everything in memory")
 		}
 		cfg.Logger = p.nodeLogger(&logs, strangers)
 		return p.runNode(cmd, cfg, func(string) {})

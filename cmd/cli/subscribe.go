@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mayfly-broker/mayfly/cmd/config"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 )
 
@@ -28,9 +30,9 @@ func (p *Program) topicSubscribe() *cobra.Command {
 	var wanted, at, page uint64
 	var form subscribeForm
 	flags := cmd.Flags()
-	flags.Uint64Var(&wanted, "count", 0, "stop after so many items; 0 never stops")
-	flags.Uint64Var(&at, "resume-at", 0, "begin with this sequence number; 0 takes only what is new")
-	flags.Uint64Var(&page, "resume-page", 0, "the page that the sequence number belongs to; 0 is the current one")
+	flags.Var(config.Integer(&wanted, 0, math.MaxInt64), "count", "stop after so many items; 0 never stops")
+	flags.Var(config.Integer(&at, 0, math.MaxInt64), "resume-at", "begin with this sequence number; 0 takes only what is new")
+	flags.Var(config.Integer(&page, 0, math.MaxInt64), "resume-page", "the page that the sequence number belongs to; 0 is the current one")
 	flags.BoolVarP(&form.heartbeats, "verbose", "v", false, "print heartbeats too")
 	flags.BoolVar(&form.raw, "raw", false, "print the bytes of each value and a line break, nothing else")
 	return p.client(asUser, cmd, func(ctx context.Context, s *session, args []string) error {

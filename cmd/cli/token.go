@@ -51,8 +51,8 @@ func (p *Program) tokenCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "Create a token and print it", Long: tokenCreateHelp, Example: tokenCreateExample}
 	var scope scopeFlags
 	scope.addFlags(cmd)
-	life := cmd.Flags().String("expires", "1h", "life of the token")
-	tokenID := cmd.Flags().String("token-id", "", "who the token is for; subscribers see it with every item published")
+	life := cmd.Flags().String("expires", "1h", "`life` of the token")
+	tokenID := cmd.Flags().String("token-id", "", "publisher `id` of the items published with the token, such as a user")
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, _ []string) error {
 		list, err := scope.parse()
 		if err != nil {

@@ -45,6 +45,9 @@ func (p *Program) topicPublish() *cobra.Command {
 			published++
 			return nil
 		})
+		if err != nil && published > 0 {
+			return fmt.Errorf("after %s: %w", count(published, "published item"), err)
+		}
 		if err != nil {
 			return err
 		}

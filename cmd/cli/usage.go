@@ -31,7 +31,7 @@ func (p *Program) report(err error) int {
 	if !ok {
 		return ExitFailure
 	}
-	fmt.Fprintf(p.Stderr, "See \"%s --help\".\n", usage.cmd.CommandPath())
+	fmt.Fprintf(p.Stderr, "See `%s --help`.\n", usage.cmd.CommandPath())
 	return ExitUsage
 }
 
@@ -55,14 +55,4 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 		return usagef(cmd, "--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
 	}
 	return usageError{cmd, err}
-}
-
-func flagNames(cmd *cobra.Command) []string {
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, f.Name)
-		}
-	})
-	return names
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func ThisBuild() Build {
 	if !ok {
 		return b
 	}
-	if b.Version == "" {
+	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}
 	modified := ""
@@ -49,8 +50,9 @@ func ThisBuild() Build {
 	return b
 }
 
-func (b Build) rows(who string) [][2]string {
-	rows := [][2]string{{who, b.Version}}
+// rows has a line for everything that is known.
+func (b Build) rows() [][2]string {
+	rows := [][2]string{{"Version", cmp.Or(b.Version, "unknown")}}
 	for _, row := range [][2]string{{"Commit", b.Commit}, {"Go", b.GoVersion}, {"Platform", b.Platform}} {
 		if row[1] != "" {
 			rows = append(rows, row)
@@ -76,10 +78,10 @@ func (p *Program) versionCommand() *cobra.Command {
 			document.Server = server
 		}
 		return printer{p.Stdout, opts.output == "json"}.answer(document, func(w io.Writer) {
-			pairs(w, document.Client.rows("mayfly"))
+			pairs(w, document.Client.rows())
 			if document.Server != nil {
-				fmt.Fprintln(w)
-				pairs(w, document.Server.rows("Server"))
+				fmt.Fprintf(w, "\nServer at %s\n", opts.server)
+				pairs(w, document.Server.rows())
 			}
 		})
 	})
