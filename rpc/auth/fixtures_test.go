@@ -26,6 +26,8 @@ type memoryKeys struct {
 	records  map[string]APIKey
 	secured  bool
 	revision atomic.Uint64
+	// lookups counts what a remembered text does not need.
+	lookups atomic.Int64
 }
 
 func (k *memoryKeys) CurrentSigningKey() (SigningKey, bool) {
@@ -36,6 +38,7 @@ func (k *memoryKeys) CurrentSigningKey() (SigningKey, bool) {
 }
 
 func (k *memoryKeys) SigningKey(id string) (SigningKey, bool) {
+	k.lookups.Add(1)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	key, ok := k.signing[id]

@@ -44,6 +44,9 @@ func TestMintingRights(t *testing.T) {
 			permitted(t, "token", err, c.aToken)
 			// The right is asked for before the arguments are.
 			_, err = w.minter.Disposable(c.caller, nil, 0, "", birth)
+			if c.caller.Kind == KindToken && !strings.Contains(err.Error(), "disposable token") {
+				t.Errorf("it is not told why: %v", err)
+			}
 			if !c.aToken && !errors.Is(err, ErrPermissionDenied) || c.aToken && !errors.Is(err, ErrInvalidArgument) {
 				t.Errorf("nonsense: %v", err)
 			}
@@ -262,20 +265,26 @@ func TestRefresh(t *testing.T) {
 	revoked := w.key(t, KeyRequest{Permissions: room(), ValidFor: time.Minute})
 	w.keys.revoke(revoked.Record.ID, birth)
 	token := w.token(t, w.admin(t), room())
+	super := w.key(t, KeyRequest{Permissions: superUser(), ValidFor: time.Minute})
+	child := w.token(t, w.verify(t, super.Text, birth), room())
+	odd := eternal.Record // no Minter makes one like it
+	odd.RefreshDigest = old.Record.RefreshDigest
+	w.keys.put(odd)
 	for name, c := range map[string]struct {
 		key, refresh string
 		now          time.Time
 	}{
-		"other's refresh token":  {old.Text, other.RefreshToken, later},
-		"no refresh token":       {old.Text, "", later},
-		"nonsense":               {old.Text, strings.Repeat("x", 1<<20), later},
-		"key without end":        {eternal.Text, "", later},
-		"key without end, other": {eternal.Text, old.RefreshToken, later},
-		"no key":                 {"", old.RefreshToken, later},
-		"forged":                 {old.Text[:len(old.Text)-8] + "AAAAAAAA", old.RefreshToken, later},
-		"expired":                {old.Text, old.RefreshToken, birth.Add(time.Minute)},
-		"revoked":                {revoked.Text, revoked.RefreshToken, later},
-		"a token":                {token, old.RefreshToken, later},
+		"other's refresh token":      {old.Text, other.RefreshToken, later},
+		"no refresh token":           {old.Text, "", later},
+		"nonsense":                   {old.Text, strings.Repeat("x", 1<<20), later},
+		"key without end":            {eternal.Text, "", later},
+		"key without end, a digest":  {eternal.Text, old.RefreshToken, later},
+		"no key":                     {"", old.RefreshToken, later},
+		"forged":                     {old.Text[:len(old.Text)-8] + "AAAAAAAA", old.RefreshToken, later},
+		"expired":                    {old.Text, old.RefreshToken, birth.Add(time.Minute)},
+		"revoked":                    {revoked.Text, revoked.RefreshToken, later},
+		"a token":                    {token, old.RefreshToken, later},
+		"a token and its key's pair": {child, super.RefreshToken, later},
 	} {
 		if k, err := w.minter.Refresh(c.key, c.refresh, c.now); !errors.Is(err, ErrInvalidArgument) || errors.Is(err, ErrUnauthenticated) || k.Text != "" {
 			t.Errorf("%s: %v, %v", name, k, err)
