@@ -97,6 +97,9 @@ func refused(code string, words ...string) func(response any, err error) {
 		if !errors.As(err, &svc) {
 			fail("%s wanted, got %T, %v", code, response, err)
 		}
+		// Minting a token, the SDK wraps the broker's error in one of its own.
+		for errors.As(svc.OriginalErr(), &svc) {
+		}
 		if svc.Code() != code {
 			fail("%s wanted, got %s: %s", code, svc.Code(), svc.Message())
 		}

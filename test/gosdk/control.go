@@ -79,7 +79,6 @@ func (c control) missing(ctx context.Context) {
 	no(c.ListPushBack(ctx, &momento.ListPushBackRequest{CacheName: name, ListName: "l", Value: key}))
 	no(c.ListFetch(ctx, &momento.ListFetchRequest{CacheName: name, ListName: "l"}))
 	no(c.ListLength(ctx, &momento.ListLengthRequest{CacheName: name, ListName: "l"}))
-	no(c.DeleteCache(ctx, &momento.DeleteCacheRequest{CacheName: name}))
 	no(c.topics.Publish(ctx, &momento.TopicPublishRequest{CacheName: name, TopicName: "t", Value: key}))
 	no(c.topics.Subscribe(ctx, &momento.TopicSubscribeRequest{CacheName: name, TopicName: "t"}))
 }

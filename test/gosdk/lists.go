@@ -278,6 +278,7 @@ func (c lists) lives(all *checks) {
 			}))
 		},
 	}
+	renew := func(d time.Duration) utils.CollectionTtl { return utils.WithRefreshTtlOnUpdates(utils.Of(d)) }
 	keep := func(d time.Duration) utils.CollectionTtl { return utils.WithNoRefreshTtlOnUpdates(utils.Of(d)) }
 	for call, push := range pushes {
 		all.run(call+" renews the life only when asked to", func(ctx context.Context) {
@@ -285,16 +286,16 @@ func (c lists) lives(all *checks) {
 			push(ctx, name, keep(100*time.Second))
 			push(ctx, name, keep(300*time.Second))
 			between(c.life(ctx, name), 60*time.Second, 100*time.Second)
-			push(ctx, name, utils.Of(300*time.Second))
+			push(ctx, name, renew(300*time.Second))
 			between(c.life(ctx, name), 200*time.Second, 300*time.Second)
-			push(ctx, name, utils.Of(50*time.Second))
+			push(ctx, name, renew(50*time.Second))
 			between(c.life(ctx, name), 10*time.Second, 50*time.Second)
 		})
 		all.run(call+": gone on time, to the millisecond", func(ctx context.Context) {
 			name := fresh("list")
 			const ttl = 350 * time.Millisecond
 			written := time.Now()
-			push(ctx, name, utils.Of(ttl))
+			push(ctx, name, renew(ttl))
 			acked := time.Now()
 			expires(written, acked, ttl, func() bool { return c.slice(ctx, name, nil, nil) != nil })
 			c.holds(ctx, name)

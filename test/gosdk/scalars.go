@@ -211,8 +211,8 @@ func (c scalars) batches(all *checks) {
 				items = append(items, momento.BatchSetItem{Key: key, Value: momento.String(fmt.Sprint(i))})
 			}
 		}
-		want[*responses.SetBatchSuccess](c.SetBatch(ctx, &momento.SetBatchRequest{CacheName: cacheName, Items: items, Ttl: time.Minute}))
-		answer := want[*responses.GetBatchSuccess](c.GetBatch(ctx, &momento.GetBatchRequest{CacheName: cacheName, Keys: keys}))
+		want[responses.SetBatchSuccess](c.SetBatch(ctx, &momento.SetBatchRequest{CacheName: cacheName, Items: items, Ttl: time.Minute}))
+		answer := want[responses.GetBatchSuccess](c.GetBatch(ctx, &momento.GetBatchRequest{CacheName: cacheName, Keys: keys}))
 		for i, result := range answer.Results() {
 			if i%3 == 0 {
 				want[*responses.GetMiss](result, nil)

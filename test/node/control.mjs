@@ -1,7 +1,7 @@
 // Caches come and go; what is asked wrongly gets the documented error.
 import assert from 'node:assert/strict';
 import {cache, cacheClient, topicClient} from './lib/connect.mjs';
-import {check, eventually, finish, fresh, is, refused} from './lib/check.mjs';
+import {check, eventually, failedWith, finish, fresh, is, refused} from './lib/check.mjs';
 
 const client = cacheClient();
 const topics = topicClient();
@@ -143,7 +143,7 @@ await check('deleting a cache ends its subscriptions', async () => {
   is(await topics.subscribe(name, 't', {onError: e => (error = e)}), 'Subscription');
   is(await client.deleteCache(name), 'Success');
   await eventually('the subscription to end', () => error !== undefined);
-  assert.equal(error.errorCode(), 'CACHE_NOT_FOUND_ERROR');
+  failedWith(error, 'CACHE_NOT_FOUND_ERROR');
 });
 
 await check('ping', async () => {

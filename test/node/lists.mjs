@@ -1,6 +1,6 @@
 // Every list call of the SDK.
 import assert from 'node:assert/strict';
-import {CollectionTtl} from '@gomomento/sdk';
+import {CollectionTtl, ItemType} from '@gomomento/sdk';
 import {cache, cacheClient} from './lib/connect.mjs';
 import {bytes, check, expires, finish, fresh, is, refused} from './lib/check.mjs';
 
@@ -195,7 +195,7 @@ await check('remove value of the last entries ends the list', async () => {
 
 await check('a list is a key like any other', async () => {
   const name = await list('a');
-  assert.equal(is(await client.itemGetType(cache, name), 'Hit').itemType(), 'LIST');
+  assert.equal(is(await client.itemGetType(cache, name), 'Hit').itemType(), ItemType.LIST);
   is(await client.delete(cache, name), 'Success');
   await holds(name);
 });

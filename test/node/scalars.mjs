@@ -1,5 +1,6 @@
 // Every scalar call of the SDK.
 import assert from 'node:assert/strict';
+import {ItemType} from '@gomomento/sdk';
 import {cache, cacheClient} from './lib/connect.mjs';
 import {bytes, check, expires, finish, fresh, is, refused} from './lib/check.mjs';
 
@@ -144,8 +145,8 @@ await check('the type of an item', async () => {
   const list = fresh('list');
   is(await client.itemGetType(cache, list), 'Miss');
   is(await client.listPushBack(cache, list, 'x'), 'Success');
-  assert.equal(is(await client.itemGetType(cache, list), 'Hit').itemType(), 'LIST');
-  assert.equal(is(await client.itemGetType(cache, await scalar('x')), 'Hit').itemType(), 'SCALAR');
+  assert.equal(is(await client.itemGetType(cache, list), 'Hit').itemType(), ItemType.LIST);
+  assert.equal(is(await client.itemGetType(cache, await scalar('x')), 'Hit').itemType(), ItemType.SCALAR);
 });
 
 await check('set over a list replaces it', async () => {

@@ -1,6 +1,7 @@
 // A check is one promise of the broker, tried once. Each prints one JSON line,
 // {"check": name, "error": text}, and the program ends with {"done": number}.
 import assert from 'node:assert/strict';
+import {MomentoErrorCode} from '@gomomento/sdk';
 
 let made = 0;
 let names = 0;
@@ -42,9 +43,15 @@ export function is(response, type) {
 /** Demands an error with the given code, and optionally words in its text. */
 export function refused(response, code, words) {
   assert.equal(response.type, 'Error', `wanted ${code}, got ${describe(response)}`);
-  assert.equal(response.errorCode(), code, `wanted ${code}, got ${describe(response)}`);
+  failedWith(response, code);
   if (words !== undefined) assert.match(response.message(), words);
   return response;
+}
+
+/** Demands the SDK's error code of that name. */
+export function failedWith(error, code) {
+  assert(code in MomentoErrorCode, `the SDK has no code ${code}`);
+  assert.equal(error.errorCode(), MomentoErrorCode[code], `wanted ${code}, got ${error.errorCode()}: ${error.message()}`);
 }
 
 export function describe(response) {
