@@ -6,8 +6,8 @@ import (
 )
 
 // The three ways to refuse, one for each status that rpc/api answers. Every
-// error of this package wraps exactly one of them; its text is meant for the
-// caller's eyes and holds nothing secret.
+// refusal wraps exactly one of them; its text is meant for the caller's eyes and
+// holds nothing secret.
 var (
 	// ErrUnauthenticated: the caller did not prove who it is.
 	ErrUnauthenticated = errors.New("unauthenticated")

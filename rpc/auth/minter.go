@@ -34,8 +34,8 @@ const shortestLife = time.Millisecond
 // refreshSecretSize is the size of a refresh token in bytes, before encoding.
 const refreshSecretSize = 32
 
-// ErrNoSigningKey: the cluster has not agreed on a signing key yet; try again.
-// It is the one error of this package that is nobody's fault but the node's.
+// ErrNoSigningKey says that the cluster has not agreed on a signing key yet; try
+// again. It is the node's fault, not the caller's, as is randomness that fails.
 var ErrNoSigningKey = errors.New("no signing key yet")
 
 // MinterConfig is what a Minter is born with.

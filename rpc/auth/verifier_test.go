@@ -157,7 +157,7 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"1 MB":                      {strings.Repeat("eyJh", 1<<18), ErrMalformed},
 		"1 MB of dots":              {strings.Repeat(".", 1<<20), ErrMalformed},
 		"other cluster":             {withBody("mayfly:c1", "mayfly:c2"), ErrForeign},
-		"other issuer":              {withBody("mayfly:c1", "momento"), ErrForeign},
+		"other issuer":              {withBody("mayfly:c1", "somebody"), ErrForeign},
 		"no issuer":                 {withBody(`"iss":"mayfly:c1",`, ``), ErrForeign},
 		"other audience":            {withBody(`"aud":"mayfly"`, `"aud":"other"`), ErrForeign},
 		"no audience":               {withBody(`"aud":"mayfly",`, ``), ErrForeign},
