@@ -373,7 +373,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{key.Text, key.RefreshToken, token.Text, string(secret), string(w.signing.Secret), strings.Trim(fmt.Sprint(w.signing.Secret[:8]), "[]")} {
+	for _, s := range []string{key.Text, key.RefreshToken, token.Text, string(secret), string(w.signing.Secret), strings.Trim(fmt.Sprintf("%d", w.signing.Secret[:8]), "[]")} {
 		if strings.Contains(b.String(), s) {
 			t.Errorf("printed %q in %s", s, b.String())
 		}
