@@ -109,6 +109,9 @@ type tuning struct {
 	snapshotThreshold uint64
 	snapshotInterval  time.Duration
 	spaceInterval     time.Duration
+	// trimPause is the least time between two snapshots taken because of the
+	// log's size, so that one that cannot shrink it is not repeated in a circle.
+	trimPause time.Duration
 }
 
 func defaultTuning() tuning {
@@ -121,6 +124,7 @@ func defaultTuning() tuning {
 		snapshotThreshold: 4096,
 		snapshotInterval:  30 * time.Second,
 		spaceInterval:     time.Second,
+		trimPause:         2 * time.Second,
 	}
 }
 

@@ -16,15 +16,15 @@ import (
 // On a replica that does not lead the error is ErrNotLeader. The other errors
 // are ErrClosed, ErrOverloaded and the context's own.
 //
-// With a single voter it neither waits nor allocates. That voter needs nobody
+// With a single voter it neither waits nor allocates: a few atomic loads. That voter needs nobody
 // to confirm its leadership, and everything it acknowledged went through its
 // own state machine first.
 func (g *Group) Confirm(ctx context.Context) error {
+	if g.closing.Load() || g.stop.err() != nil {
+		return fmt.Errorf("group %s: %w", g.id, g.closedError())
+	}
 	v := g.view.Load()
 	if !v.Leading || !g.leads(v.Term) {
-		if g.closing.Load() || g.stop.err() != nil {
-			return fmt.Errorf("group %s: %w", g.id, g.closedError())
-		}
 		return fmt.Errorf("group %s: %w", g.id, ErrNotLeader)
 	}
 	// The order matters: the configuration is read after the state. A second

@@ -20,7 +20,7 @@
 // # Reads
 //
 // [Group.Confirm] is the only way to a linearizable read. It never uses
-// VerifyLeader, which was stale in our tests. With one voter it costs two
+// VerifyLeader, which was stale in our tests. With one voter it costs a few
 // atomic loads; with several it is a log barrier shared by all waiting reads.
 //
 // # Leadership of a lone voter

@@ -111,10 +111,11 @@ func (b *logbook) StoreLogs(entries []*raft.Log) error {
 	b.mu.RLock()
 	last := b.last
 	b.mu.RUnlock()
-	for i, entry := range entries {
-		if want := last + 1 + uint64(i); entry.Index != want && (last != 0 || i > 0) {
-			return fmt.Errorf("replica: log record %d was to be written where %d belongs", entry.Index, want)
+	for _, entry := range entries {
+		if last != 0 && entry.Index != last+1 {
+			return fmt.Errorf("replica: log record %d was to be written where %d belongs", entry.Index, last+1)
 		}
+		last = entry.Index
 		if entry.Type == raft.LogConfiguration {
 			b.members.Store(b.membersOf(raft.DecodeConfiguration(entry.Data)))
 		}

@@ -8,10 +8,6 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// trimPause is the least time between two snapshots taken because of the log's
-// size, so that one that cannot shrink the log is not repeated in a circle.
-const trimPause = 2 * time.Second
-
 // Raft counts log entries, not bytes. 2,048 trailing entries of a megabyte each
 // are two gigabytes, so a log over its byte limit is snapshotted at once and
 // cut down to what fits into half of the limit.
@@ -25,7 +21,7 @@ func (g *Group) keepLogSmall(ctx context.Context) {
 		select {
 		case <-grown:
 			g.trim()
-			grown, pause = nil, time.After(trimPause)
+			grown, pause = nil, time.After(g.tuning.trimPause)
 		case <-pause:
 			grown, pause = g.store.log.grown, nil
 		case result := <-g.snapshotNow:
