@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -198,6 +199,8 @@ func TestPagesExhausted(t *testing.T) {
 	if got := publish(t, b, room, 2*time.Hour); got != (Position{first.Page, 2}) {
 		t.Fatalf("item after a drop without a page left is %v, want number 2 on page %d", got, first.Page)
 	}
+	publish(t, b, old, 2*time.Hour)
+	b.DropCache("chat") // leaves two counters that nobody uses again
 	own(t, b, 0, 2)
 	if got := b.Stats().PagesExhausted; got != 0 {
 		t.Fatalf("%d partitions without pages after a new term", got)
@@ -224,4 +227,33 @@ func TestClose(t *testing.T) {
 	if got := b.Stats(); got.Items != 0 || got.Bytes != 0 || got.Subscriptions != 0 || got.Topics != 0 {
 		t.Fatalf("stats after the end are %+v", got)
 	}
+}
+
+// TestDisownWaits: when Disown returns, nothing is being numbered any more.
+func TestDisownWaits(t *testing.T) {
+	b := ownedBroker(t, Config{})
+	returned := make(chan struct{})
+	_, err := b.Publish(0, room, epoch, func(p Position) []byte {
+		go func() {
+			b.Disown(0)
+			close(returned)
+		}()
+		for b.Owns(0) {
+			runtime.Gosched() // until Disown has begun
+		}
+		for range 1000 {
+			runtime.Gosched()
+			select {
+			case <-returned:
+				t.Error("Disown returned in the middle of a publish")
+				return nil
+			default:
+			}
+		}
+		return encodePosition(p)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-returned
 }

@@ -93,9 +93,7 @@ func (p *partition) own(base uint64) error {
 func (p *partition) disown() {
 	p.page.Store(0)
 	for _, s := range p.shards {
-		s.mu.Lock() // waits for publishers that saw the page
-		//lint:ignore SA2001 the empty critical section is the barrier
-		s.mu.Unlock()
+		s.barrier()
 	}
 }
 

@@ -82,6 +82,12 @@ func (s *shard) create(key Key, page uint64, now int64) (*topic, error) {
 	return t, nil
 }
 
+// barrier returns when everybody who holds the lock now has let it go.
+func (s *shard) barrier() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+}
+
 // remove takes t out of the registry, unless its page could then be given out again. The caller holds the lock
 // exclusively.
 func (s *shard) remove(t *topic) bool {

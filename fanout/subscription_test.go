@@ -169,6 +169,35 @@ func TestWaitingList(t *testing.T) {
 	}
 }
 
+// TestReadersComeAndGo: on a topic where nothing is published, who left leaves nothing behind.
+func TestReadersComeAndGo(t *testing.T) {
+	b := ownedBroker(t, Config{})
+	stays := subscribe(t, b, room, Position{}, 0)
+	expect(t, stays, "")
+	for range 1000 {
+		s := subscribe(t, b, room, Position{}, 0)
+		expect(t, s, "")
+		s.Close()
+	}
+	if got := len(stays.topic.audience.waiting); got != 1 {
+		t.Fatalf("%d readers are listed, want 1", got)
+	}
+	// A crowd's list goes when the crowd has left and the next item woke the rest.
+	crowd := make([]*Subscription, 1000)
+	for i := range crowd {
+		crowd[i] = subscribe(t, b, room, Position{}, 0)
+		expect(t, crowd[i], "")
+	}
+	for _, s := range crowd {
+		s.Close()
+	}
+	publish(t, b, room, 0)
+	expect(t, stays, "1@1")
+	if got := cap(stays.topic.audience.waiting); got > 20 {
+		t.Fatalf("the list of one reader has room for %d", got)
+	}
+}
+
 // TestBusyReaderIsNotListed: who has not come back from sending costs the publisher nothing.
 func TestBusyReaderIsNotListed(t *testing.T) {
 	b := ownedBroker(t, Config{})

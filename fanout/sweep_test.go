@@ -57,6 +57,27 @@ func TestSubscriptionKeepsTopic(t *testing.T) {
 	}
 }
 
+// TestPublishDropsExpired: a topic in use needs no sweep to stay within its retention.
+func TestPublishDropsExpired(t *testing.T) {
+	b := ownedBroker(t, Config{Retention: time.Minute})
+	publishMany(t, b, room, 3)
+	publish(t, b, room, 59*time.Second)
+	publish(t, b, room, 60*time.Second)
+	if got := b.Stats().Items; got != 2 {
+		t.Fatalf("%d items kept, want 2", got)
+	}
+}
+
+// TestItemsKeepTopic: a topic is not forgotten while it has items, even if it would be by its last use.
+func TestItemsKeepTopic(t *testing.T) {
+	b := ownedBroker(t, Config{Retention: time.Minute, ForgetAfter: time.Second})
+	subscribe(t, b, room, Position{}, 0).Close() // plans to forget it
+	publish(t, b, room, 0)
+	b.Sweep(epoch.Add(2 * time.Second))
+	b.Sweep(epoch.Add(4 * time.Second))
+	expect(t, subscribe(t, b, room, Position{Sequence: 1}, 5*time.Second), "1@1")
+}
+
 // TestResetsAreCheap: topics used once and forgotten by the thousand take few pages, and never the same twice.
 func TestResetsAreCheap(t *testing.T) {
 	b := ownedBroker(t, Config{Retention: time.Second, ForgetAfter: time.Second})
@@ -159,6 +180,23 @@ func TestBurstGivesRoomBack(t *testing.T) {
 		t.Fatalf("a log of one item has room for %d", got)
 	}
 	expect(t, subscribe(t, b, room, Position{Sequence: 257}, 61*time.Second), "257@1")
+}
+
+// TestTimelineJump: after a pause of years a sweep goes once around, not through every tick.
+func TestTimelineJump(t *testing.T) {
+	l := newTimeline(int64(time.Minute))
+	l.add(new(topic), int64(time.Second))
+	taken, calls := 0, 0
+	const later = int64(50 * 365 * 24 * time.Hour)
+	for batch, ok := l.take(later); ok; batch, ok = l.take(later) {
+		taken += len(batch)
+		if calls++; calls > len(l.buckets) {
+			t.Fatalf("more than %d calls", calls)
+		}
+	}
+	if taken != 1 {
+		t.Fatalf("%d topics taken, want 1", taken)
+	}
 }
 
 // TestTimeline compares with a sorted list: nothing early, nothing more than a tick late, nothing lost.
