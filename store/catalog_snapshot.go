@@ -63,11 +63,11 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 	}
 	for _, g := range s.gateways {
 		m.Requests = append(m.Requests, &storev1.SnapshotRecord_Requests{
-			Gateway: []byte(g.id), DoneBelow: g.mark, LastSeenMs: g.seen,
+			Gateway: g.id[:], DoneBelow: g.mark, LastSeenMs: g.seen,
 		})
 		for _, a := range g.answers.live() {
 			m.Answers = append(m.Answers, &storev1.CatalogSnapshot_CatalogAnswer{
-				Gateway: []byte(g.id), Sequence: a.sequence, Result: a.result,
+				Gateway: g.id[:], Sequence: a.sequence, Result: a.result,
 			})
 		}
 	}

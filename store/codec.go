@@ -80,13 +80,30 @@ func decode(data []byte, m proto.Message) error {
 	case data[0] > CommandVersion:
 		return fmt.Errorf("%w: command version %d, this node knows up to %d", ErrVersion, data[0], CommandVersion)
 	}
-	if err := proto.Unmarshal(data[1:], m); err != nil {
+	if known, err := unmarshal(data[1:], m); err != nil {
 		return fmt.Errorf("%w command: %w", ErrMalformed, err)
-	}
-	if hasUnknown(m.ProtoReflect()) {
+	} else if !known {
 		return fmt.Errorf("%w: the command holds fields this node does not know", ErrVersion)
 	}
 	return nil
+}
+
+// unmarshal decodes a message and tells whether the schema of this build knows
+// all of it.
+func unmarshal(data []byte, m proto.Message) (known bool, err error) {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, m); err != nil {
+		return false, err
+	}
+	// Nothing encodes what is known in fewer bytes than our own encoding, so the
+	// lengths agree only when nothing was discarded. That spares nearly every
+	// message the walk through its fields.
+	if proto.Size(m) == len(data) {
+		return true, nil
+	}
+	if err := proto.Unmarshal(data, m); err != nil {
+		return false, err
+	}
+	return !hasUnknown(m.ProtoReflect()), nil
 }
 
 // hasUnknown tells whether a message, or one inside it, holds a field that the

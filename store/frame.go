@@ -61,7 +61,7 @@ func (f *frameWriter) record(m proto.Message) error {
 	if err := f.write(f.frame); err != nil {
 		return err
 	}
-	return f.write(binary.LittleEndian.AppendUint32(nil, f.sum))
+	return f.write(binary.LittleEndian.AppendUint32(f.frame[:0], f.sum))
 }
 
 // frameReader reads what a frameWriter has written and trusts none of it.
@@ -138,10 +138,9 @@ func (f *frameReader) unmarshal(payload []byte, m proto.Message) error {
 	if countFields(payload) > f.maxFields {
 		return fmt.Errorf("%w snapshot: a record of more than %d fields", ErrMalformed, f.maxFields)
 	}
-	if err := proto.Unmarshal(payload, m); err != nil {
+	if known, err := unmarshal(payload, m); err != nil {
 		return fmt.Errorf("%w snapshot: %w", ErrMalformed, err)
-	}
-	if hasUnknown(m.ProtoReflect()) {
+	} else if !known {
 		return fmt.Errorf("%w: the snapshot holds fields this node does not know", ErrVersion)
 	}
 	return nil

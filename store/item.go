@@ -24,12 +24,11 @@ func (it *item) kind() storev1.Kind {
 	return storev1.Kind_KIND_SCALAR
 }
 
-// size is what the item counts: itemOverhead, its key, and either its value or
-// entryOverhead and the bytes of each list entry.
+// size is what the item counts; see itemOverhead for the formula.
 func (it *item) size() uint64 {
 	n := uint64(itemOverhead + len(it.key) + len(it.value))
 	if it.list != nil {
-		n += it.list.size
+		n += listOverhead + it.list.size
 	}
 	return n
 }

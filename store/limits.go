@@ -59,10 +59,12 @@ const (
 )
 
 // Overheads of the size formula. An item counts itemOverhead, its key and its
-// scalar value, or for a list entryOverhead and the bytes of every entry. The
-// constants are what the structures around the bytes were measured to take on
-// a 64-bit machine, rounded; they are the same on every replica.
+// scalar value, or for a list listOverhead and for every entry entryOverhead
+// and its bytes. The constants are what the structures around the bytes were
+// measured to take on a 64-bit machine, rounded; they are the same on every
+// replica.
 const (
-	itemOverhead  = 192
-	entryOverhead = 32
+	itemOverhead  = 208
+	listOverhead  = 160
+	entryOverhead = 40
 )

@@ -55,8 +55,8 @@ type Stats struct {
 	// Items counts items of every type, expired ones included until they are
 	// swept; Lists those that are lists.
 	Items, Lists int
-	// Bytes is the size of all items: 192 each, its key, and its value, or for
-	// a list 32 and the bytes of each entry.
+	// Bytes is the size of all items: 208 each and its key, and its value, or
+	// for a list 160, and 40 and the bytes for each entry.
 	Bytes uint64
 	// Requests counts the remembered answers, RequestBytes what they hold, and
 	// Gateways the processes they were given to.

@@ -1,9 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
-	"strings"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
@@ -29,7 +29,7 @@ type requests[R any] struct {
 
 // gateway is one process that takes requests from clients.
 type gateway[R any] struct {
-	id    string
+	id    [GatewayIDBytes]byte
 	epoch uint64
 	// mark is the lowest sequence that may still be carried out or answered.
 	mark uint64
@@ -71,7 +71,7 @@ func newRequests[R any](sizeOf func(R) int) *requests[R] {
 // search finds the place of a gateway.
 func (r *requests[R]) search(id []byte) (i int, known bool) {
 	return slices.BinarySearchFunc(r.gateways, id, func(g *gateway[R], id []byte) int {
-		return strings.Compare(g.id, string(id))
+		return bytes.Compare(g.id[:], id)
 	})
 }
 
@@ -128,9 +128,9 @@ func (r *requests[R]) insert(g *gateway[R], sequence uint64, result R) {
 	r.account(g, 1, answerOverhead+r.sizeOf(result))
 }
 
-func (r *requests[R]) account(g *gateway[R], answers, bytes int) {
-	g.size += bytes
-	r.size += bytes
+func (r *requests[R]) account(g *gateway[R], answers, size int) {
+	g.size += size
+	r.size += size
 	r.count += answers
 }
 
@@ -145,7 +145,7 @@ func (r *requests[R]) writable(id []byte, at uint64) *gateway[R] {
 		r.forgetQuietest()
 		i, _ = r.search(id)
 	}
-	g := &gateway[R]{id: string(id), epoch: r.epoch, mark: 1, seen: at}
+	g := &gateway[R]{id: [GatewayIDBytes]byte(id), epoch: r.epoch, mark: 1, seen: at}
 	r.add(i, g)
 	return g
 }
@@ -202,7 +202,7 @@ func (r *requests[R]) forgetOldest() {
 // forgetQuietest makes room for one more gateway.
 func (r *requests[R]) forgetQuietest() {
 	quietest := slices.MinFunc(r.gateways, func(a, b *gateway[R]) int {
-		return cmp.Or(cmp.Compare(a.seen, b.seen), strings.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(a.seen, b.seen), bytes.Compare(a.id[:], b.id[:]))
 	})
 	r.forget(func(g *gateway[R]) bool { return g == quietest })
 }

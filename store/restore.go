@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -210,7 +211,9 @@ func restoreGateway[R any](into *requests[R], clock uint64, rec *storev1.Snapsho
 	case rec.GetLastSeenMs() > clock || rec.GetLastSeenMs()+RequestMemoryMs <= clock:
 		return "a gateway that is not remembered at this time"
 	}
-	g := &gateway[R]{id: string(rec.GetGateway()), epoch: into.epoch, mark: rec.GetDoneBelow(), seen: rec.GetLastSeenMs()}
+	g := &gateway[R]{
+		id: [GatewayIDBytes]byte(rec.GetGateway()), epoch: into.epoch, mark: rec.GetDoneBelow(), seen: rec.GetLastSeenMs(),
+	}
 	switch n := len(into.gateways); {
 	case n > 0 && into.gateways[n-1].id == g.id:
 		last := into.gateways[n-1]
@@ -218,7 +221,7 @@ func restoreGateway[R any](into *requests[R], clock uint64, rec *storev1.Snapsho
 			return "two records of one gateway disagree"
 		}
 		g = last
-	case n > 0 && into.gateways[n-1].id > g.id, n == MaxGateways:
+	case n > 0 && bytes.Compare(into.gateways[n-1].id[:], g.id[:]) > 0, n == MaxGateways:
 		return "gateways are too many or not in order"
 	default:
 		into.add(n, g)

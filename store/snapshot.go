@@ -97,7 +97,7 @@ func (s *Snapshot) write(f *frameWriter) error {
 func writeGateway(f *frameWriter, g *gateway[*Result]) error {
 	for answers := g.answers.live(); ; {
 		n := part(len(answers), func(i int) int { return answerOverhead + resultSize(answers[i].result) })
-		r := &storev1.SnapshotRecord_Requests{Gateway: []byte(g.id), DoneBelow: g.mark, LastSeenMs: g.seen}
+		r := &storev1.SnapshotRecord_Requests{Gateway: g.id[:], DoneBelow: g.mark, LastSeenMs: g.seen}
 		for _, a := range answers[:n] {
 			r.Answers = append(r.Answers, &storev1.SnapshotRecord_Requests_Answer{Sequence: a.sequence, Result: a.result})
 		}
@@ -129,28 +129,27 @@ func (c frozenCache) write(f *frameWriter) error {
 	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Cache_{Cache: record}}); err != nil {
 		return err
 	}
+	// One message serves all items: there may be millions.
+	rec := new(storev1.SnapshotRecord_Item)
+	envelope := &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: item}}
 	var err error
 	c.order.Scan(func(_ string, it *item) bool {
-		err = writeItem(f, it)
+		describe(it, rec)
+		if err = f.record(envelope); err == nil && it.list != nil {
+			err = writeEntries(f, it.list)
+		}
 		return err == nil
 	})
 	return err
 }
 
-func writeItem(f *frameWriter, it *item) error {
-	record := &storev1.SnapshotRecord_Item{
-		Key: []byte(it.key), Kind: it.kind(), ExpiresAtMs: it.expires, Value: it.value,
-	}
+// describe fills in the record of an item.
+func describe(it *item, rec *storev1.SnapshotRecord_Item) {
+	rec.Key = append(rec.Key[:0], it.key...)
+	rec.Kind, rec.ExpiresAtMs, rec.Value, rec.Length = it.kind(), it.expires, it.value, 0
 	if it.list != nil {
-		record.Length = uint64(it.list.length)
+		rec.Length = uint64(it.list.length)
 	}
-	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: record}}); err != nil {
-		return err
-	}
-	if it.list == nil {
-		return nil
-	}
-	return writeEntries(f, it.list)
 }
 
 func writeEntries(f *frameWriter, d *deque) error {

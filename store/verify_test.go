@@ -69,10 +69,11 @@ func verifyCache(t tester, m *Machine, c *cache) {
 
 // naiveSize is the documented formula, spelled out.
 func naiveSize(it *item) uint64 {
-	n := uint64(192 + len(it.key) + len(it.value))
+	n := uint64(208 + len(it.key) + len(it.value))
 	if it.list != nil {
+		n += 160
 		for _, v := range it.list.slice(0, it.list.length) {
-			n += 32 + uint64(len(v))
+			n += 40 + uint64(len(v))
 		}
 	}
 	return n
@@ -139,7 +140,7 @@ func verifyRequests(t tester, m *Machine) {
 			own += answerOverhead + resultSize(a.result)
 			count++
 		}
-		if own != g.size || g.seen+RequestMemoryMs <= m.clock || i > 0 && r.gateways[i-1].id >= g.id {
+		if own != g.size || g.seen+RequestMemoryMs <= m.clock || i > 0 && bytes.Compare(r.gateways[i-1].id[:], g.id[:]) >= 0 {
 			t.Fatalf("gateway %d: %d bytes counted as %d, seen at %d, clock %d", i, own, g.size, g.seen, m.clock)
 		}
 		if g.seen+RequestMemoryMs < r.idle {
