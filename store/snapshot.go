@@ -131,7 +131,7 @@ func (c frozenCache) write(f *frameWriter) error {
 	}
 	// One message serves all items: there may be millions.
 	rec := new(storev1.SnapshotRecord_Item)
-	envelope := &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: item}}
+	envelope := &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: rec}}
 	var err error
 	c.order.Scan(func(_ string, it *item) bool {
 		describe(it, rec)
