@@ -34,10 +34,10 @@ func Build(ctx context.Context) (cleanup func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	cleanup = func() { _ = os.RemoveAll(dir) }
+	remove := func() { _ = os.RemoveAll(dir) }
 	defer func() {
 		if err != nil {
-			cleanup()
+			remove()
 		}
 	}()
 	if err := findNode(); err != nil {
@@ -59,7 +59,7 @@ func Build(ctx context.Context) (cleanup func(), err error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return cleanup, cleanOut()
+	return remove, cleanOut()
 }
 
 // cleanOut forgets what an earlier run left in test/out.
