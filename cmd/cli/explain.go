@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mayfly-broker/mayfly/cmd/config"
+	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
 )
 
 // callError is a failed call in a sentence that says what to do next.
@@ -20,13 +21,14 @@ type callError struct {
 
 func (e *callError) Error() string { return e.sentence }
 
-// explain turns the error of a call into a callError; nil stays nil.
-func (s *session) explain(err error) error {
+// explain turns the error of a call of that method into a callError; nil stays
+// nil.
+func (s *session) explain(method string, err error) error {
 	if err == nil {
 		return nil
 	}
 	st := status.Convert(err)
-	return &callError{st.Code(), s.discreet(s.sentence(st))}
+	return &callError{st.Code(), s.discreet(s.sentence(method, st))}
 }
 
 // discreet makes sure that no server's answer shows a credential on the screen.
@@ -39,7 +41,7 @@ func (s *session) discreet(text string) string {
 	return text
 }
 
-func (s *session) sentence(st *status.Status) string {
+func (s *session) sentence(method string, st *status.Status) string {
 	said := printable(st.Message())
 	switch st.Code() {
 	case codes.Unavailable:
@@ -53,6 +55,9 @@ func (s *session) sentence(st *status.Status) string {
 	case codes.PermissionDenied:
 		return fmt.Sprintf("not allowed with this credential: %s; use one with the right permissions (`mayfly token inspect` shows what a token may do)", said)
 	case codes.NotFound:
+		if method == adminpb.Admin_RevokeApiKey_FullMethodName {
+			return fmt.Sprintf("not found: %s; `mayfly key list` shows the keys", said)
+		}
 		return fmt.Sprintf("not found: %s; `mayfly cache list` shows the caches, `mayfly cache create NAME` makes one", said)
 	case codes.AlreadyExists:
 		return "already there: " + said

@@ -280,3 +280,10 @@ func TestInputs(t *testing.T) {
 		})
 	}
 }
+
+func TestUnknownKeyIsNotAnUnknownCache(t *testing.T) {
+	got := invocation{broker: (&broker{answer: fails(codes.NotFound, "no such key")}).start(t)}.run(t, "key", "revoke", "k1")
+	if got.stderr != "mayfly: not found: no such key; `mayfly key list` shows the keys\n" {
+		t.Errorf("got %s", got.stderr)
+	}
+}

@@ -134,7 +134,7 @@ func (f *follower) explain(ctx context.Context, err error, received bool) error 
 	case !received && ctx.Err() != nil:
 		return &callError{codes.DeadlineExceeded, f.session.late()}
 	default:
-		return f.session.explain(err)
+		return f.session.explain(pubsubpb.Pubsub_Subscribe_FullMethodName, err)
 	}
 }
 

@@ -27,7 +27,7 @@ type end struct {
 func (e *end) addFlags(cmd *cobra.Command, what string) {
 	cmd.Flags().BoolVar(&e.front, "front", false, what+" the front of the list")
 	cmd.Flags().BoolVar(&e.back, "back", false, what+" the back of the list (default)")
-	cmd.MarkFlagsMutuallyExclusive("front", "back")
+	exclude(cmd, "front", "back")
 }
 
 // defaultTTL is how long a new list lives unless the user says otherwise.

@@ -57,8 +57,8 @@ func (f *scopeFlags) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.keyPrefix, "key-prefix", "", "`beginning` of the keys of items it may use")
 	flags.StringVar(&f.role, "role", "", "`role` it has there (default publishsubscribe for topics, readwrite for items)")
 	f.allowFlags.addFlags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("topic", "topic-prefix")
-	cmd.MarkFlagsMutuallyExclusive("key", "key-prefix")
+	exclude(cmd, "topic", "topic-prefix")
+	exclude(cmd, "key", "key-prefix")
 	// Fails only for a flag that does not exist or has one already.
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(grant.Roles(), cobra.ShellCompDirectiveNoFileComp))
 }

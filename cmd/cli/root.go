@@ -113,6 +113,21 @@ func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(c
 	return cmd
 }
 
+// exclude makes two flags of a command exclude each other.
+func exclude(cmd *cobra.Command, one, other string) {
+	cmd.MarkFlagsMutuallyExclusive(one, other) // so that completion offers one of them
+	earlier := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+			return usagef(cmd, "--%s and --%s exclude each other", one, other)
+		}
+		if earlier != nil {
+			return earlier(cmd, args)
+		}
+		return nil
+	}
+}
+
 // checkArgs compares the arguments with the Use line: NAME is required, [NAME]
 // optional, and ... takes any number.
 func checkArgs(cmd *cobra.Command, args []string) error {

@@ -65,6 +65,8 @@ func (p *Program) runNode(cmd *cobra.Command, cfg node.Config, ready func(addr s
 	if err := cfg.Validate(); err != nil {
 		return usageError{cmd, err}
 	}
+	b := thisBuild()
+	cfg.Version, cfg.Commit = b.Version, b.Commit
 	n, err := p.NewNode(cfg)
 	if err != nil {
 		return startError(err)

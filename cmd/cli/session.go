@@ -122,7 +122,7 @@ func (s *session) intercept(ctx context.Context, method string, request, reply a
 			return nil
 		}
 	}
-	return s.explain(err)
+	return s.explain(method, err)
 }
 
 // present puts a credential where a call carries it: into its metadata, and for

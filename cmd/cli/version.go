@@ -16,18 +16,18 @@ import (
 // version is set by the linker: -X github.com/mayfly-broker/mayfly/cmd/cli.version=v1.2.3
 var version string
 
-// Build says what a binary was built from.
-type Build struct {
+// build says what a binary was built from.
+type build struct {
 	Version   string `json:"version"`
 	Commit    string `json:"commit"`
 	GoVersion string `json:"go_version"`
 	Platform  string `json:"platform,omitempty"`
 }
 
-// ThisBuild is the build of this program, from the linker's version where it
+// thisBuild is the build of this program, from the linker's version where it
 // was given, else from what the Go tool recorded.
-func ThisBuild() Build {
-	b := Build{Version: version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+func thisBuild() build {
+	b := build{Version: version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -51,11 +51,11 @@ func ThisBuild() Build {
 }
 
 // rows has a line for everything that is known.
-func (b Build) rows() [][2]string {
-	rows := [][2]string{{"Version", cmp.Or(b.Version, "unknown")}}
+func (b build) rows() [][2]string {
+	rows := [][2]string{{"Version", printable(cmp.Or(b.Version, "unknown"))}}
 	for _, row := range [][2]string{{"Commit", b.Commit}, {"Go", b.GoVersion}, {"Platform", b.Platform}} {
 		if row[1] != "" {
-			rows = append(rows, row)
+			rows = append(rows, [2]string{row[0], printable(row[1])})
 		}
 	}
 	return rows
@@ -67,9 +67,9 @@ func (p *Program) versionCommand() *cobra.Command {
 	opts := p.newClientOptions()
 	return p.leaf(cmd, opts.settings(), func(cmd *cobra.Command, _, _ []string) error {
 		document := struct {
-			Client Build  `json:"client"`
-			Server *Build `json:"server,omitempty"`
-		}{Client: ThisBuild()}
+			Client build  `json:"client"`
+			Server *build `json:"server,omitempty"`
+		}{Client: thisBuild()}
 		if *remote {
 			server, err := p.remoteBuild(cmd, opts)
 			if err != nil {
@@ -87,7 +87,7 @@ func (p *Program) versionCommand() *cobra.Command {
 	})
 }
 
-func (p *Program) remoteBuild(cmd *cobra.Command, opts *clientOptions) (*Build, error) {
+func (p *Program) remoteBuild(cmd *cobra.Command, opts *clientOptions) (*build, error) {
 	s, err := p.newSession(cmd, opts, asAdmin)
 	if err != nil {
 		return nil, err
@@ -96,10 +96,10 @@ func (p *Program) remoteBuild(cmd *cobra.Command, opts *clientOptions) (*Build, 
 	return s.serverBuild(cmd.Context())
 }
 
-func (s *session) serverBuild(ctx context.Context) (*Build, error) {
+func (s *session) serverBuild(ctx context.Context) (*build, error) {
 	answer, err := adminpb.NewAdminClient(s.conn).Version(ctx, &adminpb.VersionRequest{})
 	if err != nil {
 		return nil, err
 	}
-	return &Build{Version: printable(answer.GetVersion()), Commit: answer.GetCommit(), GoVersion: answer.GetGoVersion()}, nil
+	return &build{Version: answer.GetVersion(), Commit: answer.GetCommit(), GoVersion: answer.GetGoVersion()}, nil
 }

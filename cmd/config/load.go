@@ -66,8 +66,8 @@ func (s *Set) openFile(flags *pflag.FlagSet, env map[string]string) (*document, 
 
 // fromEnv applies the variable of the setting and reports whether there was one.
 func (s Setting) fromEnv(env map[string]string) (bool, error) {
-	text := env[s.Env()]
-	if text == "" {
+	text, ok := env[s.Env()]
+	if !ok {
 		return false, nil
 	}
 	if err := s.Value.Set(text); err != nil {
@@ -96,8 +96,8 @@ func (s Setting) discreet(err error) error {
 	return err
 }
 
-// ours keeps the variables that carry our prefix; the last of a repeated one
-// counts.
+// ours keeps the variables that carry our prefix and hold something; the last of
+// a repeated one counts.
 func ours(environ []string) map[string]string {
 	env := map[string]string{}
 	for _, pair := range environ {
@@ -105,6 +105,7 @@ func ours(environ []string) map[string]string {
 			env[name] = value
 		}
 	}
+	maps.DeleteFunc(env, func(_, value string) bool { return value == "" })
 	return env
 }
 

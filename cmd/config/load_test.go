@@ -172,7 +172,7 @@ func TestStrangeVariables(t *testing.T) {
 	if _, strangers, err := load(t, "", links, nil); err != nil || strangers != nil {
 		t.Errorf("service links: %v, %v", strangers, err)
 	}
-	_, strangers, err := load(t, "", []string{"MAYFLY_WOMBATS=3", "MAYFLY_BIN=/x", "WOMBATS=1"}, nil)
+	_, strangers, err := load(t, "", []string{"MAYFLY_WOMBATS=3", "MAYFLY_BIN=/x", "WOMBATS=1", "MAYFLY_LISTNE="}, nil)
 	if diff := cmp.Diff([]string{"MAYFLY_BIN", "MAYFLY_WOMBATS"}, strangers); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}

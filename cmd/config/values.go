@@ -91,12 +91,12 @@ func (v *boolValue) Set(text string) error {
 	return nil
 }
 
-// Integer is a whole number from low to high, both included.
-func Integer[T int | int64 | uint32](p *T, low, high T) pflag.Value {
+// Integer is a whole number from low to high, both included and below 2^63.
+func Integer[T int | int32 | uint32 | uint64](p *T, low, high T) pflag.Value {
 	return integerValue[T]{p, low, high}
 }
 
-type integerValue[T int | int64 | uint32] struct {
+type integerValue[T int | int32 | uint32 | uint64] struct {
 	p         *T
 	low, high T
 }
