@@ -13,8 +13,8 @@ import (
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
-// A program in the README is a fenced block under a comment that says so, and
-// what it must print is the next block, marked the same way:
+// A program in the README is a fenced block under a comment that says so. What it
+// prints may follow in a block that is marked the same way:
 //
 //	<!-- test: node -->            or  <!-- test: go -->
 //	```js
@@ -25,11 +25,11 @@ import (
 //	```
 //	...
 //	```
-var programInReadme = regexp.MustCompile("(?s)<!-- test: (node|go) -->\\s*```\\w+\n(.*?)\n```\\s*<!-- prints -->\\s*```\\w*\n(.*?)```")
+var programInReadme = regexp.MustCompile("(?s)<!-- test: (node|go) -->\\s*```\\w+\n(.*?)\n```(?:\\s*<!-- prints -->\\s*```\\w*\n(.*?)```)?")
 
 // Every program in the README runs as it is printed there, against a broker
-// started as the README says, and prints what the README says. The one
-// difference is the port, which the programs take from MAYFLY_PORT when it is
+// started as the README says, prints what the README says, and ends with code 0.
+// The one difference is the port, which the programs take from MAYFLY_PORT when it is
 // set.
 func TestReadmePrograms(t *testing.T) {
 	t.Parallel()
@@ -47,9 +47,14 @@ func TestReadmePrograms(t *testing.T) {
 				t.Errorf("%d lines; nobody reads such a first program", lines)
 			}
 			server := harness.StartDev(t)
-			if got := harness.RunSource(t, harness.Language(language), server, source); strings.TrimSpace(got) != strings.TrimSpace(prints) {
+			got := harness.RunSource(t, harness.Language(language), server, source)
+			switch {
+			case strings.TrimSpace(got) == "":
+				t.Error("it printed nothing")
+			case prints != "" && strings.TrimSpace(got) != strings.TrimSpace(prints):
 				t.Errorf("it printed\n%s\nthe README says\n%s", got, prints)
 			}
+			t.Logf("%s", got)
 		})
 	}
 	for _, language := range []string{"node", "go"} {
