@@ -13,7 +13,7 @@ import (
 )
 
 // seedCommands are one command of each kind, and some that are refused.
-func seedCommands(f *testing.F) [][]byte {
+func seedCommands(f testing.TB) [][]byte {
 	f.Helper()
 	var seeds [][]byte
 	for i, op := range []any{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -380,5 +381,30 @@ func TestSnapshotFormat(t *testing.T) {
 	m.Apply(command(7, "k", setOf("v", 2)))
 	if got := snapshotBytes(t, m); !bytes.Equal(got, want) {
 		t.Errorf("wrote\n%x, want\n%x", got, want)
+	}
+}
+
+// small is a machine with a little of everything.
+func small() *Machine {
+	m := NewMachine()
+	m.Apply(command(1000, "list", pushOf(back, "a b c", 0)))
+	m.Apply(command(1000, "scalar", setOf("text", 60_000)))
+	pop := command(1001, "list", &storev1.ListPop{End: front})
+	pop.Request = requestOf('g', 7, 6)
+	m.Apply(pop)
+	retire := command(1002, "", &storev1.Retire{Deleted: true})
+	retire.Cache = "dead"
+	m.Apply(retire)
+	return m
+}
+
+// A snapshot of the first version, as it was written then, restores for ever.
+func TestFirstSnapshotVersionRestores(t *testing.T) {
+	data, err := os.ReadFile("testdata/machine.v1.snapshot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := snapshotBytes(t, restored(t, data)); !bytes.Equal(got, snapshotBytes(t, small())) {
+		t.Errorf("it restored to something else")
 	}
 }
