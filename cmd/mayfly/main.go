@@ -10,8 +10,6 @@ import (
 func main() { os.Exit(cli.Main(newNode)) }
 
 func newNode(config node.Config) (cli.Node, error) {
-	build := cli.ThisBuild()
-	config.Version, config.Commit = build.Version, build.Commit
 	n, err := node.New(config)
 	if err != nil {
 		return nil, err // not n: a nil *node.Node is not a nil cli.Node
