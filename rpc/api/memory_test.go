@@ -237,3 +237,14 @@ func (k keys) APIKey(id string) (auth.APIKey, bool) {
 		ExpiresAtMs: r.GetExpiresAtMs(), RevokedAtMs: r.GetRevokedAtMs(), Permissions: r.GetPermissions(), RefreshDigest: r.GetRefreshDigest(),
 	}, true
 }
+
+// relaxedData tells whether a view was relaxed.
+type relaxedData struct {
+	*memory
+	relaxed chan<- bool
+}
+
+func (d *relaxedData) View(ctx context.Context, q *storev1.Query, relaxed bool) (*storev1.Result, error) {
+	d.relaxed <- relaxed
+	return d.memory.View(ctx, q, relaxed)
+}

@@ -81,7 +81,7 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 			budget: &budget{limit: config.Limits.InFlightBytes},
 		},
 		health:  health.NewServer(),
-		streams: &streams{heartbeat: config.Heartbeat, stall: config.Stall, all: make(map[*stream]struct{})},
+		streams: newStreams(config.Heartbeat, config.Stall),
 		quit:    make(chan struct{}),
 	}
 	s.register()
@@ -171,16 +171,13 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 		one.end(cleanEnd)
 	}
-	for s.Streams() > 0 {
-		if err := wait(ctx, drainPoll); err != nil {
-			return err
-		}
+	select {
+	case <-s.streams.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return nil
 }
-
-// drainPoll is how often Drain looks whether the last streams are gone.
-const drainPoll = 10 * time.Millisecond
 
 // wait waits that long, or until ctx is done.
 func wait(ctx context.Context, d time.Duration) error {

@@ -141,6 +141,12 @@ type streams struct {
 	all map[*stream]struct{}
 	// closing: a stream that begins now ends at once.
 	closing bool
+	// gone is closed when streams are closing and none is left.
+	gone chan struct{}
+}
+
+func newStreams(heartbeat, stall time.Duration) *streams {
+	return &streams{heartbeat: heartbeat, stall: stall, all: make(map[*stream]struct{}), gone: make(chan struct{})}
 }
 
 // run serves a subscription until it ends.
@@ -183,6 +189,19 @@ func (all *streams) remove(s *stream) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	delete(all.all, s)
+	all.settle()
+}
+
+// settle closes gone when it is time. The caller holds the lock.
+func (all *streams) settle() {
+	if !all.closing || len(all.all) > 0 {
+		return
+	}
+	select {
+	case <-all.gone:
+	default:
+		close(all.gone)
+	}
 }
 
 // list returns the streams of this moment, in no order.
@@ -201,6 +220,7 @@ func (all *streams) close() {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.closing = true
+	all.settle()
 }
 
 // abandon ends a stream whose handler is stuck in its client's flow control,
