@@ -185,6 +185,36 @@ func TestRemoveDropsEveryEqualEntry(t *testing.T) {
 	}
 }
 
+func TestListLengthIsBounded(t *testing.T) {
+	m := NewMachine()
+	m.Apply(command(1, "k", pushOf(back, "a b c", 0)))
+	c, _ := m.caches.Get("c")
+	c.items["k"].list.length = MaxListLength - 1 // a list of that many takes gigabytes
+	if got := m.Apply(command(1, "k", pushOf(back, "d e", 0))); got.GetStatus() != storev1.Status_STATUS_INVALID {
+		t.Errorf("two more than fit by one: %v", got)
+	}
+	if got := m.Apply(command(1, "k", pushOf(back, "d", 0))); got.GetLength().GetLength() != MaxListLength {
+		t.Errorf("the last that fits: %v", got)
+	}
+	if got := m.Apply(command(1, "k", pushOf(back, "e", MaxListLength))); got.GetLength().GetLength() != MaxListLength {
+		t.Errorf("one more, truncated: %v", got)
+	}
+}
+
+// What is not there costs no copy of what a snapshot shares.
+func TestRemovingNothingCopiesNothing(t *testing.T) {
+	r := newRig(t)
+	r.do(1, "k", pushOf(back, "a b", 0))
+	c, _ := r.m.caches.Get("c")
+	before := c.items["k"]
+	r.m.Snapshot()
+	r.do(1, "k", &storev1.ListRemove{Value: []byte("x")})
+	r.do(1, "k", &storev1.ListErase{Ranges: []*storev1.ListErase_Range{{Begin: 2, Count: 1}}})
+	if c.items["k"] != before {
+		t.Errorf("the item was copied")
+	}
+}
+
 func TestErase(t *testing.T) {
 	type ranges = []*storev1.ListErase_Range
 	const all = 1<<64 - 1
@@ -198,6 +228,7 @@ func TestErase(t *testing.T) {
 		{"middle", &storev1.ListErase{Ranges: ranges{{Begin: 2, Count: 2}}}, "0 1 4 5"},
 		{"two, backwards", &storev1.ListErase{Ranges: ranges{{Begin: 4, Count: 1}, {Begin: 0, Count: 1}}}, "1 2 3 5"},
 		{"overlapping", &storev1.ListErase{Ranges: ranges{{Begin: 1, Count: 3}, {Begin: 2, Count: 1}, {Begin: 3, Count: 2}}}, "0 5"},
+		{"one inside another", &storev1.ListErase{Ranges: ranges{{Begin: 1, Count: 4}, {Begin: 2, Count: 1}}}, "0 5"},
 		{"past the end", &storev1.ListErase{Ranges: ranges{{Begin: 4, Count: all}, {Begin: all, Count: all}}}, "0 1 2 3"},
 		{"count of none", &storev1.ListErase{Ranges: ranges{{Begin: 1}}}, "0 1 2 3 4 5"},
 		{"everything by range", &storev1.ListErase{Ranges: ranges{{Count: 3}, {Begin: 3, Count: 3}}}, ""},
