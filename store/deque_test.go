@@ -129,7 +129,7 @@ func TestDequeGivesRoomBack(t *testing.T) {
 		}
 		drop(d)
 		verifyDeque(t, d)
-		if entries, spine := slotsHeld(d); d.length != 3 || entries > 2*chunkSlots || spine > 16 {
+		if entries, spine := slotsHeld(d); d.length != 3 || entries > 16 || spine > 16 {
 			t.Errorf("%s: %d entries in %d slots, %d in the spine", name, d.length, entries, spine)
 		}
 	}
@@ -169,4 +169,21 @@ func TestFirstWriteAfterFreezeCopiesOneChunk(t *testing.T) {
 	}
 	verifyDeque(t, d)
 	verifyDeque(t, writable)
+}
+
+// What is left after whole chunks went is still shared, and must not be made
+// smaller in place.
+func TestSharedChunkIsNotShrunk(t *testing.T) {
+	d := newDeque(0)
+	for range chunkSlots + 5 {
+		d.pushBack([]byte("x"))
+	}
+	writable := d.own(1)
+	writable.dropFront(chunkSlots)
+	verifyDeque(t, d)
+	verifyDeque(t, writable)
+	if writable.dropFront(1); writable.length != 4 || len(writable.spine.live()[0].slots) >= chunkSlots {
+		t.Errorf("%d entries in %d slots", writable.length, len(writable.spine.live()[0].slots))
+	}
+	verifyDeque(t, d)
 }
