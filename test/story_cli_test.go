@@ -1,6 +1,7 @@
 package test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -244,6 +245,9 @@ func TestCommandsThatAreWrong(t *testing.T) {
 	} {
 		harness.Mayfly(t, nil, strings.Fields(wrong.args)...).Fails(t, 2, wrong.words...)
 	}
+	file := filepath.Join(t.TempDir(), "mayfly.yaml")
+	write(t, file, []byte("data-dir: /nowhere\nlisten-on: 127.0.0.1:8080\n"))
+	harness.Mayfly(t, nil, "server", "--config", file).Fails(t, 2, file, "listen-on", "2")
 	harness.Mayfly(t, []string{"MAYFLY_SERVER=127.0.0.1:1"}, "cache", "list").Fails(t, 1, "127.0.0.1:1", "mayfly dev")
 	if out := harness.Mayfly(t, nil, "version").OK(t); !strings.Contains(out, "go1.") {
 		t.Errorf("version says %q", out)

@@ -9,9 +9,9 @@ import (
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
-// The broker is killed while 32 writers in one program push into five lists
-// they share, and started again. At ten thousand acknowledged pushes the
-// program stops. Then every acknowledged value is in its list exactly once,
+// The broker is killed, stopped and killed again while 32 writers in one program
+// push into five lists they share. At ten thousand acknowledged pushes the
+// program ends. Then every acknowledged value is in its list exactly once,
 // every other one at most once, and each writer's values in the order in which
 // it pushed them.
 func TestKillInTheMiddleOfPushes(t *testing.T) {
@@ -19,9 +19,10 @@ func TestKillInTheMiddleOfPushes(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
 	writers := harness.StartAgent(t, harness.Go, "pushers", harness.Client{Addr: server.Addr, Cache: "story"})
-	for _, pushes := range []int{2500, 5000, 7500} {
-		writers.Await(t, fmt.Sprint(pushes, " answers"), func(events []harness.Event) bool { return len(events) >= pushes })
-		server.Kill(t)
+	for i, end := range []func(*harness.Server, testing.TB){(*harness.Server).Kill, (*harness.Server).Stop, (*harness.Server).Kill} {
+		answers := 2500 * (i + 1)
+		writers.Await(t, fmt.Sprint(answers, " answers"), func(events []harness.Event) bool { return len(events) >= answers })
+		end(server, t)
 		server.Start(t)
 	}
 	writers.Await(t, "the end of the pushes", func(events []harness.Event) bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/momentohq/client-sdk-go/momento"
@@ -243,6 +244,21 @@ func (c scalars) numbers(all *checks) {
 		bottom := c.with(ctx, momento.String("-9223372036854775807"), 0)
 		same(want[*responses.IncrementSuccess](add(ctx, bottom, -1)).Value(), int64(-9223372036854775808))
 		refused(momento.FailedPreconditionError)(add(ctx, bottom, -1))
+	})
+	all.run("of many increments at once every one counts", func(ctx context.Context) {
+		key := momento.String(fresh("counter"))
+		var adding sync.WaitGroup
+		errs := make([]error, 500)
+		for i := range errs {
+			adding.Go(func() { _, errs[i] = add(ctx, key, 3) })
+		}
+		adding.Wait()
+		for _, err := range errs {
+			if err != nil {
+				fail("increment: %v", err)
+			}
+		}
+		c.holds(ctx, key, "1500")
 	})
 	all.run("increment refuses what is not a number", func(ctx context.Context) {
 		for _, text := range []string{"abc", "1.5", "0x10", "1_000"} {

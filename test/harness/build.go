@@ -89,13 +89,13 @@ func goBuild(ctx context.Context, dir, out, pkg string) error {
 	return nil
 }
 
-// environment is the caller's without what configures Mayfly or an SDK, so
-// that a developer's own settings cannot change a story, and with the given
-// variables added.
+// environment is the caller's without what configures Mayfly, so that a
+// developer's own settings cannot change a story, and with the given variables
+// added.
 func environment(extra ...string) []string {
 	env := make([]string, 0, len(os.Environ())+len(extra))
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "MAYFLY_") && !strings.HasPrefix(v, "MOMENTO_") && !strings.HasPrefix(v, "TEST_") {
+		if !strings.HasPrefix(v, "MAYFLY_") {
 			env = append(env, v)
 		}
 	}

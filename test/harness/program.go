@@ -110,12 +110,18 @@ func readLines(r io.Reader, log io.Writer, take func(line []byte)) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		fmt.Fprintf(log, "%s\n", lines.Bytes())
+		note(log, "%s", lines.Bytes())
 		if strings.HasPrefix(lines.Text(), "{") {
 			take(lines.Bytes())
 		}
 	}
 	if err := lines.Err(); err != nil {
-		fmt.Fprintf(log, "reading the program's output: %v\n", err)
+		note(log, "reading the program's output: %v", err)
 	}
+}
+
+// note writes a line to a log; a log that cannot be written must not change the
+// outcome of a test.
+func note(log io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(log, format+"\n", args...)
 }

@@ -82,7 +82,7 @@ func (s *Server) Launch(t testing.TB) {
 	cmd := exec.Command(tools.Mayfly, s.args...) //nolint:noctx // ends with the test, by signal
 	cmd.Env = environment(s.env...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
-	fmt.Fprintf(s.log, "--- %s %s\n", filepath.Base(tools.Mayfly), strings.Join(s.args, " "))
+	note(s.log, "--- %s %s", filepath.Base(tools.Mayfly), strings.Join(s.args, " "))
 	s.running = start(t, "mayfly", cmd)
 }
 

@@ -1,0 +1,117 @@
+package load
+
+import (
+	"errors"
+	"time"
+)
+
+// System names the kind of server that a task is for.
+type System string
+
+// The systems under test.
+const (
+	Mayfly System = "mayfly"
+	NATS   System = "nats"
+)
+
+// Task is what one client process is to do. Exactly one of the fields below
+// Addr is set.
+type Task struct {
+	System System
+	// Addr is the server as host:port.
+	Addr string
+
+	Fanout *Fanout `json:",omitempty"`
+	Unary  *Unary  `json:",omitempty"`
+	Hold   *Hold   `json:",omitempty"`
+	Fill   *Fill   `json:",omitempty"`
+}
+
+// Fanout publishes items to one topic at an even pace, and has subscribers that
+// read all of them.
+type Fanout struct {
+	Topic       string
+	Subscribers int
+	// PerConnection is how many subscriptions share a connection.
+	PerConnection int
+	// Payload is the size of an item in bytes, at least minPayload.
+	Payload int
+	// Rate is how many items are published per second, Items how many in all.
+	Rate  float64
+	Items int
+}
+
+// Unary repeats one call from a number of callers, each of which makes its next
+// call when it has the answer to its last.
+type Unary struct {
+	Call    Call
+	Callers int
+	// Payload is the size of a value in bytes.
+	Payload int
+	// Lasting is for how long the callers go on.
+	Lasting time.Duration
+}
+
+// Call names a unary call.
+type Call string
+
+// The calls that can be measured. Each goes to one of many keys in turn, so
+// that all groups of the server take part.
+const (
+	// Get reads a scalar that is there.
+	Get Call = "get"
+	// Set writes a scalar over one that is there.
+	Set Call = "set"
+	// Push appends to a list that keeps its last 100 entries.
+	Push Call = "push"
+	// Fetch reads the last 10 entries of a list of 100.
+	Fetch Call = "fetch"
+)
+
+// Hold keeps idle subscriptions, each to a topic of its own.
+type Hold struct {
+	Subscriptions, PerConnection int
+}
+
+// Fill appends entries to lists until each has its share.
+type Fill struct {
+	Lists, PerList int
+	// Payload is the size of an entry in bytes.
+	Payload int
+}
+
+// Report is the outcome of a run.
+type Report struct {
+	// Operations counts deliveries, calls, subscriptions or list entries.
+	Operations int64
+	// Published counts the items that were published.
+	Published int64 `json:",omitempty"`
+	// Elapsed is from the first operation to the end of the last.
+	Elapsed time.Duration
+	// Latency is that of the operations: of a delivery, from the publish to
+	// the subscriber's hands.
+	Latency Quantiles
+}
+
+var errNoTask = errors.New("a task needs exactly one of Fanout, Unary, Hold and Fill")
+
+// job makes the task's job.
+func (t Task) job() (job, error) {
+	var jobs []job
+	if t.Fanout != nil {
+		jobs = append(jobs, &fanoutJob{task: t, Fanout: *t.Fanout})
+	}
+	if t.Unary != nil {
+		jobs = append(jobs, &unaryJob{addr: t.Addr, Unary: *t.Unary})
+	}
+	if t.Hold != nil {
+		jobs = append(jobs, &holdJob{task: t, Hold: *t.Hold})
+	}
+	if t.Fill != nil {
+		jobs = append(jobs, &fillJob{addr: t.Addr, Fill: *t.Fill})
+	}
+	if len(jobs) != 1 {
+		return nil, errNoTask
+	}
+	return jobs[0], nil
+}
