@@ -242,6 +242,8 @@ func TestDamagedLogFileIsRefused(t *testing.T) {
 	for name, at := range map[string]int{
 		"meta page 0":                  20,
 		"meta page 1":                  4096 + 50,
+		"unused flags of meta page 0":  headerLen + 12, // bbolt would pass over the page
+		"unused flags of meta page 1":  4096 + headerLen + 12,
 		"page number":                  leaf,
 		"page kind":                    leaf + 8,
 		"entry count of a leaf":        leaf + 10,

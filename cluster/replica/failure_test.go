@@ -132,6 +132,38 @@ func TestBrokenStateMachineStopsTheGroup(t *testing.T) {
 	}
 }
 
+func TestStoppedGroupExecutesNothing(t *testing.T) {
+	j := new(journal)
+	f := &fsm{group: 1, machine: j, stop: newFailStop()}
+	_ = f.stop.trip(errors.New("the disk is gone"))
+	entry := &raftLogEntry{Index: 1, Data: encodeEntry([][]byte{[]byte("x")})}
+	if answer := f.Apply(entry); answer != nil || len(j.all()) > 0 {
+		t.Errorf("answered %v, executed %q", answer, j.all())
+	}
+	if _, err := f.Snapshot(); err == nil {
+		t.Error("a snapshot was taken")
+	}
+}
+
+func TestUnknownEntryStopsTheGroup(t *testing.T) {
+	j := new(journal)
+	f := &fsm{group: 1, machine: j, stop: newFailStop()}
+	answers := f.ApplyBatch([]*raftLogEntry{
+		{Index: 4, Data: encodeEntry([][]byte{[]byte("known")})},
+		{Index: 5, Data: []byte{entryVersion + 1, 1, 0}},
+		{Index: 6, Data: encodeEntry([][]byte{[]byte("after")})},
+	})
+	if len(answers) != 3 || answers[0] == nil || answers[1] != nil || answers[2] != nil {
+		t.Errorf("answers %v", answers)
+	}
+	if got := j.all(); !slices.Equal(got, []string{"known"}) {
+		t.Errorf("executed %q", got)
+	}
+	if err := f.stop.err(); err == nil || !strings.Contains(err.Error(), "group 1: log record 5") {
+		t.Errorf("stopped by %v", err)
+	}
+}
+
 func TestNearlyFullDisk(t *testing.T) {
 	var free atomic.Uint64
 	free.Store(1000)

@@ -141,6 +141,14 @@ func TestManyGroupsLeadSoon(t *testing.T) {
 	t.Logf("17 groups led after %v", time.Since(start))
 }
 
+// A lone voter does not wait for a leader that cannot exist.
+func TestLoneVoterLeadsAtOnce(t *testing.T) {
+	cfg := singleNode("")
+	cfg.tuning = defaultTuning()
+	cfg.tuning.heartbeat = time.Hour
+	propose(t, open(t, cfg).lead(t, 1), "already")
+}
+
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // raftLogEntry keeps raft out of tests that only want to read one.

@@ -25,6 +25,7 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 		}
 		model := make(map[uint64]string)
 		var first, last, term uint64 = 0, 0, 1
+		var covered uint64 // what a snapshot before the trimming would hold
 		var book *logbook
 		var disk *diskStore
 		reopen := func() {
@@ -35,6 +36,9 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 			}
 			found, err := verifyLogFile(path, 7)
 			if err != nil {
+				t.Fatalf("the file after what we did: %v", err)
+			}
+			if err := found.verifyReach(covered); err != nil {
 				t.Fatalf("the file after what we did: %v", err)
 			}
 			if disk, err = openDiskStore(path, 7, found, newFailStop()); err != nil {
@@ -68,7 +72,7 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 					entries = append(entries, &raft.Log{Index: last, Term: term, Data: []byte(data)})
 					model[last] = data
 					if first == 0 {
-						first = last
+						first, covered = last, last-1
 					}
 				}
 				if err := book.StoreLogs(entries); err != nil {
@@ -81,6 +85,7 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 				}
 				to := rapid.Uint64Range(first, last).Draw(t, "to")
 				remove(first, to)
+				covered = to
 				if first = to + 1; first > last {
 					first, last = 0, 0
 				}

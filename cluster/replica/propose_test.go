@@ -285,3 +285,30 @@ func TestEntryHoldsOneLargeCommandAlone(t *testing.T) {
 		}
 	}
 }
+
+// Whoever gives up gets its bytes back only when they have been copied.
+func TestWithdrawWaitsForTheCopy(t *testing.T) {
+	q := newQueue(Limits{}.withDefaults())
+	p, err := q.add([]byte("being copied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.encoding.Lock()
+	q.mu.Lock()
+	p.taken = true
+	q.mu.Unlock()
+	back := make(chan bool)
+	go func() { back <- q.withdraw(p) }()
+	for range 1000 {
+		select {
+		case <-back:
+			t.Fatal("the bytes were given back while they were being copied")
+		default:
+			runtime.Gosched()
+		}
+	}
+	q.encoding.Unlock()
+	if <-back {
+		t.Error("a command that was taken came back")
+	}
+}
