@@ -83,7 +83,7 @@ T      4         21  a very long token id  "\xff"
 	}
 	remarks := `mayfly: connection lost (the server ended the stream), reconnecting
 mayfly: connected again, resuming at item 9
-mayfly: items may be missing: after 8 the topic goes on at 21, page 4
+mayfly: items may be missing: after item 8 the topic goes on with item 21 of page 4
 mayfly: connection lost (the server failed (Internal): a bug; its log says more), reconnecting
 mayfly: connected again, resuming at item 21
 `
@@ -107,10 +107,10 @@ func TestSubscribeForms(t *testing.T) {
 {"type":"discontinuity","time":"T","page":4,"sequence":0,"last_sequence":7}
 {"type":"item","time":"T","page":4,"sequence":1,"token_id":"","base64":"/w=="}
 `, ""},
-		{"--raw", "<a>\n\xff\n", "mayfly: items may be missing: after 7 the topic goes on at 1, page 4\n"},
-		{"--raw -v", "<a>\n\xff\n", "mayfly: heartbeat\nmayfly: items may be missing: after 7 the topic goes on at 1, page 4\n"},
+		{"--raw", "<a>\n\xff\n", "mayfly: items may be missing: after item 7 the topic goes on with item 1 of page 4\n"},
+		{"--raw -v", "<a>\n\xff\n", "mayfly: heartbeat\nmayfly: items may be missing: after item 7 the topic goes on with item 1 of page 4\n"},
 		{"", "TIME           PAGE   SEQUENCE  TOKEN ID      VALUE\nT      3          7  alice         <a>\nT      4          1  -             \"\\xff\"\n",
-			"mayfly: items may be missing: after 7 the topic goes on at 1, page 4\n"},
+			"mayfly: items may be missing: after item 7 the topic goes on with item 1 of page 4\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

@@ -106,7 +106,7 @@ func (form *subscribeForm) remark(s *session, message *pubsubpb.SubscribeRespons
 	switch kind := message.GetKind().(type) {
 	case *pubsubpb.SubscribeResponse_Discontinuity:
 		d := kind.Discontinuity
-		fmt.Fprintf(w, "mayfly: items may be missing: after %d the topic goes on at %d, page %d\n",
+		fmt.Fprintf(w, "mayfly: items may be missing: after item %d the topic goes on with item %d of page %d\n",
 			d.GetLastTopicSequence(), d.GetNewTopicSequence()+1, d.GetNewSequencePage())
 	case *pubsubpb.SubscribeResponse_Heartbeat:
 		if form.heartbeats {
