@@ -188,6 +188,14 @@ func TestCredentialsOfTheCatalog(t *testing.T) {
 	}
 }
 
+func TestRevokedAtTimeZeroIsRevoked(t *testing.T) {
+	c := NewCatalog()
+	runCatalog(t, c, []step{{0, apiKey("k", 0), catalogOK, 0}, {0, &storev1.RevokeApiKey{Id: "k"}, catalogOK, 0}})
+	if got, _ := c.APIKey("k"); got.GetRevokedAtMs() == 0 {
+		t.Errorf("k is %v", got)
+	}
+}
+
 func TestCatalogIsBounded(t *testing.T) {
 	c := NewCatalog()
 	for kind, limit := range map[string]int{"cache": MaxCaches, "signing": MaxSigningKeys, "api": MaxAPIKeys} {

@@ -51,6 +51,10 @@ func TestDecodeCommandRefuses(t *testing.T) {
 		return data
 	}
 	field := []byte{0xf8, 0x07, 1}
+	long, err := proto.Marshal(command(1, "k", setOf(string(make([]byte, MaxCommandBytes)), 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		data []byte
 		want error
@@ -60,7 +64,7 @@ func TestDecodeCommandRefuses(t *testing.T) {
 		"newer version":   {[]byte{CommandVersion + 1, 0xff}, ErrVersion},
 		"cut":             {[]byte{1, 0x2a, 5, 'k'}, ErrMalformed},
 		"bad UTF-8":       {[]byte{1, 0x1a, 1, 0xff}, ErrMalformed},
-		"too long":        {append([]byte{1}, make([]byte, MaxCommandBytes)...), ErrMalformed},
+		"too long":        {append([]byte{CommandVersion}, long...), ErrMalformed},
 		"unknown field":   {withUnknown(func(c *Command) { c.ProtoReflect().SetUnknown(field) }), ErrVersion},
 		"unknown in op":   {withUnknown(func(c *Command) { c.GetListErase().ProtoReflect().SetUnknown(field) }), ErrVersion},
 		"unknown in list": {withUnknown(func(c *Command) { c.GetListErase().Ranges[0].ProtoReflect().SetUnknown(field) }), ErrVersion},

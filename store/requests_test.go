@@ -107,7 +107,7 @@ func TestLargeAnswersAreForgottenOldestFirst(t *testing.T) {
 		cmd.Request = requestOf('g', sequence, 1)
 		return r.m.Apply(cmd)
 	}
-	r.push(1, requestOf('h', 1, 1))
+	r.push(1, requestOf('a', 1, 1))
 	for i := range pops {
 		if got := pop(uint64(i + 1)).GetPopped(); len(got.GetValue()) != size {
 			t.Fatalf("pop %d: %d bytes", i, len(got.GetValue()))
@@ -125,7 +125,7 @@ func TestLargeAnswersAreForgottenOldestFirst(t *testing.T) {
 			t.Errorf("repeated pop %d: %v, %d bytes", i, got.GetStatus(), len(v))
 		}
 	}
-	if got := r.push(1, requestOf('h', 1, 1)); got.GetStatus() != ok {
+	if got := r.push(1, requestOf('a', 1, 1)); got.GetStatus() != ok {
 		t.Errorf("the answer of a gateway that uses little went first: %v", got)
 	}
 	data := snapshotBytes(t, r.m)

@@ -100,7 +100,7 @@ func (m *Machine) increment(t target, op *storev1.Increment) *Result {
 		number = n
 	}
 	sum := number + op.GetAmount()
-	if (sum > number) != (op.GetAmount() > 0) && op.GetAmount() != 0 {
+	if (sum > number) != (op.GetAmount() > 0) {
 		return refuse(storev1.Status_STATUS_OVERFLOW, "the sum does not fit a signed integer of 64 bits")
 	}
 	m.store(t, it, strconv.AppendInt(nil, sum, 10), op.GetTtlMs())

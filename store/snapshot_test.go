@@ -298,10 +298,10 @@ func TestRestoreBelievesNothing(t *testing.T) {
 		"item of no type":          {h, c, item("a", 0, 0), trailer(1)},
 		"scalar with a length":     {h, c, item("a", scalar, 1), trailer(1)},
 		"items out of order":       {h, c, item("b", scalar, 0), item("a", scalar, 0), trailer(2)},
-		"item twice":               {h, c, item("a", scalar, 0), item("a", scalar, 0), trailer(2)},
+		"item twice":               {h, c, item("a", scalar, 0), item("a", scalar, 0), trailer(1)},
 		"empty list":               {h, c, item("a", list, 0), trailer(1)},
 		"endless list":             {h, c, item("a", list, 1<<63), part("x"), trailer(1)},
-		"short list":               {h, c, item("a", list, 2), part("x"), trailer(1)},
+		"short list":               {h, c, item("a", list, 2), part("x"), trailer(0)},
 		"short list, then an item": {h, c, item("a", list, 2), part("x"), item("b", scalar, 0), trailer(2)},
 		"long list":                {h, c, item("a", list, 1), part("x", "y"), trailer(1)},
 		"empty part":               {h, c, item("a", list, 1), part(), part("x"), trailer(1)},
@@ -342,6 +342,26 @@ func TestRestoreBelievesNothing(t *testing.T) {
 		if err := NewMachine().Restore(bytes.NewReader(framed(records...))); !errors.Is(err, ErrVersion) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestRestoreBoundsRememberedAnswers(t *testing.T) {
+	answers := func(n int) []byte {
+		records := []*storev1.SnapshotRecord{{Record: &storev1.SnapshotRecord_Header_{Header: &storev1.SnapshotRecord_Header{Version: 1}}}}
+		for i := range n {
+			result := popped(make([]byte, 12<<20), 0)
+			records = append(records, &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Requests_{Requests: &storev1.SnapshotRecord_Requests{
+				Gateway: bytes.Repeat([]byte{'g'}, GatewayIDBytes), DoneBelow: 1,
+				Answers: []*storev1.SnapshotRecord_Requests_Answer{{Sequence: uint64(i + 1), Result: result}},
+			}}})
+		}
+		return framed(append(records, &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Trailer_{Trailer: &storev1.SnapshotRecord_Trailer{}}})...)
+	}
+	if err := NewMachine().Restore(bytes.NewReader(answers(2))); err != nil {
+		t.Errorf("what fits: %v", err)
+	}
+	if err := NewMachine().Restore(bytes.NewReader(answers(3))); !errors.Is(err, ErrMalformed) {
+		t.Errorf("more than fits: %v", err)
 	}
 }
 
