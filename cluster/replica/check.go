@@ -43,7 +43,7 @@ func verifyLogFile(path string, group cluster.GroupID) (found logFile, err error
 	if err != nil {
 		return logFile{}, fmt.Errorf("group %s: %w", group, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return logFile{}, fmt.Errorf("group %s: %w", group, err)
@@ -62,7 +62,6 @@ func verifyLogFile(path string, group cluster.GroupID) (found logFile, err error
 type logVerifier struct {
 	group cluster.GroupID
 	found logFile
-	logs  bool
 }
 
 func (v *logVerifier) record(bucket string, key, value []byte) error {

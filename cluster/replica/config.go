@@ -171,7 +171,7 @@ func exitProcess(log *slog.Logger) func(error) {
 	return func(err error) {
 		const msg = "storage failed, stopping so that memory and disk cannot disagree"
 		if log != nil {
-			log.Error(msg, "err", err)
+			log.Error(msg, slog.Any("err", err))
 		} else {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", msg, err)
 		}

@@ -36,5 +36,6 @@ func freeSpace(dir string) (free, total uint64, err error) {
 		return 0, 0, err
 	}
 	block := uint64(st.Bsize)
+	//nolint:unconvert // the fields are signed on some systems
 	return uint64(st.Bavail) * block, uint64(st.Blocks) * block, nil
 }

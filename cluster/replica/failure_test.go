@@ -317,3 +317,26 @@ func TestReplicaThatFoundsNothingWaits(t *testing.T) {
 		n.close(t)
 	}
 }
+
+func TestRemovedReplicaStaysRemoved(t *testing.T) {
+	dir := t.TempDir()
+	open(t, singleNode(dir)).close(t)
+	m, err := loadOrCreateManifest(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Replicas[1].State = replicaRemoved
+	if err := m.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOpen(singleNode(dir)); err == nil || !strings.Contains(err.Error(), "group 1: replica number 1 was removed") {
+		t.Errorf("Open: %v", err)
+	}
+	m.Replicas[1].State = "asleep"
+	if err := m.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOpen(singleNode(dir)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("an unknown state: %v", err)
+	}
+}

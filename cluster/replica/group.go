@@ -54,7 +54,7 @@ type life struct {
 func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, found evidence, space *spaceGuard) (*Group, error) {
 	g := &Group{
 		id: record.Group, node: node, replica: replicaID(node, record.Group, record.Number),
-		log: cfg.Logger.With("group", uint32(record.Group)), tuning: cfg.tuning,
+		log: cfg.Logger.With(slog.Uint64("group", uint64(record.Group))), tuning: cfg.tuning,
 		space: space, stop: newFailStop(),
 	}
 	g.done = make(chan struct{})
@@ -100,8 +100,8 @@ func (g *Group) settings() *raft.Config {
 }
 
 // start restores the newest snapshot and lets the replica take part. After an
-// error nothing of it runs.
-func (g *Group) start(cfg Config) error {
+// error nothing of it runs. The replica outlives ctx.
+func (g *Group) start(ctx context.Context, cfg Config) error {
 	trans, hangUp, err := newTransport(cfg.Network, g.id, g.replica, g.raftLog.Named("net"))
 	if err != nil {
 		return fmt.Errorf("group %s: opening its transport: %w", g.id, err)
@@ -115,8 +115,7 @@ func (g *Group) start(cfg Config) error {
 	g.store.log.members.CompareAndSwap(nil, g.store.log.membersOf(g.raft.GetConfiguration().Configuration()))
 	g.pipe = newPipeline(g.raft, g.stop, cfg.Limits)
 	g.fence = &fence{prove: g.proveByBarrier}
-	ctx, cancel := context.WithCancel(context.Background())
-	g.cancel = cancel
+	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	g.flow.Go(g.pipe.send)
 	g.flow.Go(g.pipe.collect)
 	g.tasks.Go(func() { g.follow(ctx) })
@@ -155,7 +154,7 @@ func (g *Group) hasten() {
 	settings := g.raft.ReloadableConfig()
 	settings.HeartbeatTimeout -= time.Millisecond
 	if err := g.raft.ReloadConfig(settings); err != nil {
-		g.log.Warn("the first election will take a moment longer", "err", err)
+		g.log.Warn("the first election will take a moment longer", slog.Any("err", err))
 	}
 }
 

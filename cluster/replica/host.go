@@ -49,7 +49,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err := h.openGroups(ctx, space); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
-	watchCtx, cancel := context.WithCancel(context.Background())
+	// The host outlives the opening, so ctx only lends its values.
+	watchCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
 	h.watch.Go(func() { space.run(watchCtx, cfg.tuning.spaceInterval) })
 	return h, nil
@@ -57,7 +58,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 
 // identify takes the directory and learns or makes up who this node is.
 func (h *Host) identify() error {
-	m, err := (*manifest)(nil), error(nil)
+	var m *manifest
+	var err error
 	if h.cfg.Dir == "" {
 		m, err = newManifest(h.cfg)
 	} else {
@@ -106,7 +108,7 @@ func (h *Host) openGroups(ctx context.Context, space *spaceGuard) error {
 		err = h.recordStarted()
 	}
 	if err == nil {
-		err = h.eachReplica(ctx, func(i int, _ replicaRecord) error { return h.groups[i].start(h.cfg) })
+		err = h.eachReplica(ctx, func(i int, _ replicaRecord) error { return h.groups[i].start(ctx, h.cfg) })
 	}
 	for _, g := range h.groups {
 		if err == nil {
@@ -114,7 +116,7 @@ func (h *Host) openGroups(ctx context.Context, space *spaceGuard) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(err, h.abandon())
+		return errors.Join(err, h.abandon(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
@@ -151,7 +153,7 @@ func (h *Host) recordStarted() error {
 }
 
 // abandon undoes a half finished opening.
-func (h *Host) abandon() error {
+func (h *Host) abandon(ctx context.Context) error {
 	var errs []error
 	for _, g := range h.groups {
 		switch {
@@ -159,7 +161,7 @@ func (h *Host) abandon() error {
 		case g.raft == nil:
 			errs = append(errs, g.store.close())
 		default:
-			errs = append(errs, g.close(context.Background()))
+			errs = append(errs, g.close(ctx))
 		}
 	}
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -152,7 +153,7 @@ func (g *Group) look() <-chan time.Time {
 	if g.leads(term) {
 		g.store.log.members.CompareAndSwap(nil, g.store.log.membersOf(g.raft.GetConfiguration().Configuration()))
 		g.raftLog.calm.Store(true)
-		g.log.Debug("leading", "term", term)
+		g.log.Debug("leading", slog.Uint64("term", term))
 		g.announce(Leadership{Term: term, Leading: true, Leader: g.node})
 	}
 	return nil

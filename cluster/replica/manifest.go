@@ -175,8 +175,29 @@ func decodeManifest(data []byte) (*manifest, error) {
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("it is of version %d, this program knows version %d", m.Version, manifestVersion)
 	}
-	_, err := cluster.NewTopology(m.DataGroups)
-	return m, err
+	return m, m.validate()
+}
+
+// validate requires one replica of every group, in order.
+func (m *manifest) validate() error {
+	topology, err := cluster.NewTopology(m.DataGroups)
+	if err != nil {
+		return err
+	}
+	if len(m.Replicas) != topology.Groups()+1 {
+		return fmt.Errorf("it lists %d replicas for %d groups", len(m.Replicas), topology.Groups()+1)
+	}
+	for i, r := range m.Replicas {
+		switch r.State {
+		case replicaCreated, replicaStarted, replicaRemoved:
+		default:
+			return fmt.Errorf("replica %d of group %s is in the unknown state %q", r.Number, r.Group, r.State)
+		}
+		if r.Group != cluster.GroupID(i) {
+			return fmt.Errorf("group %d has no replica where it belongs", i)
+		}
+	}
+	return nil
 }
 
 func manifestSum(body []byte) string {

@@ -85,7 +85,7 @@ func verifySnapshotMeta(dir string, group cluster.GroupID) (*snapMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func verifySnapshotData(dir string, want []byte) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	sum := crc64.New(crc64.MakeTable(crc64.ECMA))
 	if _, err := io.Copy(sum, f); err != nil {
 		return err

@@ -67,7 +67,7 @@ func (g *spaceGuard) look() {
 	}
 	free, total, err := g.ask(g.dir)
 	if err != nil {
-		g.log.Warn("free disk space is unknown, keeping the last answer", "dir", g.dir, "err", err)
+		g.log.Warn("free disk space is unknown, keeping the last answer", slog.String("dir", g.dir), slog.Any("err", err))
 		return
 	}
 	need := uint64(g.min)
@@ -83,10 +83,11 @@ func (g *spaceGuard) look() {
 	}
 	g.free.Store(free)
 	if old := spaceLevel(g.level.Swap(int32(level))); old != level {
+		attrs := []any{slog.String("dir", g.dir), slog.Uint64("free_bytes", free), slog.Uint64("wanted_bytes", need)}
 		if level > old {
-			g.log.Warn("the disk is nearly full, refusing writes", "dir", g.dir, "free_bytes", free, "wanted_bytes", need)
+			g.log.Warn("the disk is nearly full, refusing writes", attrs...)
 		} else {
-			g.log.Info("there is more free disk space again", "dir", g.dir, "free_bytes", free, "wanted_bytes", need)
+			g.log.Info("there is more free disk space again", attrs...)
 		}
 	}
 }

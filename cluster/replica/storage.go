@@ -49,6 +49,9 @@ type evidence struct {
 func inspect(dir string, record replicaRecord) (evidence, error) {
 	base := replicaDir(dir, record)
 	path := filepath.Join(base, logFileName)
+	if record.State == replicaRemoved {
+		return evidence{}, fmt.Errorf("group %s: replica number %d was removed from the group and must not be started again (%s)", record.Group, record.Number, base)
+	}
 	switch _, err := os.Stat(path); {
 	case err == nil:
 	case !errors.Is(err, os.ErrNotExist):

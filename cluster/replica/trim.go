@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -46,7 +47,7 @@ func (g *Group) trim() {
 	switch {
 	case err == nil, errors.Is(err, raft.ErrNothingNewToSnapshot), errors.Is(err, raft.ErrRaftShutdown):
 	default:
-		g.log.Warn("the log is over its limit and cannot be trimmed", "limit_bytes", book.limit, "err", err)
+		g.log.Warn("the log is over its limit and cannot be trimmed", slog.Int64("limit_bytes", book.limit), slog.Any("err", err))
 	}
 }
 
