@@ -51,7 +51,7 @@ var rules = []struct {
 	{"rpc/auth", rule{ours: []string{"proto/permission"}}},
 	{"rpc/route", rule{ours: []string{"cluster", "fanout", "store", "proto/store/v1"}}},
 	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "fanout", "store", "proto"}}},
-	{"rpc/peer", rule{ours: []string{"rpc/route", "fanout", "store", "proto"}}},
+	{"rpc/peer", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
 	{"cmd", rule{ours: []string{"cmd", "rpc/auth", "proto"}}},

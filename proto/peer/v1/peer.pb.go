@@ -26,6 +26,160 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Class says what the connection is for.
+type Hello_Class int32
+
+const (
+	Hello_CLASS_UNSPECIFIED Hello_Class = 0 // refused
+	Hello_CLASS_CALLS       Hello_Class = 1 // the Peer service
+	Hello_CLASS_RAFT        Hello_Class = 2 // the stream of one replica
+)
+
+// Enum value maps for Hello_Class.
+var (
+	Hello_Class_name = map[int32]string{
+		0: "CLASS_UNSPECIFIED",
+		1: "CLASS_CALLS",
+		2: "CLASS_RAFT",
+	}
+	Hello_Class_value = map[string]int32{
+		"CLASS_UNSPECIFIED": 0,
+		"CLASS_CALLS":       1,
+		"CLASS_RAFT":        2,
+	}
+)
+
+func (x Hello_Class) Enum() *Hello_Class {
+	p := new(Hello_Class)
+	*p = x
+	return p
+}
+
+func (x Hello_Class) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Hello_Class) Descriptor() protoreflect.EnumDescriptor {
+	return file_peer_v1_peer_proto_enumTypes[0].Descriptor()
+}
+
+func (Hello_Class) Type() protoreflect.EnumType {
+	return &file_peer_v1_peer_proto_enumTypes[0]
+}
+
+func (x Hello_Class) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Hello_Class.Descriptor instead.
+func (Hello_Class) EnumDescriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// Hello opens every connection to the peer port, before anything else.
+type Hello struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Node      string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	// The random name of the caller's data directory, and of its process.
+	StoreId string `protobuf:"bytes,3,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	BootId  string `protobuf:"bytes,4,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// The node that is meant; an address may have been another's before.
+	Callee string      `protobuf:"bytes,5,opt,name=callee,proto3" json:"callee,omitempty"`
+	Class  Hello_Class `protobuf:"varint,6,opt,name=class,proto3,enum=mayfly.peer.v1.Hello_Class" json:"class,omitempty"`
+	// For Raft streams: the group, and the replica that is meant.
+	Group         uint32 `protobuf:"varint,7,opt,name=group,proto3" json:"group,omitempty"`
+	Replica       string `protobuf:"bytes,8,opt,name=replica,proto3" json:"replica,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hello) Reset() {
+	*x = Hello{}
+	mi := &file_peer_v1_peer_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hello) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hello) ProtoMessage() {}
+
+func (x *Hello) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hello.ProtoReflect.Descriptor instead.
+func (*Hello) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Hello) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Hello) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Hello) GetStoreId() string {
+	if x != nil {
+		return x.StoreId
+	}
+	return ""
+}
+
+func (x *Hello) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *Hello) GetCallee() string {
+	if x != nil {
+		return x.Callee
+	}
+	return ""
+}
+
+func (x *Hello) GetClass() Hello_Class {
+	if x != nil {
+		return x.Class
+	}
+	return Hello_CLASS_UNSPECIFIED
+}
+
+func (x *Hello) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *Hello) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
 // Origin goes with every forwarded request.
 type Origin struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -46,7 +200,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_peer_v1_peer_proto_msgTypes[0]
+	mi := &file_peer_v1_peer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -58,7 +212,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[0]
+	mi := &file_peer_v1_peer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -71,7 +225,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Origin) GetClusterId() string {
@@ -129,7 +283,7 @@ type NotLeader struct {
 
 func (x *NotLeader) Reset() {
 	*x = NotLeader{}
-	mi := &file_peer_v1_peer_proto_msgTypes[1]
+	mi := &file_peer_v1_peer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -141,7 +295,7 @@ func (x *NotLeader) String() string {
 func (*NotLeader) ProtoMessage() {}
 
 func (x *NotLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[1]
+	mi := &file_peer_v1_peer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -154,7 +308,7 @@ func (x *NotLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotLeader.ProtoReflect.Descriptor instead.
 func (*NotLeader) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *NotLeader) GetGroup() uint32 {
@@ -189,7 +343,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_peer_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +355,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_peer_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +368,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ApplyRequest) GetOrigin() *Origin {
@@ -251,7 +405,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_peer_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +417,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_peer_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +430,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApplyResponse) GetOutcome() isApplyResponse_Outcome {
@@ -333,7 +487,7 @@ type ViewRequest struct {
 
 func (x *ViewRequest) Reset() {
 	*x = ViewRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_peer_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +499,7 @@ func (x *ViewRequest) String() string {
 func (*ViewRequest) ProtoMessage() {}
 
 func (x *ViewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_peer_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +512,7 @@ func (x *ViewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewRequest.ProtoReflect.Descriptor instead.
 func (*ViewRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ViewRequest) GetOrigin() *Origin {
@@ -402,7 +556,7 @@ type ViewResponse struct {
 
 func (x *ViewResponse) Reset() {
 	*x = ViewResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_peer_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +568,7 @@ func (x *ViewResponse) String() string {
 func (*ViewResponse) ProtoMessage() {}
 
 func (x *ViewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_peer_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +581,7 @@ func (x *ViewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewResponse.ProtoReflect.Descriptor instead.
 func (*ViewResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ViewResponse) GetOutcome() isViewResponse_Outcome {
@@ -481,7 +635,7 @@ type ApplyCatalogRequest struct {
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +647,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +660,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplyCatalogRequest) GetOrigin() *Origin {
@@ -539,7 +693,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +705,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +718,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyCatalogResponse) GetOutcome() isApplyCatalogResponse_Outcome {
@@ -625,7 +779,7 @@ type Topic struct {
 
 func (x *Topic) Reset() {
 	*x = Topic{}
-	mi := &file_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +791,7 @@ func (x *Topic) String() string {
 func (*Topic) ProtoMessage() {}
 
 func (x *Topic) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +804,7 @@ func (x *Topic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topic.ProtoReflect.Descriptor instead.
 func (*Topic) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Topic) GetCache() string {
@@ -677,7 +831,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +843,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +856,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Position) GetPage() uint64 {
@@ -734,7 +888,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +900,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +913,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PublishRequest) GetOrigin() *Origin {
@@ -817,7 +971,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +983,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +996,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PublishResponse) GetOutcome() isPublishResponse_Outcome {
@@ -900,7 +1054,7 @@ type MirrorRequest struct {
 
 func (x *MirrorRequest) Reset() {
 	*x = MirrorRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1066,7 @@ func (x *MirrorRequest) String() string {
 func (*MirrorRequest) ProtoMessage() {}
 
 func (x *MirrorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1079,7 @@ func (x *MirrorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MirrorRequest) GetOrigin() *Origin {
@@ -987,7 +1141,7 @@ type MirrorResponse struct {
 
 func (x *MirrorResponse) Reset() {
 	*x = MirrorResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1153,7 @@ func (x *MirrorResponse) String() string {
 func (*MirrorResponse) ProtoMessage() {}
 
 func (x *MirrorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1166,7 @@ func (x *MirrorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse.ProtoReflect.Descriptor instead.
 func (*MirrorResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MirrorResponse) GetFrames() []*MirrorResponse_Frame {
@@ -1033,7 +1187,7 @@ type SurveyRequest struct {
 
 func (x *SurveyRequest) Reset() {
 	*x = SurveyRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1199,7 @@ func (x *SurveyRequest) String() string {
 func (*SurveyRequest) ProtoMessage() {}
 
 func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1212,7 @@ func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyRequest.ProtoReflect.Descriptor instead.
 func (*SurveyRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SurveyRequest) GetOrigin() *Origin {
@@ -1091,7 +1245,7 @@ type SurveyResponse struct {
 
 func (x *SurveyResponse) Reset() {
 	*x = SurveyResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1257,7 @@ func (x *SurveyResponse) String() string {
 func (*SurveyResponse) ProtoMessage() {}
 
 func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1270,7 @@ func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyResponse.ProtoReflect.Descriptor instead.
 func (*SurveyResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SurveyResponse) GetSeen() []*SurveyResponse_Seen {
@@ -1136,7 +1290,7 @@ type TermsRequest struct {
 
 func (x *TermsRequest) Reset() {
 	*x = TermsRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1302,7 @@ func (x *TermsRequest) String() string {
 func (*TermsRequest) ProtoMessage() {}
 
 func (x *TermsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1315,7 @@ func (x *TermsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermsRequest.ProtoReflect.Descriptor instead.
 func (*TermsRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TermsRequest) GetOrigin() *Origin {
@@ -1188,7 +1342,7 @@ type TermsResponse struct {
 
 func (x *TermsResponse) Reset() {
 	*x = TermsResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1354,7 @@ func (x *TermsResponse) String() string {
 func (*TermsResponse) ProtoMessage() {}
 
 func (x *TermsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1367,7 @@ func (x *TermsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermsResponse.ProtoReflect.Descriptor instead.
 func (*TermsResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TermsResponse) GetTerms() []uint64 {
@@ -1235,7 +1389,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1401,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1414,7 @@ func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest_Interest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest_Interest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{12, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *MirrorRequest_Interest) GetTopic() *Topic {
@@ -1300,7 +1454,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1466,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1479,7 @@ func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Frame.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Frame) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *MirrorResponse_Frame) GetHandle() uint32 {
@@ -1422,7 +1576,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1588,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1601,7 @@ func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Items.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Items) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 1}
 }
 
 func (x *MirrorResponse_Items) GetFirst() *Position {
@@ -1474,7 +1628,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1640,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1653,7 @@ func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Gap.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Gap) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13, 2}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 2}
 }
 
 func (x *MirrorResponse_Gap) GetLastBefore() *Position {
@@ -1528,7 +1682,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1694,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1707,7 @@ func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyResponse_Seen.ProtoReflect.Descriptor instead.
 func (*SurveyResponse_Seen) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16, 0}
 }
 
 func (x *SurveyResponse_Seen) GetTopic() *Topic {
@@ -1581,7 +1735,22 @@ var File_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xad\x01\n" +
+	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xaa\x02\n" +
+	"\x05Hello\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x19\n" +
+	"\bstore_id\x18\x03 \x01(\tR\astoreId\x12\x17\n" +
+	"\aboot_id\x18\x04 \x01(\tR\x06bootId\x12\x16\n" +
+	"\x06callee\x18\x05 \x01(\tR\x06callee\x121\n" +
+	"\x05class\x18\x06 \x01(\x0e2\x1b.mayfly.peer.v1.Hello.ClassR\x05class\x12\x14\n" +
+	"\x05group\x18\a \x01(\rR\x05group\x12\x18\n" +
+	"\areplica\x18\b \x01(\tR\areplica\"?\n" +
+	"\x05Class\x12\x15\n" +
+	"\x11CLASS_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vCLASS_CALLS\x10\x01\x12\x0e\n" +
+	"\n" +
+	"CLASS_RAFT\x10\x02\"\xad\x01\n" +
 	"\x06Origin\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
@@ -1704,91 +1873,95 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_peer_v1_peer_proto_rawDescData
 }
 
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_peer_v1_peer_proto_goTypes = []any{
-	(*Origin)(nil),                 // 0: mayfly.peer.v1.Origin
-	(*NotLeader)(nil),              // 1: mayfly.peer.v1.NotLeader
-	(*ApplyRequest)(nil),           // 2: mayfly.peer.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 3: mayfly.peer.v1.ApplyResponse
-	(*ViewRequest)(nil),            // 4: mayfly.peer.v1.ViewRequest
-	(*ViewResponse)(nil),           // 5: mayfly.peer.v1.ViewResponse
-	(*ApplyCatalogRequest)(nil),    // 6: mayfly.peer.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),   // 7: mayfly.peer.v1.ApplyCatalogResponse
-	(*Topic)(nil),                  // 8: mayfly.peer.v1.Topic
-	(*Position)(nil),               // 9: mayfly.peer.v1.Position
-	(*PublishRequest)(nil),         // 10: mayfly.peer.v1.PublishRequest
-	(*PublishResponse)(nil),        // 11: mayfly.peer.v1.PublishResponse
-	(*MirrorRequest)(nil),          // 12: mayfly.peer.v1.MirrorRequest
-	(*MirrorResponse)(nil),         // 13: mayfly.peer.v1.MirrorResponse
-	(*SurveyRequest)(nil),          // 14: mayfly.peer.v1.SurveyRequest
-	(*SurveyResponse)(nil),         // 15: mayfly.peer.v1.SurveyResponse
-	(*TermsRequest)(nil),           // 16: mayfly.peer.v1.TermsRequest
-	(*TermsResponse)(nil),          // 17: mayfly.peer.v1.TermsResponse
-	(*MirrorRequest_Interest)(nil), // 18: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),   // 19: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),   // 20: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),     // 21: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),    // 22: mayfly.peer.v1.SurveyResponse.Seen
-	(*v1.Command)(nil),             // 23: mayfly.store.v1.Command
-	(*v1.Result)(nil),              // 24: mayfly.store.v1.Result
-	(*v1.Query)(nil),               // 25: mayfly.store.v1.Query
-	(*v1.CatalogCommand)(nil),      // 26: mayfly.store.v1.CatalogCommand
-	(*v1.CatalogResult)(nil),       // 27: mayfly.store.v1.CatalogResult
+	(Hello_Class)(0),               // 0: mayfly.peer.v1.Hello.Class
+	(*Hello)(nil),                  // 1: mayfly.peer.v1.Hello
+	(*Origin)(nil),                 // 2: mayfly.peer.v1.Origin
+	(*NotLeader)(nil),              // 3: mayfly.peer.v1.NotLeader
+	(*ApplyRequest)(nil),           // 4: mayfly.peer.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 5: mayfly.peer.v1.ApplyResponse
+	(*ViewRequest)(nil),            // 6: mayfly.peer.v1.ViewRequest
+	(*ViewResponse)(nil),           // 7: mayfly.peer.v1.ViewResponse
+	(*ApplyCatalogRequest)(nil),    // 8: mayfly.peer.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),   // 9: mayfly.peer.v1.ApplyCatalogResponse
+	(*Topic)(nil),                  // 10: mayfly.peer.v1.Topic
+	(*Position)(nil),               // 11: mayfly.peer.v1.Position
+	(*PublishRequest)(nil),         // 12: mayfly.peer.v1.PublishRequest
+	(*PublishResponse)(nil),        // 13: mayfly.peer.v1.PublishResponse
+	(*MirrorRequest)(nil),          // 14: mayfly.peer.v1.MirrorRequest
+	(*MirrorResponse)(nil),         // 15: mayfly.peer.v1.MirrorResponse
+	(*SurveyRequest)(nil),          // 16: mayfly.peer.v1.SurveyRequest
+	(*SurveyResponse)(nil),         // 17: mayfly.peer.v1.SurveyResponse
+	(*TermsRequest)(nil),           // 18: mayfly.peer.v1.TermsRequest
+	(*TermsResponse)(nil),          // 19: mayfly.peer.v1.TermsResponse
+	(*MirrorRequest_Interest)(nil), // 20: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),   // 21: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),   // 22: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),     // 23: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),    // 24: mayfly.peer.v1.SurveyResponse.Seen
+	(*v1.Command)(nil),             // 25: mayfly.store.v1.Command
+	(*v1.Result)(nil),              // 26: mayfly.store.v1.Result
+	(*v1.Query)(nil),               // 27: mayfly.store.v1.Query
+	(*v1.CatalogCommand)(nil),      // 28: mayfly.store.v1.CatalogCommand
+	(*v1.CatalogResult)(nil),       // 29: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
-	0,  // 0: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	23, // 1: mayfly.peer.v1.ApplyRequest.command:type_name -> mayfly.store.v1.Command
-	24, // 2: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
-	1,  // 3: mayfly.peer.v1.ApplyResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	0,  // 4: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	25, // 5: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	24, // 6: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
-	1,  // 7: mayfly.peer.v1.ViewResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	0,  // 8: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	26, // 9: mayfly.peer.v1.ApplyCatalogRequest.command:type_name -> mayfly.store.v1.CatalogCommand
-	27, // 10: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
-	1,  // 11: mayfly.peer.v1.ApplyCatalogResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	0,  // 12: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
-	8,  // 13: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
-	9,  // 14: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
-	1,  // 15: mayfly.peer.v1.PublishResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	0,  // 16: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	18, // 17: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	8,  // 18: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	19, // 19: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	0,  // 20: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	22, // 21: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	0,  // 22: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	8,  // 23: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	9,  // 24: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	20, // 25: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	21, // 26: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	9,  // 27: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	1,  // 28: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	9,  // 29: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	9,  // 30: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	9,  // 31: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	8,  // 32: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	9,  // 33: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	2,  // 34: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	4,  // 35: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	6,  // 36: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	10, // 37: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	12, // 38: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	14, // 39: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	16, // 40: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	3,  // 41: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	5,  // 42: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	7,  // 43: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	11, // 44: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	13, // 45: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	15, // 46: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	17, // 47: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	41, // [41:48] is the sub-list for method output_type
-	34, // [34:41] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	0,  // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
+	2,  // 1: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	25, // 2: mayfly.peer.v1.ApplyRequest.command:type_name -> mayfly.store.v1.Command
+	26, // 3: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	3,  // 4: mayfly.peer.v1.ApplyResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	2,  // 5: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
+	27, // 6: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	26, // 7: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	3,  // 8: mayfly.peer.v1.ViewResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	2,  // 9: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
+	28, // 10: mayfly.peer.v1.ApplyCatalogRequest.command:type_name -> mayfly.store.v1.CatalogCommand
+	29, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	3,  // 12: mayfly.peer.v1.ApplyCatalogResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	2,  // 13: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
+	10, // 14: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
+	11, // 15: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
+	3,  // 16: mayfly.peer.v1.PublishResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	2,  // 17: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
+	20, // 18: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	10, // 19: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
+	21, // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	2,  // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	24, // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	2,  // 23: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	10, // 24: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	11, // 25: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
+	22, // 26: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	23, // 27: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	11, // 28: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	3,  // 29: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
+	11, // 30: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	11, // 31: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
+	11, // 32: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
+	10, // 33: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	11, // 34: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	4,  // 35: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	6,  // 36: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	8,  // 37: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	12, // 38: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	14, // 39: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	16, // 40: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	18, // 41: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	5,  // 42: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	7,  // 43: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	9,  // 44: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	13, // 45: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	15, // 46: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	17, // 47: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	19, // 48: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	42, // [42:49] is the sub-list for method output_type
+	35, // [35:42] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -1796,27 +1969,27 @@ func file_peer_v1_peer_proto_init() {
 	if File_peer_v1_peer_proto != nil {
 		return
 	}
-	file_peer_v1_peer_proto_msgTypes[3].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[4].OneofWrappers = []any{
 		(*ApplyResponse_Result)(nil),
 		(*ApplyResponse_NotLeader)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[5].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[6].OneofWrappers = []any{
 		(*ViewResponse_Result)(nil),
 		(*ViewResponse_NotLeader)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[7].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[8].OneofWrappers = []any{
 		(*ApplyCatalogResponse_Result)(nil),
 		(*ApplyCatalogResponse_NotLeader)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[11].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[12].OneofWrappers = []any{
 		(*PublishResponse_Position)(nil),
 		(*PublishResponse_NotLeader)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[12].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[13].OneofWrappers = []any{
 		(*MirrorRequest_Open)(nil),
 		(*MirrorRequest_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[19].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[20].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
@@ -1827,13 +2000,14 @@ func file_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   23,
+			NumEnums:      1,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_peer_v1_peer_proto_goTypes,
 		DependencyIndexes: file_peer_v1_peer_proto_depIdxs,
+		EnumInfos:         file_peer_v1_peer_proto_enumTypes,
 		MessageInfos:      file_peer_v1_peer_proto_msgTypes,
 	}.Build()
 	File_peer_v1_peer_proto = out.File

@@ -1,0 +1,267 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+)
+
+const (
+	// maxStrangers bounds the connections that have not said hello yet.
+	maxStrangers = 256
+	// backlog is how many welcomed connections wait for their listener.
+	backlog = 16
+	// acceptPause is how long a failing accept, as with too many open files, is
+	// left alone.
+	acceptPause = 50 * time.Millisecond
+)
+
+// MuxConfig is what a Mux is made of. All but Logger are needed.
+type MuxConfig struct {
+	// Listener is the peer port; the Mux closes it.
+	Listener net.Listener
+	// Self is who this node is.
+	Self Identity
+	// Guard decides about callers.
+	Guard Guard
+	// Resolve returns where a node's peer port is, or false.
+	Resolve func(node cluster.NodeID) (addr string, ok bool)
+	// Logger receives what operators should know; nil is silent.
+	Logger *slog.Logger
+}
+
+// Mux shares the peer port between the Raft streams of all groups and the
+// Peer service. It is a replica.Network.
+type Mux struct {
+	config MuxConfig
+	calls  *portion
+
+	running   sync.WaitGroup
+	strangers chan struct{} // one token for each
+
+	mu       sync.Mutex
+	closed   bool
+	open     map[net.Conn]struct{} // said no hello yet
+	replicas map[string]*portion   // by replica id
+}
+
+// NewMux starts to accept on the peer port. Connections for which nobody
+// listens yet are refused, and callers try again.
+func NewMux(config MuxConfig) *Mux {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Mux{
+		config:    config,
+		strangers: make(chan struct{}, maxStrangers),
+		open:      make(map[net.Conn]struct{}),
+		replicas:  make(map[string]*portion),
+	}
+	m.calls = newPortion(m, config.Listener.Addr(), nil)
+	m.running.Go(m.accept)
+	return m
+}
+
+// Calls is the listener of the Peer service's connections.
+func (m *Mux) Calls() net.Listener { return m.calls }
+
+// Listen implements replica.Network.
+func (m *Mux) Listen(_ cluster.GroupID, replica string) (net.Listener, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, net.ErrClosed
+	}
+	if _, twice := m.replicas[replica]; twice {
+		return nil, fmt.Errorf("peer: replica %s listens already", replica)
+	}
+	p := newPortion(m, m.config.Listener.Addr(), func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.replicas, replica)
+	})
+	m.replicas[replica] = p
+	return p, nil
+}
+
+// Dial implements replica.Network.
+func (m *Mux) Dial(group cluster.GroupID, replica string, timeout time.Duration) (net.Conn, error) {
+	name, _, _ := strings.Cut(replica, "/") // a replica id begins with its node's name
+	node, err := cluster.ParseNodeID(name)
+	if err != nil {
+		return nil, fmt.Errorf("peer: replica %q: %w", replica, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	hello := m.hello()
+	hello.Class = peerv1.Hello_CLASS_RAFT
+	hello.Group = uint32(group)
+	hello.Replica = replica
+	return m.dial(ctx, node, hello)
+}
+
+// DialCalls opens a connection for calls to another node.
+func (m *Mux) DialCalls(ctx context.Context, node cluster.NodeID) (net.Conn, error) {
+	hello := m.hello()
+	hello.Class = peerv1.Hello_CLASS_CALLS
+	return m.dial(ctx, node, hello)
+}
+
+func (m *Mux) hello() *peerv1.Hello {
+	return &peerv1.Hello{
+		ClusterId: m.config.Self.ClusterID,
+		Node:      m.config.Self.Node,
+		StoreId:   m.config.Self.StoreID,
+		BootId:    m.config.Self.BootID,
+	}
+}
+
+func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello) (net.Conn, error) {
+	addr, ok := m.config.Resolve(node)
+	if !ok {
+		return nil, fmt.Errorf("peer: where node %s is, is not known", node)
+	}
+	hello.Callee = string(node)
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	err = sayHello(conn, hello)
+	if !stop() {
+		err = errors.Join(ctx.Err(), err)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("peer: node %s at %s: %w", node, addr, err)
+	}
+	return conn, nil
+}
+
+// Close closes the port and waits until nothing of the Mux runs any more.
+// Connections that were handed out are closed by those who took them.
+func (m *Mux) Close() error {
+	err := m.config.Listener.Close()
+	m.mu.Lock()
+	m.closed = true
+	for conn := range m.open {
+		_ = conn.Close()
+	}
+	portions := []*portion{m.calls}
+	for _, p := range m.replicas {
+		portions = append(portions, p)
+	}
+	m.mu.Unlock()
+	for _, p := range portions {
+		_ = p.Close()
+	}
+	m.running.Wait()
+	return err
+}
+
+// accept takes connections in. It never waits for what a caller says.
+func (m *Mux) accept() {
+	for {
+		m.strangers <- struct{}{}
+		conn, err := m.config.Listener.Accept()
+		if err != nil {
+			<-m.strangers
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			m.config.Logger.Warn("the peer port cannot accept", slog.Any("err", err))
+			time.Sleep(acceptPause) //nolint:forbidigo // there is no event to wait for
+			continue
+		}
+		if !m.meet(conn) {
+			_ = conn.Close()
+			<-m.strangers
+			continue
+		}
+		m.running.Go(func() {
+			defer func() { <-m.strangers }()
+			m.welcome(conn)
+		})
+	}
+}
+
+// meet notes a stranger, unless the Mux is closing.
+func (m *Mux) meet(conn net.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.open[conn] = struct{}{}
+	}
+	return !m.closed
+}
+
+// welcome hears a caller out and hands the connection to whom it is for.
+func (m *Mux) welcome(conn net.Conn) {
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.open, conn)
+	}()
+	hello, err := hearHello(conn)
+	if err != nil {
+		_ = conn.Close() // whoever it is does not speak our language
+		return
+	}
+	to, refusal := m.judge(hello)
+	if err := answer(conn, refusal); err != nil || refusal != nil {
+		if refusal != nil {
+			m.config.Logger.Warn("a node was refused", slog.String("caller", clip(hello.GetNode())),
+				slog.String("from", conn.RemoteAddr().String()), slog.Any("err", refusal))
+		}
+		_ = conn.Close()
+		return
+	}
+	tune(conn)
+	to.give(conn)
+}
+
+// judge decides whether the caller is welcome, and whom it wants.
+func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
+	self := m.config.Self
+	caller := Identity{ClusterID: hello.GetClusterId(), Node: hello.GetNode(), StoreID: hello.GetStoreId(), BootID: hello.GetBootId()}
+	switch {
+	case caller.ClusterID != self.ClusterID:
+		return nil, errors.New("this node belongs to another cluster")
+	case hello.GetCallee() != self.Node:
+		return nil, fmt.Errorf("this is node %s; its address was another node's before", self.Node)
+	case caller.Node == self.Node:
+		return nil, fmt.Errorf("two nodes call themselves %s", self.Node)
+	case caller.StoreID == self.StoreID:
+		return nil, errors.New("both nodes run on copies of one data directory")
+	}
+	if _, err := cluster.ParseNodeID(caller.Node); err != nil || caller.BootID == "" || caller.StoreID == "" {
+		return nil, errors.New("the hello does not say who calls")
+	}
+	if err := m.config.Guard(caller); err != nil {
+		return nil, err
+	}
+	switch hello.GetClass() {
+	case peerv1.Hello_CLASS_CALLS:
+		return m.calls, nil
+	case peerv1.Hello_CLASS_RAFT:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if p, ok := m.replicas[hello.GetReplica()]; ok {
+			return p, nil
+		}
+		return nil, errors.New("no such replica runs here")
+	default:
+		return nil, errors.New("the hello does not say what for")
+	}
+}
+
+// clip shortens what a stranger said, for logs.
+func clip(s string) string { return s[:min(len(s), 256)] }
