@@ -111,14 +111,10 @@ func cut(err error) error {
 
 // record reads the next message, which shares no memory with the reader.
 func (f *frameReader) record(m proto.Message) error {
-	length, err := binary.ReadUvarint(f.r)
+	length, err := f.length()
 	if err != nil {
-		return cut(err)
+		return err
 	}
-	if length > uint64(f.maxBytes) {
-		return fmt.Errorf("%w snapshot: a record of %d bytes, at most %d are allowed", ErrMalformed, length, f.maxBytes)
-	}
-	f.sum = crc32.Update(f.sum, castagnoli, binary.AppendUvarint(nil, length))
 	if err := f.read(int(length)); err != nil {
 		return err
 	}
@@ -132,6 +128,23 @@ func (f *frameReader) record(m proto.Message) error {
 	}
 	f.sum = crc32.Update(f.sum, castagnoli, stored[:])
 	return f.unmarshal(payload, m)
+}
+
+// length reads how long the next record is, in no more bytes than the longest
+// one allowed would need.
+func (f *frameReader) length() (n uint64, err error) {
+	for shift := 0; n <= uint64(f.maxBytes) && shift < 35; shift += 7 {
+		b, err := f.r.ReadByte()
+		if err != nil {
+			return 0, cut(err)
+		}
+		f.sum = crc32.Update(f.sum, castagnoli, []byte{b})
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 && n <= uint64(f.maxBytes) {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w snapshot: a record of more than %d bytes", ErrMalformed, f.maxBytes)
 }
 
 func (f *frameReader) unmarshal(payload []byte, m proto.Message) error {

@@ -155,3 +155,30 @@ func reseal(data []byte) []byte {
 	}
 	return append(out, rest...)
 }
+
+func FuzzRestoreCatalog(f *testing.F) {
+	c := NewCatalog()
+	for i, op := range []any{create("a"), signing("s"), apiKey("k", 9), &storev1.RevokeApiKey{Id: "k"}} {
+		cmd := catalogCommand(uint64(i), op)
+		cmd.Request = requestOf('g', uint64(i+1), 1)
+		c.Apply(cmd)
+	}
+	f.Add(catalogBytes(f, c))
+	f.Add(catalogBytes(f, NewCatalog()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, data := range [][]byte{data, reseal(data)} {
+			c := NewCatalog()
+			if err := c.Restore(bytes.NewReader(data)); err != nil {
+				if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrVersion) {
+					t.Fatalf("an error of no kind: %v", err)
+				}
+				continue
+			}
+			again, written := NewCatalog(), catalogBytes(t, c)
+			if err := again.Restore(bytes.NewReader(written)); err != nil || !bytes.Equal(catalogBytes(t, again), written) {
+				t.Fatalf("a restored catalog writes another snapshot (%v)", err)
+			}
+			c.Apply(catalogCommand(c.Clock()+1, create("one more")))
+		}
+	})
+}
