@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Precision of a histogram: each power of two is cut into slices, so a reported
+// Precision of a histogram: each power of two is cut into steps, so a reported
 // time is at most 1/16 above the true one.
 const (
-	sliceBits = 4
-	slices    = 1 << sliceBits
-	buckets   = (64 - sliceBits) * slices
+	stepBits = 4
+	steps    = 1 << stepBits
+	buckets  = (64 - stepBits) * steps
 )
 
 // histogram counts durations. It is for one goroutine.
@@ -35,20 +35,20 @@ func (h *histogram) merge(other *histogram) {
 // bucketOf is the bucket of a number of nanoseconds: exact below 16, then 16
 // to each power of two.
 func bucketOf(ns uint64) int {
-	if ns < slices {
+	if ns < steps {
 		return int(ns)
 	}
-	shift := bits.Len64(ns) - 1 - sliceBits
-	return (shift+1)<<sliceBits + int(ns>>shift)&(slices-1)
+	shift := bits.Len64(ns) - 1 - stepBits
+	return (shift+1)<<stepBits + int(ns>>shift)&(steps-1)
 }
 
 // upperBound is the largest number of nanoseconds in a bucket.
 func upperBound(bucket int) uint64 {
-	if bucket < slices {
+	if bucket < steps {
 		return uint64(bucket)
 	}
-	shift := bucket>>sliceBits - 1
-	return (uint64(bucket)&(slices-1)+slices+1)<<shift - 1
+	shift := bucket>>stepBits - 1
+	return (uint64(bucket)&(steps-1)+steps+1)<<shift - 1
 }
 
 // quantile returns a time that at least the share q of all counted ones do not

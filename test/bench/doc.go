@@ -1,0 +1,40 @@
+// Command bench measures what Mayfly costs, beside other servers in the same
+// run: `make bench`. It is a module of its own, so that nats-server is a tool
+// of the benchmark and no dependency of the product.
+//
+// # Method
+//
+// Every server is a process of its own, on loopback, and so is every client;
+// what counts is the processor time that the server's process used between the
+// first operation and the last, read from the kernel, not how fast the machine
+// as a whole was: the clients need most of that. Servers that are compared do
+// the same work in turns, A B B A, round after round, each round with a client
+// process of its own. A machine that is busy, hot or virtual is so for all of
+// them, and the ratio of two neighbouring rounds says what single numbers
+// cannot: seconds differ from machine to machine and from hour to hour, by more
+// than the targets allow. A verdict is the median of the ratios of the rounds.
+//
+// Fan-out: items are published to one topic at an even pace that leaves the
+// server, the clients and the kernel some air; the same pace for all. Every
+// subscriber counts what it gets, and a round that loses anything fails. Up to
+// 100 subscriptions share a connection, as in a topic client of the SDKs, and
+// NATS gets the same number of connections. A publish to Mayfly is a call with
+// an answer, one to NATS is not; this is how both are used, and it is part of
+// the cost per delivery. What publishing alone costs is the row without
+// subscribers, and the column "spread" is the cost without it.
+//
+// Calls: a number of callers on one connection for each 64, each with one call
+// under way. The floor of a get is an empty grpc-go server that answers
+// messages of the same sizes (package echo).
+//
+// Memory: what a fresh server's resident memory has grown by a few seconds
+// after everything is in place. Go frees memory late, so this is an upper bound
+// with up to as much garbage as data in it; it is what an operator sees.
+//
+// # The house
+//
+// This folder decides what is measured, in which order, and what is said about
+// it; package load is the clients, proc the processes, echo the floor. The main
+// goroutine owns everything here and starts no other; all children and the
+// temporary folder end with it, on an interrupt too.
+package main

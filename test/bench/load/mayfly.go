@@ -1,0 +1,159 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+)
+
+// Cache is the cache that all load goes to. It must exist on the server.
+const Cache = "default"
+
+// publishers is how many publishes may wait for their answer at a time.
+const publishers = 64
+
+// mayflyBus speaks the wire protocol of Mayfly. Publishers share a connection
+// of their own.
+type mayflyBus struct {
+	ctx   context.Context
+	stop  context.CancelFunc
+	addr  string
+	topic string
+
+	pool    connections
+	items   chan []byte
+	asked   sync.WaitGroup // publishes without an answer yet
+	running sync.WaitGroup
+}
+
+func dialMayfly(ctx context.Context, addr, topic string, fail func(error)) (*mayflyBus, error) {
+	b := &mayflyBus{addr: addr, topic: topic, items: make(chan []byte)}
+	b.ctx, b.stop = context.WithCancel(ctx)
+	conn, err := b.pool.dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	client := pubsubpb.NewPubsubClient(conn)
+	for range publishers {
+		b.running.Go(func() { b.publishAll(client, fail) })
+	}
+	return b, nil
+}
+
+// publishAll is one publisher.
+func (b *mayflyBus) publishAll(client pubsubpb.PubsubClient, fail func(error)) {
+	for item := range b.items {
+		_, err := client.Publish(b.ctx, &pubsubpb.PublishRequest{
+			CacheName: Cache,
+			Topic:     b.topic,
+			Value:     &pubsubpb.TopicValue{Kind: &pubsubpb.TopicValue_Text{Text: string(item)}},
+		}, grpc.WaitForReady(true))
+		if err != nil {
+			fail(fmt.Errorf("publish: %w", err))
+		}
+		b.asked.Done()
+	}
+}
+
+func (b *mayflyBus) publish(items [][]byte) error {
+	for _, item := range items {
+		b.asked.Add(1)
+		b.items <- item
+	}
+	return nil
+}
+
+func (b *mayflyBus) settle() error {
+	b.asked.Wait()
+	return nil
+}
+
+func (b *mayflyBus) subscribe(readers []*reader, perConnection int, fail func(error)) error {
+	for len(readers) > 0 {
+		n := min(perConnection, len(readers))
+		conn, err := b.pool.dial(b.addr)
+		if err != nil {
+			return err
+		}
+		for _, r := range readers[:n] {
+			b.running.Go(func() {
+				if err := b.follow(conn, r); err != nil && b.ctx.Err() == nil {
+					fail(err)
+				}
+			})
+		}
+		readers = readers[n:]
+	}
+	return nil
+}
+
+// follow reads a subscription until the bus is closed or something is wrong.
+func (b *mayflyBus) follow(conn *grpc.ClientConn, r *reader) error {
+	stream, err := subscribeTo(b.ctx, conn, b.topic)
+	if err != nil {
+		return err
+	}
+	var d delivery
+	for last := uint64(0); ; {
+		if err := stream.RecvMsg(&d); err != nil {
+			return fmt.Errorf("subscription: %w", err)
+		}
+		switch {
+		case d.kind == heartbeat:
+			continue
+		case d.kind == discontinuity:
+			return fmt.Errorf("a subscriber was told of a discontinuity after item %d", last)
+		case last != 0 && d.sequence != last+1:
+			return fmt.Errorf("a subscriber got sequence number %d after %d", d.sequence, last)
+		}
+		last = d.sequence
+		if err := r.take(d.stamp); err != nil {
+			return err
+		}
+	}
+}
+
+// subscribeTo opens a subscription whose messages are to be received as
+// deliveries. It ends with ctx.
+func subscribeTo(ctx context.Context, conn *grpc.ClientConn, topic string) (grpc.ClientStream, error) {
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, pubsubpb.Pubsub_Subscribe_FullMethodName,
+		grpc.ForceCodecV2(newCodec()), grpc.WaitForReady(true))
+	if err != nil {
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	if err := stream.SendMsg(&pubsubpb.SubscribeRequest{CacheName: Cache, Topic: topic}); err != nil {
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return stream, stream.CloseSend()
+}
+
+func (b *mayflyBus) close() {
+	b.stop()
+	close(b.items)
+	b.running.Wait()
+	b.pool.close()
+}
+
+// connections are gRPC connections that are closed together. Their options are
+// grpc-go's defaults, with which the official SDK leaves all that matters here.
+type connections []*grpc.ClientConn
+
+func (c *connections) dial(addr string) (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	*c = append(*c, conn)
+	return conn, nil
+}
+
+func (c *connections) close() {
+	for _, conn := range *c {
+		_ = conn.Close()
+	}
+}
