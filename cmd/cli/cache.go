@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +25,7 @@ type cacheDone struct {
 }
 
 func (s *session) cacheDone(cache, done string) error {
-	return s.out.answer(cacheDone{cache, done}, func(w io.Writer) { fmt.Fprintf(w, "%s cache %s\n", done, printable(cache)) })
+	return s.out.answer(cacheDone{cache, done}, func(w *strings.Builder) { fmt.Fprintf(w, "%s cache %s\n", done, printable(cache)) })
 }
 
 func (p *Program) cacheCreate() *cobra.Command {
@@ -126,7 +126,7 @@ func (p *Program) cacheList() *cobra.Command {
 			document.Caches[i] = newCacheRow(c)
 			cells[i] = document.Caches[i].cells()
 		}
-		return s.out.answer(document, func(w io.Writer) {
+		return s.out.answer(document, func(w *strings.Builder) {
 			table(w, []string{"CACHE", "MAX ITEM", "MAX TTL", "MAX MESSAGE", "MAX SUBSCRIPTIONS"}, cells)
 		})
 	})

@@ -33,7 +33,7 @@ func (p *Program) completeCaches(opts *clientOptions) cobra.CompletionFunc {
 		if err != nil {
 			return nil, nothing
 		}
-		defer s.conn.Close()
+		defer func() { _ = s.conn.Close() }()
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 		defer cancel()
 		caches, err := s.listCaches(ctx)

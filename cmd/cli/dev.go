@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -31,9 +32,9 @@ func (p *Program) devCommand() *cobra.Command {
 	settings := append([]config.Setting{listenSetting(&cfg.Listen), fileSetting(&file)}, logs.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
 	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000"}
-	return p.leaf(cmd, settings, func(cmd *cobra.Command, _, strangers []string) error {
+	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		cfg.Logger = p.nodeLogger(&logs, strangers)
-		return p.runNode(cmd, cfg, func(addr string) { p.welcome(addr) })
+		return p.runNode(ctx, cmd, cfg, func(addr string) { p.welcome(addr) })
 	})
 }
 
@@ -43,7 +44,8 @@ func (p *Program) welcome(addr string) {
 	if addr != defaultServer {
 		at = " --server " + addr
 	}
-	fmt.Fprintf(p.Stdout, `Mayfly listens on %[2]s. It keeps everything in memory, needs no credentials
+	// Without a reader there is nobody to welcome.
+	_, _ = fmt.Fprintf(p.Stdout, `Mayfly listens on %[2]s. It keeps everything in memory, needs no credentials
 and has a cache called "default". Try it from another terminal:
 
   %[1]s topic subscribe%[3]s default greetings

@@ -20,9 +20,6 @@ const (
 	longestPause = 5 * time.Second
 )
 
-// errEnough ends a subscription that has all the items it wanted.
-var errEnough = errors.New("enough items")
-
 // errEnded is a stream that the server ended in order, as it does before it
 // restarts.
 var errEnded = errors.New("the server ended the stream")
@@ -42,19 +39,21 @@ type follower struct {
 
 	established bool // a first message came, ever
 	lost        bool // the user was told of an outage
+	enough      bool // all wanted items came
 }
 
-// follow prints the topic until ctx is done, enough items came, or an error that
-// no retry cures. Before the first message every error is of that kind: whoever
+// follow prints the topic until ctx is done or enough items came, which is no
+// error, or until an error that no retry cures. Before the first message every error is of that kind: whoever
 // starts a command wants to know that it cannot work.
 func (f *follower) follow(ctx context.Context) error {
 	pause := firstPause
 	for {
 		received, err := f.stream(ctx)
+		if f.enough || ctx.Err() != nil {
+			return nil //nolint:nilerr // how a stream breaks off at the end that was asked for is no matter
+		}
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, errEnough), isLocal(err):
+		case isLocal(err):
 			return err
 		case !f.established, final(codeOf(err)) && !errors.Is(err, errEnded):
 			return err
@@ -65,7 +64,7 @@ func (f *follower) follow(ctx context.Context) error {
 		f.tellLoss(err)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		case <-time.After(jitter(pause)):
 		}
 		pause = min(2*pause, longestPause)
@@ -97,8 +96,8 @@ func final(code codes.Code) bool {
 	}
 }
 
-// stream opens the subscription once and prints until it ends, which is always
-// with an error. Received tells whether any message came.
+// stream opens the subscription once and prints until it ends, which is with an
+// error unless enough items came. Received tells whether any message came.
 func (f *follower) stream(ctx context.Context) (received bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,7 +118,7 @@ func (f *follower) stream(ctx context.Context) (received bool, err error) {
 			break // the first message and the end of patience met
 		}
 		received, f.established = true, true
-		if err := f.take(message); err != nil {
+		if err := f.take(message); err != nil || f.enough {
 			return received, err
 		}
 	}
@@ -147,9 +146,7 @@ func (f *follower) take(message *pubsubpb.SubscribeResponse) error {
 	switch kind := message.GetKind().(type) {
 	case *pubsubpb.SubscribeResponse_Item:
 		f.next, f.page = kind.Item.GetTopicSequenceNumber()+1, kind.Item.GetSequencePage()
-		if f.wanted == 1 {
-			return errEnough
-		}
+		f.enough = f.wanted == 1
 		f.wanted -= min(f.wanted, 1)
 	case *pubsubpb.SubscribeResponse_Discontinuity:
 		// Its new number is the last one used, protocol.md 5.2.
@@ -168,7 +165,7 @@ func (f *follower) tellLoss(err error) {
 	if call, ok := errors.AsType[*callError](err); ok && call.code == codes.Unavailable {
 		reason = "the server went away"
 	}
-	fmt.Fprintf(f.session.program.Stderr, "mayfly: connection lost (%s), reconnecting\n", reason)
+	f.session.program.remark("mayfly: connection lost (%s), reconnecting", reason)
 }
 
 // tellReturn says how the subscription goes on after an outage.
@@ -181,5 +178,5 @@ func (f *follower) tellReturn() {
 	if f.next == 0 {
 		how = "no item had come yet, so what was published in between is not shown"
 	}
-	fmt.Fprintf(f.session.program.Stderr, "mayfly: connected again, %s\n", how)
+	f.session.program.remark("mayfly: connected again, %s", how)
 }

@@ -19,7 +19,7 @@ const helpWidth = 100
 // commands below it, its own flags, and apart from those its settings, which
 // have other sources than the command line too.
 func usage(cmd *cobra.Command) error {
-	w := cmd.OutOrStderr()
+	w := &strings.Builder{}
 	fmt.Fprintf(w, "Usage:\n  %s\n", useLine(cmd))
 	if cmd.HasExample() {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", cmd.Example)
@@ -34,7 +34,8 @@ func usage(cmd *cobra.Command) error {
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\nSee `%s COMMAND --help` for more about a command.\n", cmd.CommandPath())
 	}
-	return nil
+	_, err := io.WriteString(cmd.OutOrStderr(), w.String())
+	return err
 }
 
 func useLine(cmd *cobra.Command) string {
@@ -44,7 +45,7 @@ func useLine(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-func listCommands(w io.Writer, cmd *cobra.Command, group, title string) {
+func listCommands(w *strings.Builder, cmd *cobra.Command, group, title string) {
 	var rows []string
 	for _, sub := range cmd.Commands() {
 		if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
@@ -56,7 +57,7 @@ func listCommands(w io.Writer, cmd *cobra.Command, group, title string) {
 	}
 }
 
-func listFlags(w io.Writer, title string, flags *pflag.FlagSet) {
+func listFlags(w *strings.Builder, title string, flags *pflag.FlagSet) {
 	if flags.HasAvailableFlags() {
 		fmt.Fprintf(w, "\n%s\n%s", title, flags.FlagUsagesWrapped(helpWidth))
 	}

@@ -42,7 +42,7 @@ func (in *input) each(s *session, args []string, do func(value []byte) error) er
 		return nil
 	case in.file == "":
 		if isTerminal(s.program.Stdin) {
-			fmt.Fprintln(s.program.Stderr, "Type the value and end it with Ctrl-D on a line of its own.")
+			s.program.remark("Type the value and end it with Ctrl-D on a line of its own.")
 		}
 		return in.read(s.program.Stdin, true, do)
 	default:
@@ -50,7 +50,7 @@ func (in *input) each(s *session, args []string, do func(value []byte) error) er
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return in.read(f, false, do)
 	}
 }
@@ -94,7 +94,9 @@ func (s *session) confirm(yes bool, question string) error {
 	if yes || !isTerminal(s.program.Stdin) {
 		return nil
 	}
-	fmt.Fprintf(s.program.Stderr, "%s Type yes to go on: ", question)
+	if _, err := fmt.Fprintf(s.program.Stderr, "%s Type yes to go on: ", question); err != nil {
+		return err
+	}
 	answer, err := bufio.NewReader(s.program.Stdin).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -45,7 +46,7 @@ func (p *Program) tokenInspect() *cobra.Command {
 		Long: inspectHelp, Example: "  mayfly token inspect < token.txt",
 	}
 	opts := p.newClientOptions()
-	return p.leaf(cmd, append(opts.outputSettings(), fileSetting(&opts.file)), func(_ *cobra.Command, args, _ []string) error {
+	return p.leaf(cmd, append(opts.outputSettings(), fileSetting(&opts.file)), func(_ context.Context, _ *cobra.Command, args, _ []string) error {
 		text, err := p.tokenText(args)
 		if err != nil {
 			return err
@@ -55,7 +56,7 @@ func (p *Program) tokenInspect() *cobra.Command {
 			return fmt.Errorf("this is no key or token: %s", strings.TrimPrefix(err.Error(), auth.ErrMalformed.Error()+": "))
 		}
 		now := time.Now()
-		return printer{p.Stdout, opts.output == "json"}.answer(newInspected(found, now), func(w io.Writer) { writeInspection(w, found, now) })
+		return printer{p.Stdout, opts.output == "json"}.answer(newInspected(found, now), func(w *strings.Builder) { writeInspection(w, found, now) })
 	})
 }
 
@@ -65,7 +66,7 @@ func (p *Program) tokenText(args []string) (string, error) {
 		return args[0], nil
 	}
 	if isTerminal(p.Stdin) {
-		fmt.Fprintln(p.Stderr, "Paste the token and end with Ctrl-D on a line of its own.")
+		p.remark("Paste the token and end with Ctrl-D on a line of its own.")
 	}
 	raw, err := io.ReadAll(io.LimitReader(p.Stdin, auth.MaxTextSize+1))
 	return string(raw), err
@@ -92,7 +93,7 @@ func expired(in auth.Inspection, now time.Time) bool {
 	return !in.ExpiresAt.IsZero() && !now.Before(in.ExpiresAt)
 }
 
-func writeInspection(w io.Writer, in auth.Inspection, now time.Time) {
+func writeInspection(w *strings.Builder, in auth.Inspection, now time.Time) {
 	rows := [][2]string{{"Form", in.Form}}
 	for _, row := range [][2]string{{"Id", in.ID}, {"Token id", in.TokenID}, {"Made by", in.Parent}, {"Endpoint", in.Endpoint}} {
 		if row[1] != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -93,7 +92,7 @@ func keyPermissions(super bool, allow *allowFlags) (*permissionpb.Permissions, e
 }
 
 func (s *session) printKey(key createdKey, validUntil uint64) error {
-	return s.out.answer(key, func(w io.Writer) {
+	return s.out.answer(key, func(w *strings.Builder) {
 		pairs(w, [][2]string{
 			{"Id", key.ID},
 			{"Expires", when(validUntil, "never")},
@@ -152,7 +151,7 @@ func (p *Program) keyList() *cobra.Command {
 				printable(strings.Join(row.Permissions, "  ")), describe(row.Description),
 			}
 		}
-		return s.out.answer(document, func(w io.Writer) {
+		return s.out.answer(document, func(w *strings.Builder) {
 			table(w, []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "DESCRIPTION"}, cells)
 		})
 	})
@@ -182,7 +181,7 @@ func (p *Program) keyRevoke() *cobra.Command {
 			ID      string `json:"id"`
 			Revoked bool   `json:"revoked"`
 		}{args[0], true}
-		return s.out.answer(document, func(w io.Writer) { fmt.Fprintf(w, "revoked key %s\n", printable(args[0])) })
+		return s.out.answer(document, func(w *strings.Builder) { fmt.Fprintf(w, "revoked key %s\n", printable(args[0])) })
 	})
 }
 

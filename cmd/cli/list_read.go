@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +19,7 @@ func (p *Program) listLengthCommand() *cobra.Command {
 			return err
 		}
 		length := answer.GetFound().GetLength()
-		return s.out.answer(listLength{args[1], answer.GetFound() != nil, length}, func(w io.Writer) { fmt.Fprintln(w, length) })
+		return s.out.answer(listLength{args[1], answer.GetFound() != nil, length}, func(w *strings.Builder) { fmt.Fprintln(w, length) })
 	})
 }
 
@@ -55,10 +55,10 @@ func (p *Program) listFetch() *cobra.Command {
 		}
 		values := answer.GetFound().GetValues()
 		if !s.out.json && answer.GetFound() == nil {
-			fmt.Fprintf(s.program.Stderr, "mayfly: there is nothing in list %s\n", printable(args[1]))
+			s.program.remark("mayfly: there is nothing in list %s", printable(args[1]))
 			return nil
 		}
-		return s.out.answer(fetched{args[1], answer.GetFound() != nil, asValues(values)}, func(w io.Writer) {
+		return s.out.answer(fetched{args[1], answer.GetFound() != nil, asValues(values)}, func(w *strings.Builder) {
 			if *raw {
 				for _, v := range values {
 					w.Write(append(v, '\n'))
@@ -112,10 +112,10 @@ func (p *Program) listPop() *cobra.Command {
 		if found {
 			document.value = asValue(taken)
 		} else if !s.out.json {
-			fmt.Fprintf(s.program.Stderr, "mayfly: there is no list %s\n", printable(args[1]))
+			s.program.remark("mayfly: there is no list %s", printable(args[1]))
 			return nil
 		}
-		return s.out.answer(document, func(w io.Writer) {
+		return s.out.answer(document, func(w *strings.Builder) {
 			if *raw {
 				w.Write(taken)
 				return

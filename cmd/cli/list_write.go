@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +20,7 @@ type listLength struct {
 }
 
 func (s *session) listLength(list string, found bool, length uint32) error {
-	return s.out.answer(listLength{list, found, length}, func(w io.Writer) {
+	return s.out.answer(listLength{list, found, length}, func(w *strings.Builder) {
 		if !found {
 			fmt.Fprintf(w, "there is no list %s\n", printable(list))
 			return

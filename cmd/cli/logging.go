@@ -35,7 +35,7 @@ func (o *logOptions) logger(w io.Writer, colour bool) *slog.Logger {
 	case o.format == "json", o.format == "auto" && !terminal:
 		return slog.New(slog.NewJSONHandler(w, options))
 	case terminal:
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !colour}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !colour}))
 	default:
 		return slog.New(slog.NewTextHandler(w, options))
 	}

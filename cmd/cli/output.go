@@ -18,8 +18,14 @@ type printer struct {
 	json bool
 }
 
+// remark tells people something beside the answer, on a line of standard error.
+// If that is closed there is nobody left to tell.
+func (p *Program) remark(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.Stderr, format+"\n", args...)
+}
+
 // answer writes document as indented JSON, or else what human writes.
-func (o printer) answer(document any, human func(w io.Writer)) error {
+func (o printer) answer(document any, human func(w *strings.Builder)) error {
 	if !o.json {
 		text := &strings.Builder{}
 		human(text)
@@ -40,21 +46,21 @@ func (o printer) line(document any) error {
 }
 
 // table aligns rows under a header. Cells hold no tabs and no line breaks.
-func table(w io.Writer, header []string, rows [][]string) {
+func table(w *strings.Builder, header []string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	t.Flush() // the writer below is memory
+	_ = t.Flush() // what is below is memory and cannot fail
 }
 
 // pairs aligns names and values, one pair per line.
-func pairs(w io.Writer, rows [][2]string) {
+func pairs(w *strings.Builder, rows [][2]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1])
+		_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1])
 	}
-	t.Flush()
+	_ = t.Flush()
 }
 
 // printable returns a value as it is when it is text that a terminal shows and

@@ -68,7 +68,7 @@ func Main(newNode func(node.Config) (Node, error)) int {
 // exit code. It may be called once.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	p.settings, p.args = config.NewRegistry(), args
-	root := p.rootCommand()
+	root := p.rootCommand() //nolint:contextcheck // cobra hands ctx to the commands, below
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return p.report(err)

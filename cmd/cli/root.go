@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,7 +89,7 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 
 // leaf finishes a command that does something: settings, arguments as its Use
 // line names them, and run. Run sees settings from all layers.
-func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(cmd *cobra.Command, args []string, strangers []string) error) *cobra.Command {
+func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(ctx context.Context, cmd *cobra.Command, args, strangers []string) error) *cobra.Command {
 	set := p.settings.NewSet(settings...)
 	set.AddFlags(cmd.Flags())
 	markSettings(cmd.Flags(), settings)
@@ -108,7 +109,7 @@ func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(c
 		if err != nil {
 			return usageError{cmd, err}
 		}
-		return run(cmd, args, strangers)
+		return run(cmd.Context(), cmd, args, strangers)
 	}
 	return cmd
 }

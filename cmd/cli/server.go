@@ -40,12 +40,12 @@ func (p *Program) serverCommand() *cobra.Command {
 	settings = append(settings, logs.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
 	cmd := &cobra.Command{Use: "server", Short: "Run a broker that keeps its data", Long: serverHelp, Example: serverExample}
-	return p.leaf(cmd, settings, func(cmd *cobra.Command, _, strangers []string) error {
+	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		if cfg.DataDir == "" {
 			return usagef(cmd, "--data-dir is empty; name a folder, or use `mayfly dev` to keep everything in memory")
 		}
 		cfg.Logger = p.nodeLogger(&logs, strangers)
-		return p.runNode(cmd, cfg, func(string) {})
+		return p.runNode(ctx, cmd, cfg, func(string) {})
 	})
 }
 
@@ -54,14 +54,14 @@ func (p *Program) serverCommand() *cobra.Command {
 func (p *Program) nodeLogger(logs *logOptions, strangers []string) *slog.Logger {
 	logger := logs.logger(p.Stderr, p.getenv("NO_COLOR") == "")
 	for _, variable := range strangers {
-		logger.Warn("ignoring an environment variable that is no setting", "variable", variable)
+		logger.Warn("ignoring an environment variable that is no setting", slog.String("variable", variable))
 	}
 	return logger
 }
 
-// runNode runs a broker until the context of cmd ends. Once the broker can be
+// runNode runs a broker until ctx ends. Once the broker can be
 // reached, ready is told its client address.
-func (p *Program) runNode(cmd *cobra.Command, cfg node.Config, ready func(addr string)) error {
+func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Config, ready func(addr string)) error {
 	if err := cfg.Validate(); err != nil {
 		return usageError{cmd, err}
 	}
@@ -72,7 +72,7 @@ func (p *Program) runNode(cmd *cobra.Command, cfg node.Config, ready func(addr s
 		return startError(err)
 	}
 	ready(n.Addr())
-	if err := n.Run(cmd.Context()); err != nil && !errors.Is(err, context.Canceled) {
+	if err := n.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return startError(err)
 	}
 	return nil

@@ -68,13 +68,13 @@ func (p *Program) client(access access, cmd *cobra.Command, run func(ctx context
 	if completesCache(cmd) {
 		cmd.ValidArgsFunction = p.completeCaches(opts)
 	}
-	return p.leaf(cmd, opts.settings(), func(cmd *cobra.Command, args, _ []string) error {
+	return p.leaf(cmd, opts.settings(), func(ctx context.Context, cmd *cobra.Command, args, _ []string) error {
 		s, err := p.newSession(cmd, opts, access)
 		if err != nil {
 			return err
 		}
-		defer s.conn.Close()
-		return run(cmd.Context(), s, args)
+		defer func() { _ = s.conn.Close() }()
+		return run(ctx, s, args)
 	})
 }
 

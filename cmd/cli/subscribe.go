@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"math"
 
 	"github.com/spf13/cobra"
@@ -49,10 +48,6 @@ func (p *Program) topicSubscribe() *cobra.Command {
 			wanted:  wanted,
 			print:   form.printer(s),
 		}
-		err := f.follow(ctx)
-		if errors.Is(err, errEnough) || ctx.Err() != nil {
-			return nil
-		}
-		return err
+		return f.follow(ctx)
 	})
 }

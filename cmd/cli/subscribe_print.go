@@ -102,15 +102,14 @@ func (form *subscribeForm) rawPrinter(s *session) func(*pubsubpb.SubscribeRespon
 
 // remark tells people on standard error what is no item.
 func (form *subscribeForm) remark(s *session, message *pubsubpb.SubscribeResponse) {
-	w := s.program.Stderr
 	switch kind := message.GetKind().(type) {
 	case *pubsubpb.SubscribeResponse_Discontinuity:
 		d := kind.Discontinuity
-		fmt.Fprintf(w, "mayfly: items may be missing: after item %d the topic goes on with item %d of page %d\n",
+		s.program.remark("mayfly: items may be missing: after item %d the topic goes on with item %d of page %d",
 			d.GetLastTopicSequence(), d.GetNewTopicSequence()+1, d.GetNewSequencePage())
 	case *pubsubpb.SubscribeResponse_Heartbeat:
 		if form.heartbeats {
-			fmt.Fprintln(w, "mayfly: heartbeat")
+			s.program.remark("mayfly: heartbeat")
 		}
 	}
 }

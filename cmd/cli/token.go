@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -82,7 +81,7 @@ func (p *Program) tokenCreate() *cobra.Command {
 }
 
 func (s *session) printToken(token createdToken, validUntil uint64) error {
-	return s.out.answer(token, func(w io.Writer) {
+	return s.out.answer(token, func(w *strings.Builder) {
 		pairs(w, [][2]string{
 			{"Expires", when(validUntil, "never")},
 			{"Token id", describe(token.TokenID)},

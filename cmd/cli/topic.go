@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -56,7 +56,7 @@ func (p *Program) topicPublish() *cobra.Command {
 			Topic     string `json:"topic"`
 			Published uint32 `json:"published"`
 		}{args[0], args[1], published}
-		return s.out.answer(document, func(w io.Writer) {
+		return s.out.answer(document, func(w *strings.Builder) {
 			fmt.Fprintf(w, "published %s to %s\n", count(published, "item"), printable(args[1]))
 		})
 	})

@@ -26,12 +26,12 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 
 // report tells the user what went wrong and returns the exit code.
 func (p *Program) report(err error) int {
-	fmt.Fprintf(p.Stderr, "mayfly: %v\n", err)
+	p.remark("mayfly: %v", err)
 	usage, ok := errors.AsType[usageError](err)
 	if !ok {
 		return ExitFailure
 	}
-	fmt.Fprintf(p.Stderr, "See `%s --help`.\n", usage.cmd.CommandPath())
+	p.remark("See `%s --help`.", usage.cmd.CommandPath())
 	return ExitUsage
 }
 

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,19 +65,19 @@ func (p *Program) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "version", Short: "Print the version of this program, and on request of the server"}
 	remote := cmd.Flags().Bool("remote", false, "ask the server for its version too")
 	opts := p.newClientOptions()
-	return p.leaf(cmd, opts.settings(), func(cmd *cobra.Command, _, _ []string) error {
+	return p.leaf(cmd, opts.settings(), func(ctx context.Context, cmd *cobra.Command, _, _ []string) error {
 		document := struct {
 			Client build  `json:"client"`
 			Server *build `json:"server,omitempty"`
 		}{Client: thisBuild()}
 		if *remote {
-			server, err := p.remoteBuild(cmd, opts)
+			server, err := p.remoteBuild(ctx, cmd, opts)
 			if err != nil {
 				return err
 			}
 			document.Server = server
 		}
-		return printer{p.Stdout, opts.output == "json"}.answer(document, func(w io.Writer) {
+		return printer{p.Stdout, opts.output == "json"}.answer(document, func(w *strings.Builder) {
 			pairs(w, document.Client.rows())
 			if document.Server != nil {
 				fmt.Fprintf(w, "\nServer at %s\n", opts.server)
@@ -87,13 +87,13 @@ func (p *Program) versionCommand() *cobra.Command {
 	})
 }
 
-func (p *Program) remoteBuild(cmd *cobra.Command, opts *clientOptions) (*build, error) {
+func (p *Program) remoteBuild(ctx context.Context, cmd *cobra.Command, opts *clientOptions) (*build, error) {
 	s, err := p.newSession(cmd, opts, asAdmin)
 	if err != nil {
 		return nil, err
 	}
-	defer s.conn.Close()
-	return s.serverBuild(cmd.Context())
+	defer func() { _ = s.conn.Close() }()
+	return s.serverBuild(ctx)
 }
 
 func (s *session) serverBuild(ctx context.Context) (*build, error) {
