@@ -21,9 +21,15 @@ type input struct {
 	lines bool
 }
 
+// addFlags is for commands that take any number of values.
 func (in *input) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.file, "file", "", "take the value from the file at `path`, byte for byte")
+	in.addFile(cmd)
 	cmd.Flags().BoolVar(&in.lines, "lines", false, "take every line as a value of its own")
+}
+
+// addFile is for commands that take one.
+func (in *input) addFile(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&in.file, "file", "", "take the value from the file at `path`, byte for byte")
 }
 
 // each calls do with every value: the arguments, or else the file, or else

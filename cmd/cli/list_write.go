@@ -89,7 +89,7 @@ func (p *Program) listRemove() *cobra.Command {
 		Long: "Remove every value that equals the given one, which is taken from standard input\nor a file like that of push, and print the new length.",
 	}
 	var in input
-	in.addFlags(cmd)
+	in.addFile(cmd)
 	return p.client(asUser, cmd, func(ctx context.Context, s *session, args []string) error {
 		var answer *cachepb.ListRemoveResponse
 		err := in.each(s, args[2:], func(raw []byte) (err error) {
