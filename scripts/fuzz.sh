@@ -9,6 +9,6 @@ grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | w
   # test/ holds modules of their own; they have no targets here.
   for target in $(grep -ohE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | awk '{print $2}'); do
     echo "== $dir $target for $time"
-    go test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time"
+    go test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 20x
   done
 done

@@ -42,16 +42,22 @@ func (r *Router) node(cluster.GroupID) Node { return r.local }
 // outcomes; what the operation itself refused is in the result.
 func (r *Router) Apply(ctx context.Context, command *storev1.Command) (*storev1.Result, error) {
 	g := r.group(command.GetCache(), command.GetKey())
+	return r.current(ctx, command.GetCache(), func(generation uint64) (*storev1.Result, error) {
+		command.Generation = generation
+		return r.once(ctx, g, command)
+	})
+}
+
+// once has a command carried out at most once, under an id of its own: a group
+// remembers what it refused, too, so a corrected command is a new one.
+func (r *Router) once(ctx context.Context, g cluster.GroupID, command *storev1.Command) (*storev1.Result, error) {
 	node := r.node(g)
 	command.Request = r.requests[g].begin()
 	defer r.requests[g].finish(command.GetRequest())
-	result, err := r.current(ctx, command.GetCache(), func(generation uint64) (*storev1.Result, error) {
-		command.Generation = generation
-		return node.Apply(ctx, g, command)
-	})
+	result, err := node.Apply(ctx, g, command)
 	if errors.Is(err, ErrUnknownOutcome) && ctx.Err() == nil {
-		// The group remembers the request id: if the first try ran, the second
-		// returns its result and changes nothing.
+		// If the first try ran, the second returns its result and changes
+		// nothing.
 		return node.Apply(ctx, g, command)
 	}
 	return result, err

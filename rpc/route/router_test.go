@@ -159,6 +159,63 @@ func TestStaleGenerationIsRefused(t *testing.T) {
 	}
 }
 
+// A flush overtakes writes that are under way; they are carried out all the
+// same, before it or after it.
+func TestWritesDuringFlushes(t *testing.T) {
+	r, _ := start(t, "")
+	ctx := t.Context()
+	if err := r.Create(ctx, "chat", nil); err != nil {
+		t.Fatal(err)
+	}
+	flushed := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < 50 && err == nil; i++ {
+			err = r.Flush(ctx, "chat")
+		}
+		flushed <- err
+	}()
+	for i := 0; ; i++ {
+		select {
+		case err := <-flushed:
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t, r, set("last", "v", time.Hour))
+			if _, found := get(t, r, "last"); !found {
+				t.Error("a write after the last flush is gone")
+			}
+			return
+		default:
+			must(t, r, set(fmt.Sprint("k", i%100), "v", time.Hour))
+		}
+	}
+}
+
+// The command of a gateway that learns only from the refusal that the cache was
+// flushed runs under its second id.
+func TestStaleCommandRunsAgain(t *testing.T) {
+	r, _ := start(t, "")
+	if err := r.Create(t.Context(), "chat", nil); err != nil {
+		t.Fatal(err)
+	}
+	record, _ := r.Lookup("chat")
+	command := set("k", "v", time.Hour)
+	known := record.GetGeneration()
+	g := r.group("chat", []byte("k"))
+	if err := r.local.partitions[g].retire(t.Context(), "chat", known+1, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []storev1.Status{storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_OK} {
+		command.Generation = known
+		result, err := r.once(t.Context(), g, command)
+		if err != nil || result.GetStatus() != want {
+			t.Fatalf("generation %d: %v, %v, want %v", known, result, err, want)
+		}
+		known++
+	}
+}
+
 // A deletion that was cut short after the catalog forgot the cache is finished
 // later.
 func TestReconcileFreesWhatTheCatalogForgot(t *testing.T) {
