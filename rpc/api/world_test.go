@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -26,7 +28,16 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(benchClient); spec != "" {
+		if err := benchmarkClient(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a server over real ports in memory, and a client of it.
 type world struct {
