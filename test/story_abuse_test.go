@@ -58,7 +58,7 @@ func TestBadInput(t *testing.T) {
 	server.CreateCache(t, "story")
 	conn := server.Conn(t)
 	c := clientsOf(conn)
-	background := t.Context()
+	background := harness.Bounded(t)
 	ctx := harness.WithCache(background, "story")
 	const invalid, missing, limit = codes.InvalidArgument, codes.NotFound, codes.ResourceExhausted
 	const hour = 3_600_000
@@ -221,7 +221,7 @@ func TestLimitsNameThemselves(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
 	c := clientsOf(server.Conn(t))
-	ctx := harness.WithCache(t.Context(), "story")
+	ctx := harness.WithCache(harness.Bounded(t), "story")
 	for _, limit := range []struct {
 		name, trailer, words string
 		call                 func(...grpc.CallOption) error
@@ -254,7 +254,7 @@ func TestMissingCacheHasNoErrTrailer(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	var trailer metadata.MD
-	_, err := cachepb.NewScsClient(server.Conn(t)).Get(harness.WithCache(t.Context(), "unknown"), &cachepb.GetRequest{CacheKey: []byte("k")}, grpc.Trailer(&trailer))
+	_, err := cachepb.NewScsClient(server.Conn(t)).Get(harness.WithCache(harness.Bounded(t), "unknown"), &cachepb.GetRequest{CacheKey: []byte("k")}, grpc.Trailer(&trailer))
 	if status.Code(err) != codes.NotFound || len(trailer.Get("err")) > 0 {
 		t.Errorf("got %v with trailer %v, want NotFound without err", err, trailer)
 	}

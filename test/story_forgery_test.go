@@ -54,7 +54,7 @@ func TestForgedTokens(t *testing.T) {
 // mint makes a token for all data.
 func mint(t *testing.T, server *harness.Server, seconds uint32) string {
 	t.Helper()
-	answer, err := tokenpb.NewTokenClient(server.Conn(t)).GenerateDisposableToken(t.Context(), &tokenpb.GenerateDisposableTokenRequest{
+	answer, err := tokenpb.NewTokenClient(server.Conn(t)).GenerateDisposableToken(harness.Bounded(t), &tokenpb.GenerateDisposableTokenRequest{
 		Expires: &tokenpb.Expires{ValidForSeconds: seconds}, AuthToken: server.AdminKey(t), Permissions: allData(), TokenId: "genuine",
 	})
 	if err != nil {
@@ -66,7 +66,7 @@ func mint(t *testing.T, server *harness.Server, seconds uint32) string {
 // tryAll makes a call of each kind with the token and demands the status.
 func tryAll(t *testing.T, c clients, token string, want codes.Code) error {
 	t.Helper()
-	ctx := harness.WithKey(harness.WithCache(t.Context(), "story"), token)
+	ctx := harness.WithKey(harness.WithCache(harness.Bounded(t), "story"), token)
 	calls := []error{
 		only(c.scs.Get(ctx, &cachepb.GetRequest{CacheKey: []byte("k")})),
 		only(c.scs.ListPushBack(ctx, &cachepb.ListPushBackRequest{ListName: []byte("l"), TtlMilliseconds: 60_000})),
@@ -76,7 +76,7 @@ func tryAll(t *testing.T, c clients, token string, want codes.Code) error {
 	if want != codes.OK { // no token of data may do these
 		calls = append(calls,
 			only(c.control.CreateCache(ctx, &controlpb.CreateCacheRequest{CacheName: "mine"})),
-			only(c.token.GenerateDisposableToken(t.Context(), &tokenpb.GenerateDisposableTokenRequest{
+			only(c.token.GenerateDisposableToken(harness.Bounded(t), &tokenpb.GenerateDisposableTokenRequest{
 				Expires: &tokenpb.Expires{ValidForSeconds: 60}, AuthToken: token, Permissions: allData(),
 			})),
 		)
@@ -167,7 +167,7 @@ func TestTokenEnds(t *testing.T) {
 	before := time.Now()
 	token := mint(t, server, 2)
 	minted := time.Now()
-	ctx := harness.WithKey(harness.WithCache(t.Context(), "story"), token)
+	ctx := harness.WithKey(harness.WithCache(harness.Bounded(t), "story"), token)
 	harness.Eventually(t, harness.Patience, "the end of the token", func() (bool, string) {
 		asked := time.Now()
 		_, err := c.scs.Get(ctx, &cachepb.GetRequest{CacheKey: []byte("k")})

@@ -37,7 +37,7 @@ func TestOpenUntilTheFirstKey(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
-	anybody := t.Context()
+	anybody := harness.Bounded(t)
 	demand("anybody creates a cache", create(anybody, "story"), codes.OK)
 	demand("anybody with an empty credential", get(harness.WithKey(anybody, ""), "story"), codes.OK)
 	demand("anybody with another server's credential", get(harness.WithKey(anybody, "foreign"), "story"), codes.OK)
@@ -101,7 +101,7 @@ func TestOpenOnlyOnLoopback(t *testing.T) {
 	public.Addr = "127.0.0.1:" + port
 	public.Start(t)
 	c := clientsOf(public.Conn(t))
-	ctx := harness.WithCache(t.Context(), "story")
+	ctx := harness.WithCache(harness.Bounded(t), "story")
 	if _, err := c.scs.Get(ctx, &cachepb.GetRequest{CacheKey: []byte("k")}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("without a credential: %v, want Unauthenticated", err)
 	}

@@ -180,7 +180,7 @@ func TestStopEndsSubscriptionsWell(t *testing.T) {
 func TestStopTellsWhoWatches(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
-	health, err := grpc_health_v1.NewHealthClient(server.Conn(t)).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	health, err := grpc_health_v1.NewHealthClient(server.Conn(t)).Watch(harness.Bounded(t), &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func stopsInTime(t *testing.T, server *harness.Server) {
 func TestReflection(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
-	stream, err := grpc_reflection_v1.NewServerReflectionClient(server.Conn(t)).ServerReflectionInfo(t.Context())
+	stream, err := grpc_reflection_v1.NewServerReflectionClient(server.Conn(t)).ServerReflectionInfo(harness.Bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}

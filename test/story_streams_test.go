@@ -28,7 +28,7 @@ func TestTenThousandStreams(t *testing.T) {
 	server.CreateCache(t, "story")
 	conn := server.Conn(t)
 	honest := newListener(t, server, "crowded")
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(harness.Bounded(t))
 	defer cancel()
 	opened := make([]grpc.ServerStreamingClient[pubsubpb.SubscribeResponse], streams)
 	for i := range opened {
@@ -63,7 +63,7 @@ func TestStreamsBeyondTheLimitWait(t *testing.T) {
 	server := harness.Start(t, harness.Options{Args: []string{"--max-streams", "100"}})
 	server.CreateCache(t, "story")
 	client := pubsubpb.NewPubsubClient(server.Conn(t))
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(harness.Bounded(t))
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel()
@@ -152,7 +152,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 	server.CreateCache(t, "story")
 	lazy := pubsubpb.NewPubsubClient(server.Conn(t))
 	for range streams {
-		stream, err := lazy.Subscribe(t.Context(), &pubsubpb.SubscribeRequest{CacheName: "story", Topic: "torrent"})
+		stream, err := lazy.Subscribe(harness.Bounded(t), &pubsubpb.SubscribeRequest{CacheName: "story", Topic: "torrent"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,12 +165,12 @@ func TestClientsThatNeverRead(t *testing.T) {
 		deaf.must(t, deaf.subscribe("torrent"))
 	}
 	honest, quiet := newListener(t, server, "torrent"), newListener(t, server, "quiet")
-	publisher := pubsubpb.NewPubsubClient(server.Conn(t))
+	publisher, ctx := pubsubpb.NewPubsubClient(server.Conn(t)), harness.Bounded(t)
 	filler := strings.Repeat("x", size)
 	most := int64(0)
 	for i := range items {
 		value := fmt.Sprintf("%06d%s", i, filler)
-		if _, err := publisher.Publish(t.Context(), text("story", "torrent", value)); err != nil {
+		if _, err := publisher.Publish(ctx, text("story", "torrent", value)); err != nil {
 			t.Fatalf("publish %d: %v", i, err)
 		}
 		honest.expect(t, value)
@@ -195,10 +195,11 @@ func TestRequestsInFlightAreBounded(t *testing.T) {
 	const size = 1 << 20
 	value := strings.Repeat("x", size-100)
 	client := pubsubpb.NewPubsubClient(server.Conn(t))
+	ctx := harness.Bounded(t)
 	var sending sync.WaitGroup
 	errs := make([]error, 400)
 	for i := range errs {
-		sending.Go(func() { _, errs[i] = client.Publish(t.Context(), text("story", fmt.Sprint("topic", i), value)) })
+		sending.Go(func() { _, errs[i] = client.Publish(ctx, text("story", fmt.Sprint("topic", i), value)) })
 	}
 	sending.Wait()
 	for i, err := range errs {
@@ -217,7 +218,7 @@ type listener struct {
 
 func newListener(t *testing.T, server *harness.Server, topic string) *listener {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(harness.Bounded(t))
 	stream, err := pubsubpb.NewPubsubClient(server.Conn(t)).Subscribe(ctx, &pubsubpb.SubscribeRequest{CacheName: "story", Topic: topic})
 	if err == nil {
 		_, err = stream.Recv()

@@ -23,10 +23,10 @@ func (s *Server) AdminKey(t testing.TB) string {
 	return strings.TrimSpace(string(text))
 }
 
-// Context is the test's, with the admin credential for calls of our own.
+// Context is Bounded, with the admin credential for calls of our own.
 func (s *Server) Context(t testing.TB) context.Context {
 	t.Helper()
-	return WithKey(t.Context(), s.AdminKey(t))
+	return WithKey(Bounded(t), s.AdminKey(t))
 }
 
 // InCache is Context for the data calls of one cache.

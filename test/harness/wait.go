@@ -10,6 +10,15 @@ import (
 // moment, on a machine that is busy with other things.
 const Patience = 30 * time.Second
 
+// Bounded is the context of a test for calls and streams that are to end long
+// before: a broker that hangs fails its story instead of the whole run.
+func Bounded(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*Patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // poll is the pause between two looks at a condition.
 const poll = 20 * time.Millisecond
 

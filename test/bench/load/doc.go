@@ -7,10 +7,11 @@
 // does Run let it loose, so that the parent can read the cost of the server
 // before and after and knows that nothing else lies between.
 //
-// Clients are as cheap as they can be without doing less than a real one, since
-// they share the machine with the server: deliveries are looked at in the
-// receive buffer and not decoded into messages, for Mayfly as for NATS. Calls
-// go through grpc-go's own client, as those of the Go SDK do.
+// Clients are as cheap as they can be without asking less of the server than a
+// real one, since they share the machine with it. Subscriptions, to Mayfly as to
+// NATS, are a loop around a socket that looks at deliveries in the receive
+// buffer; the one for Mayfly gives back flow-control windows as grpc-go does.
+// Calls and publishes go through grpc-go's own client, as those of the Go SDK.
 //
 // Nothing may be lost. A subscriber counts the items it gets and adds up their
 // numbers; a missing item, one too many or a discontinuity fails the run.

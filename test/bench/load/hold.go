@@ -12,8 +12,7 @@ type holdJob struct {
 	task Task
 	Hold
 
-	stop    context.CancelFunc
-	pool    connections
+	conns   []*h2Conn
 	buses   []*natsBus
 	running sync.WaitGroup
 }
@@ -23,7 +22,6 @@ func (j *holdJob) prepare(context.Context) error { return nil }
 
 func (j *holdJob) run(ctx context.Context) (Report, error) {
 	begin := time.Now()
-	ctx, j.stop = context.WithCancel(ctx)
 	hold := j.holdMayfly
 	if j.task.System == NATS {
 		hold = j.holdNATS
@@ -37,32 +35,47 @@ func (j *holdJob) run(ctx context.Context) (Report, error) {
 // holdMayfly returns when each subscription has had its first heartbeat. The
 // streams go on being read.
 func (j *holdJob) holdMayfly(ctx context.Context) error {
-	placed := make(chan error, j.Subscriptions)
+	placed, lost := make(chan struct{}, j.Subscriptions), make(chan error, 1)
 	for i := range j.Subscriptions {
 		if i%j.PerConnection == 0 {
-			if _, err := j.pool.dial(j.task.Addr); err != nil {
+			conn, err := dialH2(ctx, j.task.Addr)
+			if err != nil {
 				return err
 			}
+			j.conns = append(j.conns, conn)
 		}
-		conn := j.pool[len(j.pool)-1]
+		if err := j.conns[len(j.conns)-1].subscribe(topicOf(i), once(placed)); err != nil {
+			return err
+		}
+	}
+	for _, conn := range j.conns {
 		j.running.Go(func() {
-			stream, err := subscribeTo(ctx, conn, topicOf(i))
-			var d delivery
-			if err == nil {
-				err = stream.RecvMsg(&d)
-			}
-			placed <- err
-			for err == nil {
-				err = stream.RecvMsg(&d)
+			select {
+			case lost <- conn.receive():
+			default:
 			}
 		})
 	}
 	for range j.Subscriptions {
-		if err := <-placed; err != nil {
-			return fmt.Errorf("subscribe: %w", err)
+		select {
+		case <-placed:
+		case err := <-lost:
+			return err
 		}
 	}
 	return nil
+}
+
+// once tells of the first message of a subscription, and does nothing with any.
+func once(placed chan<- struct{}) func(*delivery) error {
+	told := false
+	return func(*delivery) error {
+		if !told {
+			told = true
+			placed <- struct{}{}
+		}
+		return nil
+	}
 }
 
 // holdNATS returns when the server has all subscriptions.
@@ -89,12 +102,11 @@ func (j *holdJob) holdNATS(ctx context.Context) error {
 func topicOf(i int) string { return fmt.Sprintf("room-%06d", i) }
 
 func (j *holdJob) close() {
-	if j.stop != nil {
-		j.stop()
+	for _, conn := range j.conns {
+		_ = conn.Close()
 	}
 	for _, bus := range j.buses {
 		bus.close()
 	}
-	j.pool.close()
 	j.running.Wait()
 }

@@ -18,7 +18,7 @@ const Cache = "default"
 const publishers = 64
 
 // mayflyBus speaks the wire protocol of Mayfly. Publishers share a connection
-// of their own.
+// of their own, and make their calls with grpc-go.
 type mayflyBus struct {
 	ctx   context.Context
 	stop  context.CancelFunc
@@ -26,6 +26,7 @@ type mayflyBus struct {
 	topic string
 
 	pool    connections
+	conns   []*h2Conn
 	items   chan []byte
 	asked   sync.WaitGroup // publishes without an answer yet
 	running sync.WaitGroup
@@ -76,65 +77,50 @@ func (b *mayflyBus) settle() error {
 func (b *mayflyBus) subscribe(readers []*reader, perConnection int, fail func(error)) error {
 	for len(readers) > 0 {
 		n := min(perConnection, len(readers))
-		conn, err := b.pool.dial(b.addr)
+		conn, err := dialH2(b.ctx, b.addr)
 		if err != nil {
 			return err
 		}
+		b.conns = append(b.conns, conn)
 		for _, r := range readers[:n] {
-			b.running.Go(func() {
-				if err := b.follow(conn, r); err != nil && b.ctx.Err() == nil {
-					fail(err)
-				}
-			})
+			if err := conn.subscribe(b.topic, follow(r)); err != nil {
+				return err
+			}
 		}
+		b.running.Go(func() {
+			if err := conn.receive(); err != nil && b.ctx.Err() == nil {
+				fail(err)
+			}
+		})
 		readers = readers[n:]
 	}
 	return nil
 }
 
-// follow reads a subscription until the bus is closed or something is wrong.
-func (b *mayflyBus) follow(conn *grpc.ClientConn, r *reader) error {
-	stream, err := subscribeTo(b.ctx, conn, b.topic)
-	if err != nil {
-		return err
-	}
-	var d delivery
-	for last := uint64(0); ; {
-		if err := stream.RecvMsg(&d); err != nil {
-			return fmt.Errorf("subscription: %w", err)
-		}
+// follow returns what a subscription does with its messages: it counts the
+// items for the reader and lets none be missing.
+func follow(r *reader) func(*delivery) error {
+	var last uint64
+	return func(d *delivery) error {
 		switch {
 		case d.kind == heartbeat:
-			continue
+			return nil
 		case d.kind == discontinuity:
 			return fmt.Errorf("a subscriber was told of a discontinuity after item %d", last)
 		case last != 0 && d.sequence != last+1:
 			return fmt.Errorf("a subscriber got sequence number %d after %d", d.sequence, last)
 		}
 		last = d.sequence
-		if err := r.take(d.stamp); err != nil {
-			return err
-		}
+		return r.take(d.stamp)
 	}
-}
-
-// subscribeTo opens a subscription whose messages are to be received as
-// deliveries. It ends with ctx.
-func subscribeTo(ctx context.Context, conn *grpc.ClientConn, topic string) (grpc.ClientStream, error) {
-	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, pubsubpb.Pubsub_Subscribe_FullMethodName,
-		grpc.ForceCodecV2(newCodec()), grpc.WaitForReady(true))
-	if err != nil {
-		return nil, fmt.Errorf("subscribe: %w", err)
-	}
-	if err := stream.SendMsg(&pubsubpb.SubscribeRequest{CacheName: Cache, Topic: topic}); err != nil {
-		return nil, fmt.Errorf("subscribe: %w", err)
-	}
-	return stream, stream.CloseSend()
 }
 
 func (b *mayflyBus) close() {
 	b.stop()
 	close(b.items)
+	for _, conn := range b.conns {
+		_ = conn.Close()
+	}
 	b.running.Wait()
 	b.pool.close()
 }

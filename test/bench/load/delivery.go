@@ -3,30 +3,8 @@ package load
 import (
 	"errors"
 
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // registers the codec that requests go to
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 )
-
-// codec is protobuf, except that what a subscription receives is looked at in
-// the receive buffer and not decoded.
-type codec struct {
-	encoding.CodecV2
-}
-
-func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
-
-// Unmarshal implements encoding.CodecV2.
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	d, ok := v.(*delivery)
-	if !ok {
-		return c.CodecV2.Unmarshal(data, v)
-	}
-	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer buf.Free()
-	return d.read(buf.ReadOnlyData())
-}
 
 // delivery is what a client has to know of a SubscribeResponse.
 type delivery struct {
