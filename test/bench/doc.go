@@ -16,12 +16,14 @@
 //
 // Fan-out: items are published to one topic at an even pace that leaves the
 // server, the clients and the kernel some air; the same pace for all. Every
-// subscriber counts what it gets, and a round that loses anything fails. Up to
-// 100 subscriptions share a connection, as in a topic client of the SDKs, and
-// NATS gets the same number of connections. A publish to Mayfly is a call with
+// subscriber counts what it gets, and a round that loses anything fails. How
+// many subscriptions share a connection decides much of the cost, since a server
+// writes once for all of them: both ends are measured, up to 100 on each as in a
+// topic client of the SDKs, and one on each as in phones and browsers. NATS
+// always gets the same number of connections. A publish to Mayfly is a call with
 // an answer, one to NATS is not; this is how both are used, and it is part of
-// the cost per delivery. What publishing alone costs is the row without
-// subscribers, and the column "spread" is the cost without it.
+// the cost per delivery. To tell it from the spreading, the same is published at
+// the same pace with nobody listening, right before.
 //
 // Calls: a number of callers on one connection for each 64, each with one call
 // under way. The floor of a get is an empty grpc-go server that answers

@@ -2,17 +2,42 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/mayfly-broker/mayfly/test/bench/load"
 )
 
 // publishRate is the most items per second that a fan-out publishes.
-const publishRate = 5_000
+const publishRate = 10_000
 
 // fanoutTargets are how much a delivery may cost, as a multiple of what it
 // costs nats-server, by the number of subscribers.
 var fanoutTargets = map[int]float64{10: 1.7, 100: 1.7, 1000: 1}
+
+// crowd is a way to have subscribers.
+type crowd struct {
+	payload, subscribers, perConnection int
+}
+
+func (c crowd) String() string {
+	return fmt.Sprintf("%d bytes to %d subscribers on %d connections", c.payload, c.subscribers, c.connections())
+}
+
+func (c crowd) connections() int { return (c.subscribers + c.perConnection - 1) / c.perConnection }
+
+// crowds are those that are measured, in their order: subscriptions that share
+// connections as those of one server with many users do, and a connection for
+// each as phones and browsers have.
+func (s settings) crowds() []crowd {
+	shared := s.perConnection
+	if s.short {
+		return []crowd{{100, 10, shared}, {100, 1000, shared}, {100, 1000, 1}}
+	}
+	return []crowd{
+		{100, 1, shared}, {100, 10, shared}, {100, 100, shared}, {100, 1000, shared},
+		{1024, 1, shared}, {1024, 10, shared}, {1024, 100, shared}, {1024, 1000, shared},
+		{100, 10, 1}, {100, 100, 1}, {100, 1000, 1},
+	}
+}
 
 // fanout measures publishing to one topic and spreading it.
 func (b *bench) fanout() error {
@@ -21,77 +46,97 @@ func (b *bench) fanout() error {
 		return err
 	}
 	defer f.stop()
-	payloads, counts := []int{100, 1024}, []int{0, 1, 10, 100, 1000}
-	if b.short {
-		payloads, counts = payloads[:1], []int{0, 10, 1000}
-	}
-	for _, payload := range payloads {
-		if err := b.fanoutOf(f, payload, counts); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fanoutOf measures one size of items, for each count of subscribers.
-func (b *bench) fanoutOf(f fleet, payload int, counts []int) error {
 	t := table{
-		Title: fmt.Sprintf("Publish and fan-out, one topic, items of %d bytes (server CPU seconds per million deliveries)", payload),
-		Columns: []string{"subscribers", "server", "CPU", "spread", "ratio", "items/s", "deliveries/s",
-			"p50", "p99", "p99.9", "RSS MiB"},
-		Note: "no subscribers: CPU per million publishes, without latency; ratio: the median of the rounds' ratios of CPU to nats-server's",
+		Title: "Publish and fan-out on one topic (server CPU seconds per million deliveries)",
+		Columns: []string{"bytes", "subscribers", "connections", "server", "CPU", "publish", "spread", "ratio", "spread",
+			"items/s", "deliveries/s", "p50", "p99", "p99.9", "RSS MiB"},
+		Note: "CPU = publish (measured at the same pace with nobody listening) + spread; the ratios are those of CPU and of spread to nats-server's",
 	}
-	alone := make([]float64, len(f)) // CPU of a publish that nobody hears
-	for _, count := range counts {
-		name := fmt.Sprintf("fan-out to %d, %d bytes", count, payload)
-		samples, err := b.contest(name, f, b.fanoutTask(payload, count))
-		if err != nil {
+	for _, c := range b.crowds() {
+		if err := b.fanoutTo(&t, f, c); err != nil {
 			return err
-		}
-		for i, s := range f {
-			cost := medianOf(samples[i], sample.perMillion)
-			if count == 0 {
-				alone[i] = cost
-			}
-			b.result.add(name, s.Name, samples[i])
-			t.Rows = append(t.Rows, fanoutRow(count, s.Name, samples[i], cost, alone[i], ratioTo(f, samples, i, natsServer).String()))
-		}
-		if limit, ok := fanoutTargets[count]; ok {
-			b.result.judge(name, natsServer, f[0].Name, ratioTo(f, samples, 0, natsServer), limit)
 		}
 	}
 	b.result.show(b.out, t)
 	return nil
 }
 
+// fanoutTo measures one crowd. What publishing costs depends on the pace, so it
+// is measured anew at each.
+func (b *bench) fanoutTo(t *table, f fleet, c crowd) error {
+	alone, err := b.contest("publishing at the pace of "+c.String(), f, b.fanoutTask(c, 0, b.seconds/2))
+	if err != nil {
+		return err
+	}
+	samples, err := b.contest(c.String(), f, b.fanoutTask(c, c.subscribers, b.seconds))
+	if err != nil {
+		return err
+	}
+	for i, s := range f {
+		b.result.add("publishing at the pace of "+c.String(), s.Name, alone[i])
+		b.result.add(c.String(), s.Name, samples[i])
+	}
+	costs := make([]fanoutCost, len(f))
+	for i := range f {
+		costs[i] = costOf(samples[i], alone[i], c)
+	}
+	whole := ratioTo(f, samples, 0, natsServer)
+	spread := ratio(0)
+	if whole > 0 && costs[0].spread() > 0 && costs[1].spread() > 0 {
+		spread = ratio(costs[0].spread() / costs[1].spread())
+	}
+	for i, s := range f {
+		t.Rows = append(t.Rows, fanoutRow(c, s.Name, samples[i], costs[i], []ratio{whole, spread}, i == 0))
+	}
+	if limit, ok := fanoutTargets[c.subscribers]; ok {
+		b.result.judge(c.String(), natsServer, f[0].Name, whole, limit)
+		b.result.judge(c.String()+", the spread alone", natsServer, f[0].Name, spread, limit)
+	}
+	return nil
+}
+
 // fanoutTask paces the items so that the deliveries are as many per second as
-// wanted, but never too many items.
-func (b *bench) fanoutTask(payload, count int) func(*server, int) load.Task {
-	rate := min(publishRate, b.deliveries/float64(max(1, count)))
+// wanted, but never too many items; the crowd sets the pace, however many of
+// them listen.
+func (b *bench) fanoutTask(c crowd, listening int, seconds float64) func(*server, int) load.Task {
+	rate := min(publishRate, b.deliveries/float64(c.subscribers))
 	return func(s *server, round int) load.Task {
 		return load.Task{System: s.system, Addr: s.addr, Fanout: &load.Fanout{
-			Topic:         fmt.Sprintf("fanout-%d-%d-%d", payload, count, round),
-			Subscribers:   count,
-			PerConnection: b.perConnection,
-			Payload:       payload,
+			Topic:         fmt.Sprintf("fanout-%d-%d-%d-%d-%d", c.payload, c.subscribers, c.perConnection, listening, round),
+			Subscribers:   listening,
+			PerConnection: c.perConnection,
+			Payload:       c.payload,
 			Rate:          rate,
-			Items:         max(1, int(rate*b.seconds)),
+			Items:         max(1, int(rate*seconds)),
 		}}
 	}
 }
 
-func fanoutRow(count int, server string, samples []sample, cost, alone float64, ratio string) []string {
-	spread := "-"
-	if count > 0 {
-		spread = fmt.Sprintf("%.2f", cost-alone/float64(count))
+// fanoutCost is the processor time of a delivery, in seconds per million.
+type fanoutCost struct {
+	whole, publish float64
+}
+
+func (c fanoutCost) spread() float64 { return c.whole - c.publish }
+
+func costOf(samples, alone []sample, c crowd) fanoutCost {
+	return fanoutCost{
+		whole:   medianOf(samples, sample.perMillion),
+		publish: medianOf(alone, sample.perMillion) / float64(c.subscribers),
 	}
-	row := []string{fmt.Sprint(count), server, fmt.Sprintf("%.2f", cost), spread, ratio,
+}
+
+func fanoutRow(c crowd, server string, samples []sample, cost fanoutCost, ratios []ratio, compared bool) []string {
+	row := []string{fmt.Sprint(c.payload), fmt.Sprint(c.subscribers), fmt.Sprint(c.connections()), server,
+		fmt.Sprintf("%.2f", cost.whole), fmt.Sprintf("%.2f", cost.publish), fmt.Sprintf("%.2f", cost.spread())}
+	for _, r := range ratios {
+		if !compared {
+			r = 0
+		}
+		row = append(row, r.String())
+	}
+	row = append(row,
 		number(medianOf(samples, func(s sample) float64 { return float64(s.Published) / s.Elapsed.Seconds() })),
-		number(medianOf(samples, sample.perSecond) * float64(min(1, count)))}
-	if count == 0 {
-		row = append(row, strings.Split("- - -", " ")...)
-	} else {
-		row = append(row, latencies(samples)...)
-	}
-	return append(row, rssOf(samples))
+		number(medianOf(samples, sample.perSecond)))
+	return append(append(row, latencies(samples)...), rssOf(samples))
 }

@@ -43,11 +43,11 @@ func parseSettings(args []string, out io.Writer) (settings, error) {
 	flags.StringVar(&s.nats, "nats", "bin/bench-nats-server", "the nats-server to measure beside it")
 	flags.StringVar(&s.json, "json", "", "file for the results as JSON")
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; medians are reported")
-	flags.Float64Var(&s.seconds, "seconds", 2, "length of a fan-out round; calls take half of it")
+	flags.Float64Var(&s.seconds, "seconds", 1.5, "length of a fan-out round; calls take half of it")
 	flags.StringVar(&only, "only", "", "comma-separated sections: fanout, unary, memory")
 	flags.BoolVar(&s.short, "short", false, "three short rounds of fewer cases, to see that it works")
 	flags.Float64Var(&s.deliveries, "deliveries", 200_000, "most deliveries per second that a fan-out is paced for")
-	flags.IntVar(&s.perConnection, "per-connection", 100, "subscriptions that share a connection")
+	flags.IntVar(&s.perConnection, "per-connection", 100, "subscriptions that share a connection, where they do")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

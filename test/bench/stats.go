@@ -33,7 +33,7 @@ type ratio float64
 
 // String implements fmt.Stringer.
 func (r ratio) String() string {
-	if r == 0 {
+	if r <= 0 {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", float64(r))

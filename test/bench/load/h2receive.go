@@ -8,10 +8,6 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// windowUpdate is after how many bytes the server is told that they have been
-// read: a quarter of the window that HTTP/2 begins with, as in grpc-go.
-const windowUpdate = 65535 / 4
-
 // grpcHead is the length of what comes before a message: a byte that says
 // whether it is compressed, and its length in four.
 const grpcHead = 5
@@ -64,7 +60,8 @@ func (c *h2Conn) handle(frame http2.Frame) error {
 	return nil
 }
 
-// data takes the messages out of a frame and says that it was read.
+// data takes the messages out of a frame. The server is told that they have been
+// read when a quarter of a window has, as grpc-go does.
 func (c *h2Conn) data(f *http2.DataFrame) error {
 	place := int(f.StreamID / 2)
 	if place >= len(c.streams) {
@@ -77,13 +74,13 @@ func (c *h2Conn) data(f *http2.DataFrame) error {
 	length := f.Header().Length
 	c.unsaid += length
 	s.unsaid += length
-	if c.unsaid >= windowUpdate {
+	if c.unsaid >= connectionWindow/4 {
 		if err := c.framer.WriteWindowUpdate(0, c.unsaid); err != nil {
 			return err
 		}
 		c.unsaid = 0
 	}
-	if s.unsaid >= windowUpdate {
+	if s.unsaid >= streamWindow/4 {
 		if err := c.framer.WriteWindowUpdate(f.StreamID, s.unsaid); err != nil {
 			return err
 		}
