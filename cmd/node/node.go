@@ -54,7 +54,7 @@ func New(config Config) (*Node, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := n.start(ctx); err != nil {
-		return nil, errors.Join(err, n.stop(ctx))
+		return nil, errors.Join(err, n.stop(context.Background()))
 	}
 	return n, nil
 }
@@ -202,16 +202,21 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		n.logger.Info("stopping")
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.DrainTimeout)
-	defer cancel()
-	err := n.stop(stopping)
-	return errors.Join(failure, <-served, err)
+	return errors.Join(failure, n.stop(context.WithoutCancel(ctx)), <-served)
 }
+
+// closeTimeout bounds the end of the groups, which have nothing to do any more
+// when it begins.
+const closeTimeout = 10 * time.Second
 
 // stop goes from the top down; it copes with a node that came up half way.
 func (n *Node) stop(ctx context.Context) error {
 	if n.server != nil {
-		n.server.Stop(ctx)
+		draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
+		if err := n.server.Stop(draining); err != nil {
+			n.logger.Warn("calls were cut at the end of the drain timeout", slog.Duration("drain_timeout", n.config.DrainTimeout))
+		}
+		cancel()
 	}
 	if n.listener != nil {
 		_ = n.listener.Close() // the server has closed it already, if it served
@@ -223,8 +228,10 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.topics != nil {
 		n.topics.Close()
 	}
-	if n.host != nil {
-		return n.host.Close(ctx)
+	if n.host == nil {
+		return nil
 	}
-	return nil
+	closing, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	return n.host.Close(closing)
 }

@@ -29,6 +29,12 @@ type door struct {
 	logger   *slog.Logger
 	budget   *budget
 	draining atomic.Bool
+	underWay atomic.Int64 // calls being served
+
+	// listening is done when those who only listen, to the node's health for
+	// instance, have to go. They would never end by themselves.
+	listening context.Context
+	dismiss   context.CancelFunc
 
 	unruled []string // methods that rules does not know; set while registering
 }
@@ -76,7 +82,14 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 
 func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(impl any, stream grpc.ServerStream) (err error) {
-		c := d.enter(stream.Context(), m)
+		ctx := stream.Context()
+		if m.need == nothing {
+			listener, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(d.listening, cancel)()
+			ctx = listener
+		}
+		c := d.enter(ctx, m)
 		defer func() { err = c.leave(err, recover()) }()
 		if err := c.identify(); err != nil {
 			return err
@@ -110,6 +123,7 @@ type call struct {
 }
 
 func (d *door) enter(ctx context.Context, m *method) *call {
+	d.underWay.Add(1)
 	return &call{Context: ctx, door: d, method: m}
 }
 
@@ -209,6 +223,7 @@ func (p *panicked) Error() string { return "panic of type " + p.kind }
 // leave ends the call: it gives back what the call held and turns its error
 // into a status and trailers.
 func (c *call) leave(err error, thrown any) error {
+	defer c.door.underWay.Add(-1)
 	c.release()
 	if thrown != nil {
 		err = caught(thrown)
@@ -237,4 +252,18 @@ func (c *call) report(err error) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	c.door.logger.LogAttrs(c, slog.LevelError, "a call failed in a way that nobody foresaw", attrs...)
+}
+
+// finishPoll is how often finish looks again. A node stops once.
+const finishPoll = 5 * time.Millisecond
+
+// finish waits until no call is under way, or ctx is done, whose error it then
+// returns.
+func (d *door) finish(ctx context.Context) error {
+	for d.underWay.Load() > 0 {
+		if err := wait(ctx, finishPoll); err != nil {
+			return err
+		}
+	}
+	return nil
 }

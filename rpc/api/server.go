@@ -69,6 +69,7 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 	if err := ports.check(); err != nil {
 		return nil, err
 	}
+	listening, dismiss := context.WithCancel(context.Background())
 	s := &Server{
 		config: config,
 		ports:  ports,
@@ -79,12 +80,15 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 			caches: ports.Caches,
 			logger: config.Logger,
 			budget: &budget{limit: config.Limits.InFlightBytes},
+
+			listening: listening,
+			dismiss:   dismiss,
 		},
 		health:  health.NewServer(),
 		streams: newStreams(config.Heartbeat, config.Stall),
 		quit:    make(chan struct{}),
 	}
-	s.register()
+	s.register(s.door)
 	if len(s.door.unruled) > 0 {
 		return nil, fmt.Errorf("api: no rule says who may call %v", s.door.unruled)
 	}
@@ -106,17 +110,17 @@ func transport(limits Limits) []grpc.ServerOption {
 }
 
 // register registers every service at the door.
-func (s *Server) register() {
+func (s *Server) register(door reflection.GRPCServer) {
 	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, endpoint: s.config.Endpoint}
-	cachepb.RegisterScsServer(s.door, &scs{data: s.ports.Data})
-	pubsubpb.RegisterPubsubServer(s.door, &pubsub{topics: s.ports.Topics, streams: s.streams})
-	cachepb.RegisterPingServer(s.door, ping{})
-	controlpb.RegisterScsControlServer(s.door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
-	authpb.RegisterAuthServer(s.door, &authService{mint: m})
-	tokenpb.RegisterTokenServer(s.door, &tokenService{mint: m})
-	adminv1.RegisterAdminServer(s.door, &admin{mint: m, version: s.config.Version, commit: s.config.Commit})
-	grpc_health_v1.RegisterHealthServer(s.door, s.health)
-	reflection.Register(s.door)
+	cachepb.RegisterScsServer(door, &scs{data: s.ports.Data})
+	pubsubpb.RegisterPubsubServer(door, &pubsub{topics: s.ports.Topics, streams: s.streams})
+	cachepb.RegisterPingServer(door, ping{})
+	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
+	authpb.RegisterAuthServer(door, &authService{mint: m})
+	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
+	adminv1.RegisterAdminServer(door, &admin{mint: m, version: s.config.Version, commit: s.config.Commit})
+	grpc_health_v1.RegisterHealthServer(door, s.health)
+	reflection.Register(door)
 }
 
 // Serve serves the connections that l accepts, until Stop. It may be called for
@@ -171,6 +175,12 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 		one.end(cleanEnd)
 	}
+	deaf := time.AfterFunc(farewell, func() {
+		for _, one := range s.streams.list() {
+			abandon(one.call)
+		}
+	})
+	defer deaf.Stop()
 	select {
 	case <-s.streams.gone:
 		return nil
@@ -178,6 +188,10 @@ func (s *Server) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// farewell is how long clients have to hear what they are told at the end. Those
+// that do not read would keep a node from stopping for ever.
+const farewell = time.Second
 
 // wait waits that long, or until ctx is done.
 func wait(ctx context.Context, d time.Duration) error {
@@ -196,18 +210,27 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // Stop ends the server: it closes the listeners, tells clients to connect
 // elsewhere, drains, and lets calls under way finish. When ctx is done it cuts
-// what is left. It waits for every handler. It returns ctx's error when something
-// was cut.
+// what is left. It waits for every handler. It returns ctx's error when a call was
+// cut.
 func (s *Server) Stop(ctx context.Context) error {
-	cut := context.AfterFunc(ctx, s.door.Stop)
 	var graceful sync.WaitGroup
 	graceful.Go(s.door.GracefulStop)
 	err := s.Drain(ctx)
+	if err == nil {
+		// Who watches the node's health was told; a moment later it has to go.
+		defer time.AfterFunc(farewell/4, s.door.dismiss).Stop()
+		err = s.door.finish(ctx)
+	}
+	// Nothing is left to be said. A connection that does not take in even that is
+	// not waited for.
+	if err != nil {
+		s.door.Stop()
+	}
+	cut := time.AfterFunc(farewell, s.door.Stop)
 	graceful.Wait()
+	cut.Stop()
+	s.door.dismiss()
 	s.over.Do(func() { close(s.quit) })
 	s.watching.Wait()
-	if !cut() {
-		return ctx.Err()
-	}
 	return err
 }

@@ -133,8 +133,13 @@ func refusalOf(err error, retried bool) (told *refusal, known bool) {
 		if r.text == "" {
 			r.text = err.Error()
 		}
-		if retried && row.is == route.ErrUnknownOutcome {
-			r.code = codes.Unavailable
+		if row.is == route.ErrUnknownOutcome {
+			switch {
+			case errors.Is(err, context.DeadlineExceeded):
+				r.code = codes.DeadlineExceeded // what the caller's own clock says, too
+			case retried:
+				r.code = codes.Unavailable
+			}
 		}
 		return &r, true
 	}

@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		{route.ErrCacheExists, codes.AlreadyExists, "", "", codes.AlreadyExists},
 		{route.ErrNotExecuted, codes.Unavailable, "", "none", codes.Unavailable},
 		{route.ErrUnknownOutcome, codes.Aborted, "", "unknown", codes.Unavailable},
-		{fmt.Errorf("%w: %w", route.ErrUnknownOutcome, context.DeadlineExceeded), codes.Aborted, "", "unknown", codes.Unavailable},
+		{fmt.Errorf("%w: %w", route.ErrUnknownOutcome, context.DeadlineExceeded), codes.DeadlineExceeded, "", "unknown", codes.DeadlineExceeded},
 		{route.ErrOverloaded, codes.ResourceExhausted, "operations_rate_limit_exceeded", "none", codes.ResourceExhausted},
 		{route.ErrLimit, codes.ResourceExhausted, "", "none", codes.ResourceExhausted},
 		{route.ErrInvalid, codes.InvalidArgument, "", "", codes.InvalidArgument},

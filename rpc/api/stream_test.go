@@ -412,12 +412,14 @@ func TestStopCutsWhatHangs(t *testing.T) {
 	w := newWorld(t, settings{})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	w.failWith(func(string) error { close(entered); <-leave; return nil })
-	go func() { _ = second(w.topic.Publish(context.Background(), text("c", "t", "x"))) }()
+	published := make(chan error)
+	go func() { published <- second(w.topic.Publish(context.Background(), text("c", "t", "x"))) }()
 	<-entered
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	stopped := make(chan error)
 	go func() { stopped <- w.server.Stop(ctx) }()
+	wants(t, <-published, codes.Unavailable)
 	close(leave)
 	if err := <-stopped; !errors.Is(err, context.Canceled) {
 		t.Errorf("Stop: %v", err)
@@ -490,11 +492,14 @@ func TestHandOverLosesNothing(t *testing.T) {
 	})
 }
 
+// smallWindows keep a client from taking in more than it reads.
+var smallWindows = []grpc.DialOption{grpc.WithInitialWindowSize(1 << 16), grpc.WithInitialConnWindowSize(1 << 20)}
+
 // A reader that reads nothing is in nobody's way, is told once what it missed,
 // and loses its stream in the end.
 func TestSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{fanout: fanout.Config{TopicItems: 64}, config: Config{Stall: time.Hour}})
+		w := newWorld(t, settings{fanout: fanout.Config{TopicItems: 64}, config: Config{Stall: time.Hour}, dial: smallWindows})
 		slow, quick := w.listen(t, fanout.Position{}), w.listen(t, fanout.Position{})
 		big := string(make([]byte, 4000))
 		const items = 1000
@@ -553,6 +558,45 @@ func TestStalledReadersAreLetGo(t *testing.T) {
 				return
 			}
 		}
+	})
+}
+
+// A reader that is slow and reads all the same keeps its stream.
+func TestSlowIsNotStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{fanout: fanout.Config{TopicItems: 1000, TopicBytes: 8 << 20, Retention: time.Hour}, dial: smallWindows})
+		l := w.listen(t, fanout.Position{})
+		for range 500 {
+			w.say(t, string(make([]byte, 4000)))
+		}
+		for i := range 100 {
+			time.Sleep(2 * time.Second)
+			m := ok[*pubsubpb.SubscribeResponse](t)(l.stream.Recv())
+			if got := m.GetItem().GetTopicSequenceNumber(); got != uint64(i+1) {
+				t.Fatalf("got %d, want %d", got, i+1)
+			}
+		}
+	})
+}
+
+// A credential revoked while its subscription is being placed is noticed, though
+// the watch has been there already.
+func TestRevokedWhilePlacing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{secured: true})
+		key, id := w.superKey(t)
+		w.failWith(func(call string) error {
+			if call == "Subscribe" {
+				w.failWith(nil)
+				if err := w.RevokeAPIKey(context.Background(), id); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
+			return nil
+		})
+		l := w.listen(t, fanout.Position{}, "authorization", key)
+		l.ends(codes.Unauthenticated)
 	})
 }
 
