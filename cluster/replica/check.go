@@ -24,6 +24,8 @@ type logFile struct {
 	lastTerm    uint64
 	sizes       []uint32 // size of each record from first on
 	stable      map[string][]byte
+	// configurations are the configuration entries, in their order.
+	configurations []*loggedConfiguration
 }
 
 func (l *logFile) empty() bool { return l.last == 0 }
@@ -103,6 +105,13 @@ func (v *logVerifier) logRecord(index uint64, value []byte) error {
 	}
 	if v.found.first == 0 {
 		v.found.first = index
+	}
+	c, err := configurationOf(&entry)
+	if err != nil {
+		return fmt.Errorf("log record %d: %w", index, err)
+	}
+	if c != nil {
+		v.found.configurations = append(v.found.configurations, c)
 	}
 	v.found.last, v.found.lastTerm = index, entry.Term
 	v.found.sizes = append(v.found.sizes, recordSize(&entry))

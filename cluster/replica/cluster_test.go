@@ -58,7 +58,7 @@ func (w wire) Listen(_ cluster.GroupID, replica string) (net.Listener, error) {
 }
 
 func (w wire) Dial(_ cluster.GroupID, replica string, timeout time.Duration) (net.Conn, error) {
-	to := nodeOfReplica(replica)
+	to := replicaOf(replica).Node
 	w.mu.Lock()
 	l := w.listeners[replica]
 	if l == nil || w.cut[to] || w.cut[w.node] {
@@ -419,7 +419,10 @@ func TestFollowerCatchesUpBySnapshot(t *testing.T) {
 }
 
 func TestWaitLeaderEnds(t *testing.T) {
-	n := open(t, Config{Node: "n1", DataGroups: 1})
+	n := open(t, joiner("", "n1"))
+	if err := n.StartReplica(timeout(t), 1, 7); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := n.Group(1).WaitLeader(ctx); !errors.Is(err, context.Canceled) {

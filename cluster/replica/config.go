@@ -1,9 +1,12 @@
 package replica
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -31,29 +34,50 @@ type Config struct {
 	// everything in memory, for development: closing forgets all.
 	Dir string
 
-	// Node names this node. Empty means: the name recorded in Dir, or a made up
-	// one at birth. A name other than the recorded one is refused.
+	// Node names this node. Empty means: the name recorded in Dir, or NodeHint
+	// at birth. A name other than the recorded one is refused.
 	Node cluster.NodeID
 
+	// NodeHint is the name of a node that is born without being told one, such
+	// as its host's. Later it has no say: a host may be renamed. Empty means a
+	// made up name.
+	NodeHint cluster.NodeID
+
 	// ClusterID names the cluster. Empty means: the id recorded in Dir, or a
-	// random one at birth. An id other than the recorded one is refused.
+	// random one when this node alone founds the cluster; at any other birth it
+	// is required. An id other than the recorded one is refused.
 	ClusterID string
 
 	// DataGroups is the number of data groups, fixed at birth. 0 means: the
-	// recorded number, or cluster.DefaultGroups at birth. Another number than
-	// the recorded one is refused.
+	// recorded number, or cluster.DefaultGroups when the node founds a cluster;
+	// a node that joins one must be told. Another number than the recorded one
+	// is refused.
 	DataGroups int
 
-	// Founders are the first voters of every group, this node among them. They
-	// matter only for a replica that was never started: it then writes this
-	// configuration into its empty log. A single new node names itself. Empty
-	// (or without this node) means: wait to be added by an existing leader. All
-	// founders must be given the same list, and the same ClusterID.
+	// FoundAlone: a node that is being born founds a cluster of its own, as the
+	// only voter of every group. On a directory with an identity it means
+	// nothing, so it may always be set where nobody else is to be joined.
+	FoundAlone bool
+
+	// Founders are the first voters of every group of a cluster that several
+	// nodes found together, this one among them. All must be given the same
+	// list, ClusterID and DataGroups. Like FoundAlone it matters at birth only.
+	//
+	// A node that is born with neither (or whose name is not in the list) holds
+	// no replicas until Host.StartReplica is called.
 	Founders []cluster.NodeID
 
-	// StateMachine makes the state machine of a group; required. It is called
-	// once per group, before Open returns, possibly from several goroutines.
+	// StateMachine makes the state machine of a replica that is about to start;
+	// required. Each call must return an empty one: a group may leave a node
+	// and come back under another number. It is called possibly from several
+	// goroutines, for one replica of a group after the other.
 	StateMachine func(cluster.GroupID) StateMachine
+
+	// Terms asks another node for the terms of its replicas, in the order of
+	// refs; the other side answers with Host.Terms. It must return when ctx
+	// ends, and should pass the question on at once: reads wait for it. Nil
+	// makes Group.Confirm of a group with several voters go through the log.
+	Terms func(ctx context.Context, node cluster.NodeID, refs []Ref) ([]uint64, error)
 
 	// Network reaches the replicas of other nodes. Nil keeps this node alone: it
 	// can lead groups in which it is the only voter.
@@ -138,13 +162,8 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("replica: Config.DataGroups: %w", err)
 		}
 	}
-	for _, node := range append([]cluster.NodeID{c.Node}, c.Founders...) {
-		if node == "" && node == c.Node {
-			continue
-		}
-		if _, err := cluster.ParseNodeID(string(node)); err != nil {
-			return c, fmt.Errorf("replica: %w", err)
-		}
+	if err := c.checkNames(); err != nil {
+		return c, err
 	}
 	if c.FreeSpace == nil {
 		c.FreeSpace = freeSpace
@@ -163,6 +182,26 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+func (c Config) checkNames() error {
+	names := slices.Clone(c.Founders)
+	if c.Node != "" {
+		names = append(names, c.Node)
+	}
+	for _, node := range names {
+		if _, err := cluster.ParseNodeID(string(node)); err != nil {
+			return fmt.Errorf("replica: %w", err)
+		}
+	}
+	slices.Sort(names[:len(c.Founders)])
+	switch {
+	case c.FoundAlone && len(c.Founders) > 0:
+		return errors.New("replica: Config.FoundAlone and Config.Founders exclude each other")
+	case len(slices.Compact(names[:len(c.Founders)])) != len(c.Founders):
+		return errors.New("replica: Config.Founders names a node twice")
+	}
+	return nil
 }
 
 // exitProcess is the default of Config.Fatal. A process never dies without a

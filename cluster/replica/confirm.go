@@ -16,9 +16,10 @@ import (
 // On a replica that does not lead the error is ErrNotLeader. The other errors
 // are ErrClosed, ErrOverloaded and the context's own.
 //
-// With a single voter it neither waits nor allocates: a few atomic loads. That voter needs nobody
-// to confirm its leadership, and everything it acknowledged went through its
-// own state machine first.
+// With a single voter it neither waits nor allocates: a few atomic loads. That
+// voter needs nobody to confirm its leadership, and everything it acknowledged
+// went through its own state machine first. With several voters it takes a round
+// of questions to a majority of them (see Config.Terms), or an entry in the log.
 func (g *Group) Confirm(ctx context.Context) error {
 	if g.closing.Load() || g.stop.err() != nil {
 		return fmt.Errorf("group %s: %w", g.id, g.closedError())
@@ -29,7 +30,7 @@ func (g *Group) Confirm(ctx context.Context) error {
 	}
 	// The order matters: the configuration is read after the state. A second
 	// voter is noted in the logbook before any other replica learns of it.
-	if g.store.log.loneVoter() {
+	if g.store.log.roster.loneVoter() {
 		return nil
 	}
 	if err := g.fence.wait(ctx); err != nil {
@@ -109,13 +110,22 @@ func (f *fence) close() {
 	f.wg.Wait()
 }
 
+// prove is a round of the group's fence. Asking the voters for their terms
+// costs no entry of the log; when it proves nothing, the log decides.
+func (g *Group) prove() error {
+	if err := g.stop.err(); err != nil {
+		return g.closedError()
+	}
+	if g.proveByTerms() {
+		return nil
+	}
+	return g.proveByBarrier()
+}
+
 // proveByBarrier confirms leadership through the log: a barrier that was begun
 // after a read arrived, and that a majority committed, comes after everything
 // acknowledged before the read. Never VerifyLeader (reliability.md, rule 1).
 func (g *Group) proveByBarrier() error {
-	if err := g.stop.err(); err != nil {
-		return g.closedError()
-	}
 	err := g.raft.Barrier(0).Error()
 	switch {
 	case err == nil:

@@ -17,6 +17,7 @@ type fsm struct {
 	group   cluster.GroupID
 	machine StateMachine
 	stop    *failStop
+	roster  *roster
 	applied atomic.Uint64 // index of the last entry whose effects are visible
 }
 
@@ -30,8 +31,12 @@ func (f *fsm) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry
 func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 	answers := make([]any, len(entries))
 	for i, entry := range entries {
+		if entry.Type == raft.LogConfiguration && f.stop.err() == nil {
+			f.roster.commit(entry.Index)
+			f.applied.Store(entry.Index)
+		}
 		if entry.Type != raft.LogCommand {
-			continue // configurations are raft's business
+			continue
 		}
 		results, err := f.apply(entry)
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 type Group struct {
 	id      cluster.GroupID
 	node    cluster.NodeID
+	number  uint64
 	replica string
 	log     *slog.Logger
 	raftLog raftLog
@@ -31,6 +32,8 @@ type Group struct {
 	stop  *failStop
 	pipe  *pipeline
 	fence *fence
+	terms *termDesk
+	peers *peerTable
 	view  atomic.Pointer[leaderView]
 
 	snapshotNow chan chan<- error // served by keepLogSmall
@@ -45,17 +48,19 @@ type life struct {
 	cancel  context.CancelFunc
 	flow    sync.WaitGroup // send and collect
 	tasks   sync.WaitGroup // follow and keepLogSmall
+	errands errands        // changes of the configuration
 	hangUp  func()         // closes the transport
 	stopped bool           // set by close once the files are closed
 }
 
 // openGroup opens the storage of a replica and, where this is due, founds the
 // group in it. No goroutine of raft runs yet.
-func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, found evidence, space *spaceGuard) (*Group, error) {
+func (h *Host) openGroup(record replicaRecord, found evidence) (*Group, error) {
+	cfg, node := h.cfg, h.identity.Node
 	g := &Group{
-		id: record.Group, node: node, replica: replicaID(node, record.Group, record.Number),
+		id: record.Group, node: node, number: record.Number, replica: cluster.Replica{Node: node, Number: record.Number}.ID(record.Group),
 		log: cfg.Logger.With(slog.Uint64("group", uint64(record.Group))), tuning: cfg.tuning,
-		space: space, stop: newFailStop(),
+		space: h.space, stop: newFailStop(),
 	}
 	g.done = make(chan struct{})
 	g.snapshotNow = make(chan chan<- error)
@@ -65,12 +70,12 @@ func openGroup(cfg Config, node cluster.NodeID, record replicaRecord, found evid
 		g.store = openMemory(g.replica, g.id, cfg.Limits)
 	} else {
 		var err error
-		if g.store, err = openDisk(cfg, g.replica, record, found, g.stop, space.admitSnapshot, g.raftLog); err != nil {
+		if g.store, err = openDisk(cfg, g.replica, record, found, g.stop, h.space.admitSnapshot, g.raftLog); err != nil {
 			return nil, err
 		}
 	}
-	if record.State == replicaCreated {
-		if err := g.store.found(cfg, node, g.id, g.settings()); err != nil {
+	if record.State == ReplicaCreated {
+		if err := g.store.begin(h.identity.Founders, record, g.settings()); err != nil {
 			return nil, errors.Join(err, g.store.close())
 		}
 	}
@@ -101,20 +106,20 @@ func (g *Group) settings() *raft.Config {
 
 // start restores the newest snapshot and lets the replica take part. After an
 // error nothing of it runs. The replica outlives ctx.
-func (g *Group) start(ctx context.Context, cfg Config) error {
-	trans, hangUp, err := newTransport(cfg.Network, g.id, g.replica, g.raftLog.Named("net"))
+func (g *Group) start(ctx context.Context, cfg Config, terms *termDesk) error {
+	g.terms, g.peers = terms, newPeerTable()
+	trans, hangUp, err := newTransport(cfg.Network, g.id, g.replica, g.peers, g.raftLog.Named("net"))
 	if err != nil {
 		return fmt.Errorf("group %s: opening its transport: %w", g.id, err)
 	}
 	g.hangUp = hangUp
-	g.fsm = &fsm{group: g.id, machine: cfg.StateMachine(g.id), stop: g.stop}
+	g.fsm = &fsm{group: g.id, machine: cfg.StateMachine(g.id), stop: g.stop, roster: g.store.log.roster}
 	if g.raft, err = g.newRaft(trans); err != nil {
 		hangUp()
 		return fmt.Errorf("group %s: starting raft: %w", g.id, err)
 	}
-	g.store.log.members.CompareAndSwap(nil, g.store.log.membersOf(g.raft.GetConfiguration().Configuration()))
 	g.pipe = newPipeline(g.raft, g.stop, cfg.Limits)
-	g.fence = &fence{prove: g.proveByBarrier}
+	g.fence = &fence{prove: g.prove}
 	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	g.flow.Go(g.pipe.send)
 	g.flow.Go(g.pipe.collect)
@@ -148,7 +153,7 @@ func (g *Group) newRaft(trans raft.Transport) (r *raft.Raft, err error) {
 // else has a vote there can be none, so skipping it is safe. Raft looks at its
 // heartbeat timer at once when the timeout is lowered, by however little.
 func (g *Group) hasten() {
-	if !g.store.log.loneVoter() {
+	if !g.store.log.roster.loneVoter() {
 		return
 	}
 	settings := g.raft.ReloadableConfig()
@@ -163,6 +168,13 @@ func (g *Group) ID() cluster.GroupID { return g.id }
 
 // Replica is the id "node/group/number" of this replica.
 func (g *Group) Replica() string { return g.replica }
+
+// Number is the number of this replica.
+func (g *Group) Number() uint64 { return g.number }
+
+// Done is closed when the replica has stopped: with its host, or because it was
+// removed from this node. Nothing about it changes any more.
+func (g *Group) Done() <-chan struct{} { return g.done }
 
 // Snapshot writes the state to a snapshot now and drops log entries beyond the
 // usual trailing ones. It waits until that is done, ctx ends or the host is
@@ -208,6 +220,7 @@ func (g *Group) close(ctx context.Context) error {
 	drained := await(ctx, func() {
 		g.flow.Wait()
 		g.fence.close()
+		g.errands.close()
 		g.tasks.Wait()
 	})
 	g.announce(Leadership{Term: g.raft.CurrentTerm()})

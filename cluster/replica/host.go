@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,22 +17,50 @@ import (
 // openAtOnce bounds how many groups are checked and started side by side.
 const openAtOnce = 8
 
-// Host holds the replicas of one node: the meta group and all data groups.
+// Host holds the replicas of one node, at most one of each group.
 type Host struct {
 	cfg      Config
-	identity manifest
 	topology cluster.Topology
-	groups   []*Group // by group id
+	space    *spaceGuard
+	terms    *termDesk
 	lock     *os.File
 	cancel   context.CancelFunc
 	watch    sync.WaitGroup
+	groups   atomic.Pointer[groupTable]
+
+	// changing is held while a replica is started, removed or purged.
+	changing sync.Mutex
+	closed   bool
+	stuck    []*Group // removed, but did not stop
+
+	// identity changes in its Replicas only, under both locks.
+	mu       sync.RWMutex
+	identity manifest
 
 	closeOnce sync.Once
 	closeErr  error
 }
 
+// groupTable is the groups of a host at a moment. It is immutable.
+type groupTable struct {
+	byID []*Group // nil where this node has no replica
+	list []*Group // those that are there, the meta group first
+}
+
+// with is the table with the slot of a group filled or, with nil, emptied.
+func (t *groupTable) with(id cluster.GroupID, g *Group) *groupTable {
+	next := &groupTable{byID: slices.Clone(t.byID)}
+	next.byID[id] = g
+	for _, g := range next.byID {
+		if g != nil {
+			next.list = append(next.list, g)
+		}
+	}
+	return next
+}
+
 // Open checks the data directory, founds what is to be founded and starts all
-// groups. It does not wait for leaders; see WaitLeaders.
+// replicas of this node. It does not wait for leaders; see WaitLeaders.
 //
 // Nothing runs after an error. ErrDirLocked, ErrDamaged and ErrStoreLost tell
 // why a directory is refused; every damaged group is named. ctx bounds the
@@ -45,14 +74,22 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err := h.identify(); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
-	space := newSpaceGuard(cfg)
-	if err := h.openGroups(ctx, space); err != nil {
+	h.space = newSpaceGuard(cfg)
+	h.terms = newTermDesk(cfg)
+	groups, err := h.launch(ctx, h.identity.Replicas.living())
+	if err != nil {
+		h.terms.close()
 		return nil, errors.Join(err, h.unlock())
 	}
+	table := &groupTable{byID: make([]*Group, h.topology.Groups()+1)}
+	for _, g := range groups {
+		table = table.with(g.id, g)
+	}
+	h.groups.Store(table)
 	// The host outlives the opening, so ctx only lends its values.
 	watchCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
-	h.watch.Go(func() { space.run(watchCtx, cfg.tuning.spaceInterval) })
+	h.watch.Go(func() { h.space.run(watchCtx, cfg.tuning.spaceInterval) })
 	return h, nil
 }
 
@@ -86,50 +123,55 @@ func (h *Host) unlock() error {
 	return h.lock.Close()
 }
 
-// openGroups checks every storage before it touches any, opens them, records
-// that the replicas are now started, and only then lets them take part: whoever
-// finds them empty later knows that something was lost.
-func (h *Host) openGroups(ctx context.Context, space *spaceGuard) error {
-	found := make([]evidence, len(h.identity.Replicas))
-	err := h.eachReplica(ctx, func(i int, record replicaRecord) (err error) {
+// launch starts replicas side by side, or none. It checks every storage before
+// it touches any, opens them, records that the replicas are now started, and
+// only then lets them take part: whoever finds them empty later knows that
+// something was lost.
+func (h *Host) launch(ctx context.Context, replicas records) ([]*Group, error) {
+	found := make([]evidence, len(replicas))
+	groups := make([]*Group, len(replicas))
+	err := eachReplica(ctx, replicas, func(i int, record replicaRecord) (err error) {
 		if h.cfg.Dir != "" {
 			found[i], err = inspect(h.cfg.Dir, record)
 		}
 		return err
 	})
-	h.groups = make([]*Group, len(h.identity.Replicas))
 	if err == nil {
-		err = h.eachReplica(ctx, func(i int, record replicaRecord) (err error) {
-			h.groups[i], err = openGroup(h.cfg, h.identity.Node, record, found[i], space)
+		err = eachReplica(ctx, replicas, func(i int, record replicaRecord) (err error) {
+			groups[i], err = h.openGroup(record, found[i])
 			return err
 		})
 	}
 	if err == nil {
-		err = h.recordStarted()
+		err = h.recordStarted(replicas)
 	}
 	if err == nil {
-		err = h.eachReplica(ctx, func(i int, _ replicaRecord) error { return h.groups[i].start(ctx, h.cfg) })
+		err = eachReplica(ctx, replicas, func(i int, _ replicaRecord) error { return groups[i].start(ctx, h.cfg, h.terms) })
 	}
-	for _, g := range h.groups {
+	for _, g := range groups {
 		if err == nil {
 			err = g.stop.arm(h.cfg.Fatal)
 		}
 	}
 	if err != nil {
-		return errors.Join(err, h.abandon(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, abandon(context.WithoutCancel(ctx), groups))
 	}
-	return nil
+	return groups, nil
 }
 
 // eachReplica calls f for every replica, several at a time, and joins all
 // errors, so that one start names all that is wrong.
-func (h *Host) eachReplica(ctx context.Context, f func(i int, record replicaRecord) error) error {
+func eachReplica(ctx context.Context, replicas records, f func(i int, record replicaRecord) error) error {
 	var group errgroup.Group
 	group.SetLimit(openAtOnce)
-	errs := make([]error, len(h.identity.Replicas))
-	for i, record := range h.identity.Replicas {
+	errs := make([]error, len(replicas))
+	for i, record := range replicas {
 		group.Go(func() error {
-			if errs[i] = ctx.Err(); errs[i] == nil {
+			// A store that fails ends its goroutine.
+			errs[i] = fmt.Errorf("group %s: its storage failed", record.Group)
+			if err := ctx.Err(); err != nil {
+				errs[i] = err
+			} else {
 				errs[i] = f(i, record)
 			}
 			return nil
@@ -139,23 +181,40 @@ func (h *Host) eachReplica(ctx context.Context, f func(i int, record replicaReco
 	return errors.Join(errs...)
 }
 
-func (h *Host) recordStarted() error {
-	changed := false
-	for i := range h.identity.Replicas {
-		if r := &h.identity.Replicas[i]; r.State == replicaCreated {
-			r.State, changed = replicaStarted, true
+func (h *Host) recordStarted(replicas records) error {
+	next := h.identity.Replicas
+	for _, r := range replicas {
+		if r.State == ReplicaCreated {
+			r.State = ReplicaStarted
+			next = next.with(r)
 		}
 	}
-	if !changed || h.cfg.Dir == "" {
-		return nil
-	}
-	return h.identity.save(h.cfg.Dir)
+	return h.record(next)
 }
 
-// abandon undoes a half finished opening.
-func (h *Host) abandon(ctx context.Context) error {
+// record makes the node's list of replicas durable. After an error the list in
+// memory is the old one, and asking again is safe.
+func (h *Host) record(next records) error {
+	if slices.Equal(next, h.identity.Replicas) {
+		return nil
+	}
+	if h.cfg.Dir != "" {
+		m := h.identity
+		m.Replicas = next
+		if err := m.save(h.cfg.Dir); err != nil {
+			return fmt.Errorf("replica: recording the replicas of this node: %w", err)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.identity.Replicas = next
+	return nil
+}
+
+// abandon undoes a half finished launch.
+func abandon(ctx context.Context, groups []*Group) error {
 	var errs []error
-	for _, g := range h.groups {
+	for _, g := range groups {
 		switch {
 		case g == nil:
 		case g.raft == nil:
@@ -177,20 +236,38 @@ func (h *Host) ClusterID() string { return h.identity.ClusterID }
 // the same one, an emptied and reborn node a new one.
 func (h *Host) StoreID() string { return h.identity.StoreID }
 
-// Topology maps slots to the groups of this host.
+// Topology maps slots to the groups of the cluster, whether or not this node
+// has a replica of them.
 func (h *Host) Topology() cluster.Topology { return h.topology }
 
-// Group gives a group of the host's topology; any other id is a programming
-// error and panics.
-func (h *Host) Group(id cluster.GroupID) *Group { return h.groups[id] }
+// Group gives this node's replica of a group, nil when it has none. The answer
+// costs an atomic load; it should not be kept where replicas come and go.
+func (h *Host) Group(id cluster.GroupID) *Group {
+	table := h.groups.Load()
+	if uint64(id) >= uint64(len(table.byID)) {
+		return nil
+	}
+	return table.byID[id]
+}
 
-// Groups gives all groups, the meta group first. The caller must not change
-// the slice.
-func (h *Host) Groups() []*Group { return h.groups }
+// Groups gives the groups this node has a replica of, the meta group first. The
+// caller must not change the slice.
+func (h *Host) Groups() []*Group { return h.groups.Load().list }
 
-// WaitLeaders waits until every group has a leader this node knows of.
+// LeadingGroups lists the groups this node leads at the moment.
+func (h *Host) LeadingGroups() []*Group {
+	var leading []*Group
+	for _, g := range h.Groups() {
+		if g.IsLeader() {
+			leading = append(leading, g)
+		}
+	}
+	return leading
+}
+
+// WaitLeaders waits until every group of this node has a leader it knows of.
 func (h *Host) WaitLeaders(ctx context.Context) error {
-	for _, g := range h.groups {
+	for _, g := range h.Groups() {
 		if _, err := g.WaitLeader(ctx); err != nil {
 			return err
 		}
@@ -205,15 +282,20 @@ func (h *Host) WaitLeaders(ctx context.Context) error {
 // Later calls wait for the first and return its error.
 func (h *Host) Close(ctx context.Context) error {
 	h.closeOnce.Do(func() {
+		h.changing.Lock()
+		defer h.changing.Unlock()
+		h.closed = true
 		h.cancel()
-		errs := make([]error, len(h.groups)+1)
+		groups := h.Groups()
+		errs := make([]error, len(groups)+1)
 		var closing sync.WaitGroup
-		for i, g := range h.groups {
+		for i, g := range groups {
 			closing.Go(func() { errs[i] = g.close(ctx) })
 		}
 		closing.Wait()
+		h.terms.close()
 		h.watch.Wait()
-		if !slices.ContainsFunc(h.groups, func(g *Group) bool { return !g.stopped }) {
+		if len(h.stuck) == 0 && !slices.ContainsFunc(groups, func(g *Group) bool { return !g.stopped }) {
 			errs = append(errs, h.unlock())
 		}
 		h.closeErr = errors.Join(errs...)

@@ -128,7 +128,7 @@ func (g *Group) look() <-chan time.Time {
 	leading, term := g.raft.State() == raft.Leader, g.raft.CurrentTerm()
 	if !leading {
 		_, id := g.raft.LeaderWithID()
-		leader := nodeOfReplica(string(id))
+		leader := replicaOf(string(id)).Node
 		if leader == g.node {
 			leader = "" // between winning and knowing it
 		}
@@ -151,7 +151,6 @@ func (g *Group) look() <-chan time.Time {
 	// State and term were read one after the other. Terms only grow, so if they
 	// read the same now, the barrier was of this term.
 	if g.leads(term) {
-		g.store.log.members.CompareAndSwap(nil, g.store.log.membersOf(g.raft.GetConfiguration().Configuration()))
 		g.raftLog.calm.Store(true)
 		g.log.Debug("leading", slog.Uint64("term", term))
 		g.announce(Leadership{Term: term, Leading: true, Leader: g.node})

@@ -3,7 +3,6 @@ package replica
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -30,17 +29,12 @@ type logStore interface {
 // newest entries while there are followers to read them, and sees every
 // configuration before it takes effect.
 type logbook struct {
-	store logStore
-	self  string // the id of this replica
+	store  logStore
+	roster *roster
 
 	// grown rings when the log exceeds limit bytes.
 	grown chan struct{}
 	limit int64
-
-	// members of the newest configuration in the log. They are set before the
-	// entry is replicated or counted, so a leader that sees itself as the only
-	// voter knows that no other replica can have been elected yet.
-	members atomic.Pointer[members]
 
 	mu     sync.RWMutex
 	first  uint64
@@ -57,11 +51,14 @@ var (
 
 func newLogbook(store logStore, self string, found logFile, limit int64) *logbook {
 	b := &logbook{
-		store: store, self: self, grown: make(chan struct{}, 1), limit: limit,
+		store: store, roster: newRoster(self), grown: make(chan struct{}, 1), limit: limit,
 		first: found.first, last: found.last, sizes: found.sizes,
 	}
 	for _, size := range found.sizes {
 		b.bytes += int64(size)
+	}
+	for _, c := range found.configurations {
+		b.roster.entered(c.index, c.conf)
 	}
 	return b
 }
@@ -117,7 +114,7 @@ func (b *logbook) StoreLogs(entries []*raft.Log) error {
 		}
 		last = entry.Index
 		if entry.Type == raft.LogConfiguration {
-			b.members.Store(b.membersOf(raft.DecodeConfiguration(entry.Data)))
+			b.roster.entered(entry.Index, raft.DecodeConfiguration(entry.Data))
 		}
 	}
 	if err := b.store.StoreLogs(entries); err != nil {
@@ -128,7 +125,7 @@ func (b *logbook) StoreLogs(entries []*raft.Log) error {
 	if b.first == 0 {
 		b.first = entries[0].Index
 	}
-	keep := b.peers()
+	keep := b.roster.peers()
 	for _, entry := range entries {
 		size := recordSize(entry)
 		b.last = entry.Index
@@ -144,8 +141,9 @@ func (b *logbook) StoreLogs(entries []*raft.Log) error {
 	return nil
 }
 
-// DeleteRange implements raft.LogStore. Raft deletes a prefix after a snapshot
-// and a suffix when a new leader knows better.
+// DeleteRange implements raft.LogStore. Raft deletes a prefix after a snapshot,
+// a suffix when a new leader knows better, and everything when a leader's
+// snapshot replaces the log.
 func (b *logbook) DeleteRange(from, to uint64) error {
 	b.mu.RLock()
 	first, last := b.first, b.last
@@ -155,14 +153,12 @@ func (b *logbook) DeleteRange(from, to uint64) error {
 		return nil
 	}
 	switch {
-	case from == first:
+	case from == first && to < last:
 		if err := b.store.DeleteRange(from, to); err != nil {
 			return err
 		}
 	case to == last:
-		// The configuration may go back to an older one: forget the members
-		// before anything can depend on them.
-		b.members.Store(nil)
+		b.roster.cut(from - 1)
 		if err := b.store.deleteSuffix(from-1, last); err != nil {
 			return err
 		}
@@ -213,38 +209,6 @@ func (b *logbook) newestWithin(bytes int64) uint64 {
 		n++
 	}
 	return max(n, 1)
-}
-
-// members is what matters of a configuration.
-type members struct {
-	voters int
-	votes  bool // this replica is one of the voters
-	peers  bool // there are other replicas
-}
-
-func (b *logbook) membersOf(c raft.Configuration) *members {
-	m := new(members)
-	for _, server := range c.Servers {
-		self := string(server.ID) == b.self
-		m.peers = m.peers || !self
-		if server.Suffrage == raft.Voter {
-			m.voters++
-			m.votes = m.votes || self
-		}
-	}
-	return m
-}
-
-// loneVoter reports whether this replica is known to be the only voter.
-func (b *logbook) loneVoter() bool {
-	m := b.members.Load()
-	return m != nil && m.votes && m.voters == 1
-}
-
-// peers reports whether there may be other replicas.
-func (b *logbook) peers() bool {
-	m := b.members.Load()
-	return m == nil || m.peers
 }
 
 // ring rings a bell of capacity one; a bell that still rings is enough.

@@ -188,8 +188,8 @@ func TestMembersAreKnownBeforeTheEntryIsStored(t *testing.T) {
 			spy := &spyStore{memStore: memStore{raft.NewInmemStore()}}
 			book := newLogbook(spy, "n1/1/1", logFile{}, 1<<20)
 			spy.before = func() {
-				if book.loneVoter() != c.alone || book.peers() != c.peers {
-					t.Errorf("while storing: lone voter %v, peers %v", book.loneVoter(), book.peers())
+				if book.roster.loneVoter() != c.alone || book.roster.peers() != c.peers {
+					t.Errorf("while storing: lone voter %v, peers %v", book.roster.loneVoter(), book.roster.peers())
 				}
 			}
 			entry := &raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(raft.Configuration{Servers: c.servers})}
@@ -202,8 +202,14 @@ func TestMembersAreKnownBeforeTheEntryIsStored(t *testing.T) {
 			if err := book.DeleteRange(2, 2); err != nil {
 				t.Fatal(err)
 			}
-			if book.loneVoter() || !book.peers() {
-				t.Error("after a cut the members must be unknown")
+			if book.roster.loneVoter() != c.alone || book.roster.peers() != c.peers {
+				t.Error("a cut behind the configuration changed it")
+			}
+			if err := book.DeleteRange(1, 1); err != nil {
+				t.Fatal(err)
+			}
+			if book.roster.loneVoter() || !book.roster.peers() {
+				t.Error("the configuration outlived its entry")
 			}
 		})
 	}

@@ -10,8 +10,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 )
@@ -19,55 +18,22 @@ import (
 const (
 	manifestName    = "identity.json"
 	manifestVersion = 1
-	// firstReplica is the number of the replicas a node is born with. Later ones
-	// are numbered by the meta group; a number is never used twice.
-	firstReplica = 1
 )
-
-// replicaState is what a data directory knows about one of its replicas. It
-// only moves forward.
-type replicaState string
-
-const (
-	// replicaCreated: has never taken part in its group, so it may be empty.
-	replicaCreated replicaState = "created"
-	// replicaStarted: may have voted and acknowledged. Should it be empty now,
-	// its disk was lost and it must not come back under the same id: we saw an
-	// acknowledged write vanish that way (reliability.md, rule 2).
-	replicaStarted replicaState = "started"
-	// replicaRemoved: never to be started again.
-	replicaRemoved replicaState = "removed"
-)
-
-// replicaRecord is one replica of this node.
-type replicaRecord struct {
-	Group  cluster.GroupID `json:"group"`
-	Number uint64          `json:"number"`
-	State  replicaState    `json:"state"`
-}
 
 // manifest is the identity of a data directory. It is durable before anything
 // is done in its name.
 type manifest struct {
-	Version    int             `json:"version"`
-	ClusterID  string          `json:"cluster_id"`
-	Node       cluster.NodeID  `json:"node_id"`
-	StoreID    string          `json:"store_id"`
-	DataGroups int             `json:"data_groups"`
-	Replicas   []replicaRecord `json:"replicas"`
-}
-
-// replicaID is the identity of a replica in its group and its raft address:
-// votes are remembered by address, so the two are one string, and a node can
-// change host and port without a configuration change.
-func replicaID(node cluster.NodeID, group cluster.GroupID, number uint64) string {
-	return string(node) + "/" + group.String() + "/" + strconv.FormatUint(number, 10)
-}
-
-// nodeOfReplica takes the node out of a replica id.
-func nodeOfReplica(id string) cluster.NodeID {
-	node, _, _ := strings.Cut(id, "/")
-	return cluster.NodeID(node)
+	Version    int            `json:"version"`
+	ClusterID  string         `json:"cluster_id"`
+	Node       cluster.NodeID `json:"node_id"`
+	StoreID    string         `json:"store_id"`
+	DataGroups int            `json:"data_groups"`
+	// Founders are the first voters of every group, if this node is one of them.
+	// They are recorded at birth because only then may a group be founded: a
+	// node that joined a cluster never founds another, whatever it is told.
+	Founders []cluster.NodeID `json:"founders,omitempty"`
+	// Replicas are sorted by group and number. Per group at most one is alive.
+	Replicas records `json:"replicas"`
 }
 
 // newManifest makes the identity of a node that is being born.
@@ -79,13 +45,20 @@ func newManifest(cfg Config) (*manifest, error) {
 		StoreID:    rand.Text(),
 		DataGroups: cfg.DataGroups,
 	}
+	if err := m.chooseName(cfg); err != nil {
+		return nil, err
+	}
+	switch {
+	case cfg.FoundAlone:
+		m.Founders = []cluster.NodeID{m.Node}
+	case slices.Contains(cfg.Founders, m.Node):
+		m.Founders = cfg.Founders
+	}
+	if err := m.checkBirth(); err != nil {
+		return nil, err
+	}
 	if m.ClusterID == "" {
 		m.ClusterID = rand.Text()
-	}
-	if m.Node == "" {
-		var b [4]byte
-		_, _ = rand.Read(b[:])
-		m.Node = cluster.NodeID("node-" + hex.EncodeToString(b[:]))
 	}
 	if m.DataGroups == 0 {
 		m.DataGroups = cluster.DefaultGroups
@@ -94,10 +67,40 @@ func newManifest(cfg Config) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	for group := range topology.All() {
-		m.Replicas = append(m.Replicas, replicaRecord{Group: group, Number: firstReplica, State: replicaCreated})
+	if len(m.Founders) > 0 {
+		for group := range topology.All() {
+			m.Replicas = append(m.Replicas, replicaRecord{Group: group, Number: cluster.FirstReplica, State: ReplicaCreated})
+		}
 	}
 	return m, nil
+}
+
+// chooseName names a new node: as told, as suggested, or at random.
+func (m *manifest) chooseName(cfg Config) error {
+	if m.Node == "" {
+		m.Node = cfg.NodeHint
+	}
+	if m.Node == "" {
+		var b [4]byte
+		_, _ = rand.Read(b[:])
+		m.Node = cluster.NodeID("node-" + hex.EncodeToString(b[:]))
+	}
+	if _, err := cluster.ParseNodeID(string(m.Node)); err != nil {
+		return fmt.Errorf("replica: naming the new node: %w", err)
+	}
+	return nil
+}
+
+// checkBirth refuses to make up what nodes must have in common.
+func (m *manifest) checkBirth() error {
+	switch {
+	case len(m.Founders) == 1:
+	case m.ClusterID == "":
+		return errors.New("replica: Config.ClusterID is missing: a node that founds no cluster of its own must be told which one it belongs to")
+	case len(m.Founders) == 0 && m.DataGroups == 0:
+		return errors.New("replica: Config.DataGroups is missing: a node that joins a cluster must be told how many groups it has")
+	}
+	return nil
 }
 
 // agreesWith refuses a configuration that contradicts the recorded identity.
@@ -178,24 +181,28 @@ func decodeManifest(data []byte) (*manifest, error) {
 	return m, m.validate()
 }
 
-// validate requires one replica of every group, in order.
+// validate requires replicas of known groups, in order, at most one of each
+// group alive.
 func (m *manifest) validate() error {
 	topology, err := cluster.NewTopology(m.DataGroups)
 	if err != nil {
 		return err
 	}
-	if len(m.Replicas) != topology.Groups()+1 {
-		return fmt.Errorf("it lists %d replicas for %d groups", len(m.Replicas), topology.Groups()+1)
-	}
+	alive := make(map[cluster.GroupID]bool)
 	for i, r := range m.Replicas {
-		switch r.State {
-		case replicaCreated, replicaStarted, replicaRemoved:
-		default:
+		switch {
+		case !r.State.known():
 			return fmt.Errorf("replica %d of group %s is in the unknown state %q", r.Number, r.Group, r.State)
+		case !topology.Contains(r.Group):
+			return fmt.Errorf("it lists a replica of group %s, the last group is %d", r.Group, topology.Groups())
+		case r.Number == 0:
+			return fmt.Errorf("a replica of group %s has number 0, they count from 1", r.Group)
+		case i > 0 && m.Replicas[i-1].compare(r) >= 0:
+			return fmt.Errorf("replica %d of group %s is not where it belongs", r.Number, r.Group)
+		case r.State.alive() && alive[r.Group]:
+			return fmt.Errorf("group %s has two replicas", r.Group)
 		}
-		if r.Group != cluster.GroupID(i) {
-			return fmt.Errorf("group %d has no replica where it belongs", i)
-		}
+		alive[r.Group] = alive[r.Group] || r.State.alive()
 	}
 	return nil
 }

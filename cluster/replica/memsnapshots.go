@@ -15,6 +15,8 @@ import (
 // store shows a snapshot while it is still being written.
 type memSnapshots struct {
 	group cluster.GroupID
+	// closed is told of every snapshot's configuration.
+	closed func(index uint64, c raft.Configuration)
 
 	mu     sync.Mutex
 	latest *memSink
@@ -81,6 +83,7 @@ func (s *memSink) Close() error {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.latest = s
+	s.store.closed(s.meta.ConfigurationIndex, s.meta.Configuration)
 	return nil
 }
 

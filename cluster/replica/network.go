@@ -36,7 +36,7 @@ type Network interface {
 
 // newTransport makes the raft transport of one replica and the function that
 // closes it for good.
-func newTransport(network Network, group cluster.GroupID, replica string, log hclog.Logger) (raft.Transport, func(), error) {
+func newTransport(network Network, group cluster.GroupID, replica string, peers *peerTable, log hclog.Logger) (raft.Transport, func(), error) {
 	if network == nil {
 		_, trans := raft.NewInmemTransport(raft.ServerAddress(replica))
 		return trans, func() { _ = trans.Close() }, nil
@@ -46,9 +46,9 @@ func newTransport(network Network, group cluster.GroupID, replica string, log hc
 		return nil, nil, err
 	}
 	layer := &streamLayer{Listener: listener, network: network, group: group, replica: replica, open: make(map[net.Conn]struct{})}
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	trans := &transport{peers: peers, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: layer, MaxPool: peerPool, Timeout: peerTimeout, Logger: log, MsgpackUseNewTimeFormat: true,
-	})
+	})}
 	return trans, func() {
 		_ = trans.Close()
 		trans.CloseStreams()

@@ -23,19 +23,19 @@ type snapMeta struct {
 	CRC []byte
 }
 
-// verifySnapshots checks the snapshots below base and tells the index of the
-// newest, 0 when there is none. Rests of unfinished snapshots do not count.
+// verifySnapshots checks the snapshots below base and describes the newest, nil
+// when there is none. Rests of unfinished snapshots do not count.
 //
 // Raft passes over a snapshot it cannot read and takes an older one. That is
 // not for it to decide: a snapshot that is not intact is an error here. The
 // data of the newest is read in full, of older ones only what describes them.
-func verifySnapshots(base string, group cluster.GroupID) (newest uint64, err error) {
+func verifySnapshots(base string, group cluster.GroupID) (newest *raft.SnapshotMeta, err error) {
 	entries, err := os.ReadDir(snapshotsDir(base))
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("group %s: %w", group, err)
+		return nil, fmt.Errorf("group %s: %w", group, err)
 	}
 	var latest *snapMeta
 	for _, entry := range entries {
@@ -45,20 +45,20 @@ func verifySnapshots(base string, group cluster.GroupID) (newest uint64, err err
 		}
 		meta, err := verifySnapshotMeta(dir, group)
 		if err != nil {
-			return 0, damagedSnapshot(group, dir, err)
+			return nil, damagedSnapshot(group, dir, err)
 		}
 		if latest == nil || meta.Term > latest.Term || (meta.Term == latest.Term && meta.Index >= latest.Index) {
 			latest = meta
 		}
 	}
 	if latest == nil {
-		return 0, nil
+		return nil, nil
 	}
 	dir := filepath.Join(snapshotsDir(base), latest.ID)
 	if err := verifySnapshotData(dir, latest.CRC); err != nil {
-		return 0, damagedSnapshot(group, dir, err)
+		return nil, damagedSnapshot(group, dir, err)
 	}
-	return latest.Index, nil
+	return &latest.SnapshotMeta, nil
 }
 
 func damagedSnapshot(group cluster.GroupID, dir string, err error) error {

@@ -39,17 +39,22 @@ type diskSnapshots struct {
 	stop  *failStop
 	room  func() error // refuses when the disk is nearly full
 	index atomic.Uint64
+	// closed is told of every snapshot's configuration.
+	closed func(index uint64, c raft.Configuration)
 }
 
 // openDiskSnapshots opens the snapshots below dir, which verifySnapshots found
-// intact with the given newest index.
-func openDiskSnapshots(dir string, group cluster.GroupID, newest uint64, stop *failStop, room func() error, log hclog.Logger) (*diskSnapshots, error) {
+// intact, and tells closed of the newest as of all later ones.
+func openDiskSnapshots(dir string, group cluster.GroupID, newest *raft.SnapshotMeta, stop *failStop, room func() error, closed func(uint64, raft.Configuration), log hclog.Logger) (*diskSnapshots, error) {
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, log)
 	if err != nil {
 		return nil, fmt.Errorf("group %s: opening the snapshots in %s: %w", group, dir, err)
 	}
-	s := &diskSnapshots{files: files, dir: snapshotsDir(dir), group: group, stop: stop, room: room}
-	s.index.Store(newest)
+	s := &diskSnapshots{files: files, dir: snapshotsDir(dir), group: group, stop: stop, room: room, closed: closed}
+	if newest != nil {
+		s.index.Store(newest.Index)
+		closed(newest.ConfigurationIndex, newest.Configuration)
+	}
 	return s, nil
 }
 
@@ -71,7 +76,7 @@ func (s *diskSnapshots) Create(version raft.SnapshotVersion, index, term uint64,
 		return nil, err
 	}
 	meta := &raft.SnapshotMeta{Index: index, Term: term, Configuration: conf, ConfigurationIndex: confIndex}
-	return &diskSink{SnapshotSink: sink, store: s, index: index, want: encodeSnapHeader(s.group, meta)}, nil
+	return &diskSink{SnapshotSink: sink, store: s, meta: meta, want: encodeSnapHeader(s.group, meta)}, nil
 }
 
 // List implements raft.SnapshotStore.
@@ -91,7 +96,7 @@ func (s *diskSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 type diskSink struct {
 	raft.SnapshotSink
 	store *diskSnapshots
-	index uint64
+	meta  *raft.SnapshotMeta
 	want  []byte
 	head  []byte // the first bytes written
 }
@@ -114,7 +119,8 @@ func (s *diskSink) Close() error {
 	if err := s.SnapshotSink.Close(); err != nil {
 		return errors.Join(err, s.sweep())
 	}
-	s.store.index.Store(s.index)
+	s.store.index.Store(s.meta.Index)
+	s.store.closed(s.meta.ConfigurationIndex, s.meta.Configuration)
 	return nil
 }
 

@@ -30,8 +30,8 @@ func (g *Group) Stats() Stats {
 		Applied:       g.fsm.applied.Load(),
 		SnapshotIndex: g.store.snapshots.newest(),
 	}
-	if m := g.store.log.members.Load(); m != nil {
-		s.Voters = m.voters
+	if c := g.store.log.roster.now.Load().newest; c != nil {
+		s.Voters = len(c.voters)
 	}
 	s.FirstIndex, s.LastIndex, s.LogBytes = g.store.log.size()
 	s.Queued, s.QueuedBytes = g.pipe.queue.holding()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/hashicorp/raft"
 
@@ -30,10 +29,11 @@ const logFileName = "log.db"
 // openMemory makes a storage that ends with the process.
 func openMemory(self string, group cluster.GroupID, limits Limits) *storage {
 	store := raft.NewInmemStore()
+	log := newLogbook(memStore{store}, self, logFile{}, limits.LogBytes)
 	return &storage{
-		log:       newLogbook(memStore{store}, self, logFile{}, limits.LogBytes),
+		log:       log,
 		stable:    store,
-		snapshots: &memSnapshots{group: group},
+		snapshots: &memSnapshots{group: group, closed: log.roster.snapshotted},
 		close:     func() error { return nil },
 	}
 }
@@ -42,21 +42,26 @@ func openMemory(self string, group cluster.GroupID, limits Limits) *storage {
 type evidence struct {
 	exists   bool // there is a log file
 	log      logFile
-	snapshot uint64 // index of the newest snapshot, 0 for none
+	snapshot *raft.SnapshotMeta // the newest, nil for none
+}
+
+// reach is the last index the newest snapshot contains, 0 for none.
+func (e evidence) reach() uint64 {
+	if e.snapshot == nil {
+		return 0
+	}
+	return e.snapshot.Index
 }
 
 // inspect checks the files of a replica and changes nothing.
 func inspect(dir string, record replicaRecord) (evidence, error) {
 	base := replicaDir(dir, record)
 	path := filepath.Join(base, logFileName)
-	if record.State == replicaRemoved {
-		return evidence{}, fmt.Errorf("group %s: replica number %d was removed from the group and must not be started again (%s)", record.Group, record.Number, base)
-	}
 	switch _, err := os.Stat(path); {
 	case err == nil:
 	case !errors.Is(err, os.ErrNotExist):
 		return evidence{}, fmt.Errorf("group %s: %w", record.Group, err)
-	case record.State != replicaCreated:
+	case record.State != ReplicaCreated:
 		return evidence{}, lostStore(record, path)
 	default:
 		return evidence{}, nil
@@ -69,13 +74,14 @@ func inspect(dir string, record replicaRecord) (evidence, error) {
 	if err != nil {
 		return evidence{}, err
 	}
-	if err := log.verifyReach(snapshot); err != nil {
+	found := evidence{exists: true, log: log, snapshot: snapshot}
+	if err := log.verifyReach(found.reach()); err != nil {
 		return evidence{}, fmt.Errorf("group %s: %w: %w (%s)", record.Group, ErrDamaged, err, path)
 	}
-	if record.State != replicaCreated && log.blank() && snapshot == 0 {
+	if record.State != ReplicaCreated && log.blank() && snapshot == nil {
 		return evidence{}, lostStore(record, path)
 	}
-	return evidence{exists: true, log: log, snapshot: snapshot}, nil
+	return found, nil
 }
 
 // openDisk opens the files that inspect found, and makes them for a replica
@@ -93,17 +99,18 @@ func openDisk(cfg Config, self string, record replicaRecord, found evidence, sto
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := openDiskSnapshots(dir, record.Group, found.snapshot, stop, room, log.Named("snapshot"))
+	book := newLogbook(disk, self, found.log, cfg.Limits.LogBytes)
+	snapshots, err := openDiskSnapshots(dir, record.Group, found.snapshot, stop, room, book.roster.snapshotted, log.Named("snapshot"))
 	if err != nil {
 		return nil, errors.Join(err, disk.close())
 	}
 	s := &storage{
-		log:       newLogbook(disk, self, found.log, cfg.Limits.LogBytes),
+		log:       book,
 		stable:    disk,
 		snapshots: snapshots,
 		close:     disk.close,
 	}
-	if !found.log.empty() && found.snapshot > found.log.last {
+	if !found.log.empty() && found.reach() > found.log.last {
 		// A leader's snapshot was installed, the crash came before the log that
 		// it replaces was dropped.
 		if err := s.log.DeleteRange(found.log.first, found.log.last); err != nil {
@@ -117,7 +124,7 @@ func openDisk(cfg Config, self string, record replicaRecord, found evidence, sto
 // without a log, a crash came between the two writes of founding; it starts
 // over.
 func createIfNew(path string, record replicaRecord, found *evidence) error {
-	if found.exists && (record.State != replicaCreated || !found.log.empty() || found.log.blank()) {
+	if found.exists && (record.State != ReplicaCreated || !found.log.empty() || found.log.blank()) {
 		return nil
 	}
 	if err := mkdirSynced(filepath.Dir(path)); err != nil {
@@ -133,21 +140,25 @@ func lostStore(record replicaRecord, path string) error {
 		record.Group, ErrStoreLost, record.Number, path)
 }
 
-// found writes the first configuration into an empty log, if this node is a
-// founder of the cluster.
-func (s *storage) found(cfg Config, node cluster.NodeID, group cluster.GroupID, settings *raft.Config) error {
-	if _, last, _ := s.log.size(); last != 0 || !slices.Contains(cfg.Founders, node) {
+// begin prepares a replica that never ran. It stores a term, so that from now on
+// an empty file means a lost one, and a founder writes the first configuration
+// into the empty log.
+func (s *storage) begin(founders []cluster.NodeID, record replicaRecord, settings *raft.Config) error {
+	if _, last, _ := s.log.size(); last != 0 {
 		return nil
 	}
+	if len(founders) == 0 || record.Number != cluster.FirstReplica {
+		return s.stable.SetUint64([]byte(keyCurrentTerm), 0)
+	}
 	var servers []raft.Server
-	for _, founder := range cfg.Founders {
-		id := replicaID(founder, group, firstReplica)
+	for _, founder := range founders {
+		id := cluster.Replica{Node: founder, Number: cluster.FirstReplica}.ID(record.Group)
 		servers = append(servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 	}
 	// The transport is only asked for encodings that older protocols need.
 	err := raft.BootstrapCluster(settings, s.log, s.stable, s.snapshots, nil, raft.Configuration{Servers: servers})
 	if err != nil {
-		return fmt.Errorf("group %s: founding it: %w", group, err)
+		return fmt.Errorf("group %s: founding it: %w", record.Group, err)
 	}
 	return nil
 }
