@@ -6,23 +6,31 @@ import "sync"
 // themselves before they wait. Guarded by the topic's lock.
 type audience struct {
 	size    int
-	round   uint64 // grows with each detach; a subscription is listed if it was listed in this round
+	cursors int // how many of them belong to a Mux
 	waiting []*Subscription
+}
+
+// lists reports whether s is listed: if its place holds it. The place of one that is not listed is out of date.
+func (a *audience) lists(s *Subscription) bool {
+	return int(s.place) < len(a.waiting) && a.waiting[s.place] == s
 }
 
 // list enters s, so that the next publish wakes it.
 func (a *audience) list(s *Subscription) {
-	if s.listed == a.round {
+	if a.lists(s) {
 		return
 	}
-	s.listed, s.place = a.round, len(a.waiting)
+	s.place = uint32(len(a.waiting))
 	a.waiting = append(a.waiting, s)
 }
 
 // leave removes s for good.
 func (a *audience) leave(s *Subscription) {
 	a.size--
-	if s.listed != a.round {
+	if s.cursor != nil {
+		a.cursors--
+	}
+	if !a.lists(s) {
 		return
 	}
 	n := len(a.waiting) - 1
@@ -52,7 +60,15 @@ func (a *audience) detach() *wakeList {
 	if cap(a.waiting) > 4*a.size+16 {
 		a.waiting = nil
 	}
-	a.round++
+	return w
+}
+
+// add enters one more reader; the list may be nil.
+func (w *wakeList) add(s *Subscription) *wakeList {
+	if w == nil {
+		w = wakeLists.Get().(*wakeList)
+	}
+	w.readers = append(w.readers, s)
 	return w
 }
 

@@ -10,17 +10,18 @@ import (
 // Broker holds the topics of this node. It has no goroutine and no clock: whoever owns it calls Sweep regularly, once
 // a second or so, and hands in the time, of one clock that does not run backwards, everywhere.
 type Broker struct {
-	config                 Config
-	retention, forgetAfter int64
-	seed                   maphash.Seed
-	start                  time.Time
+	config                         Config
+	retention, forgetAfter, linger int64
+	seed                           maphash.Seed
+	start                          time.Time
 
 	mu         sync.Mutex // serialises changes of ownership
 	partitions atomic.Pointer[[]*partition]
 	closed     atomic.Bool
 
-	aging  *timeline // topics with items
-	idling *timeline // topics that may be forgotten
+	aging     *timeline // topics with items
+	idling    *timeline // topics that may be forgotten
+	lingering *timeline // mirrored topics without readers
 
 	clock                        atomic.Int64 // time of the last sweep
 	topics, subscriptions, bytes atomic.Int64
@@ -37,10 +38,12 @@ func New(config Config, now time.Time) (*Broker, error) {
 		config:      config,
 		retention:   int64(config.Retention),
 		forgetAfter: int64(config.ForgetAfter),
+		linger:      int64(config.Linger),
 		seed:        maphash.MakeSeed(),
 		start:       now,
 		aging:       newTimeline(int64(config.Retention)),
 		idling:      newTimeline(int64(config.ForgetAfter)),
+		lingering:   newTimeline(int64(config.Linger)),
 	}
 	b.partitions.Store(&[]*partition{})
 	return b, nil
@@ -79,7 +82,7 @@ func (b *Broker) Publish(partition uint32, key Key, now time.Time, encode func(P
 		position Position
 		waiting  *wakeList
 	)
-	err = s.with(key, at, func(t *topic) { position, waiting = t.publish(at, encode) })
+	err = s.with(key, toNumber, at, func(t *topic) { position, waiting = t.publish(at, encode) })
 	if err != nil {
 		return Position{}, err
 	}
@@ -92,6 +95,9 @@ func (b *Broker) Publish(partition uint32, key Key, now time.Time, encode func(P
 // Subscribe places a reader in a topic, which is created if it does not exist. With from.Sequence 0 it reads what is
 // published from now on. Otherwise from names the first item it wants: what is kept is replayed, and anything missing
 // is announced by one discontinuity first. from.Page 0 means the current page. The subscription lives until it is closed.
+//
+// In a mirrored partition the same holds once the leader has been asked, see [Link]; until then the subscription has
+// nothing to read (see [Subscription.Live]), unless the mirror has been fed all along and has what was asked for.
 // Errors: ErrNotOwner, ErrClosed, ErrTooManyTopics.
 func (b *Broker) Subscribe(partition uint32, key Key, from Position, now time.Time) (*Subscription, error) {
 	p, err := b.partition(partition)
@@ -100,10 +106,14 @@ func (b *Broker) Subscribe(partition uint32, key Key, from Position, now time.Ti
 	}
 	at := b.at(now)
 	sub := &Subscription{ready: make(chan struct{}, 1)}
-	if err := p.shard(key).with(key, at, func(t *topic) { t.subscribe(sub, from, at) }); err != nil {
+	ask := false
+	if err := p.shard(key).with(key, toRead, at, func(t *topic) { ask = t.subscribe(sub, from, at) }); err != nil {
 		return nil, err
 	}
 	b.subscriptions.Add(1)
+	if ask {
+		p.tell()
+	}
 	return sub, nil
 }
 
@@ -114,8 +124,12 @@ type Stats struct {
 	Items         int64 // kept in all logs
 	Bytes         int64 // of those, counted as in Config.TopicBytes
 
+	Interests int64 // mirrored topics that are wanted here
+	Fed       int64 // items that mirrors took
+	Refused   int64 // items offered to mirrors that were there already, came too late or had no valid position
+
 	Published       int64
-	Delivered       int64 // items taken by readers
+	Delivered       int64 // items taken by readers, those of a Mux included
 	Discontinuities int64 // told to readers
 
 	// PagesExhausted is how many partitions have used up the pages of their term. Their topics are no longer
@@ -134,9 +148,12 @@ func (b *Broker) Stats() Stats {
 		if p.page.Load()&maxReset == maxReset {
 			stats.PagesExhausted++
 		}
+		stats.Interests += p.wanted.Load()
 		for _, s := range p.shards {
 			stats.Items += s.items.Load()
 			stats.Published += s.published.Load()
+			stats.Fed += s.fed.Load()
+			stats.Refused += s.refused.Load()
 			stats.Delivered += s.delivered.Load()
 			stats.Discontinuities += s.discontinuities.Load()
 		}

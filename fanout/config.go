@@ -6,7 +6,8 @@ import (
 )
 
 // Defaults of Config. A minute of history lets clients that lost their connection resume without loss; 256 items and
-// 1 MiB keep one busy topic from taking it all.
+// 1 MiB keep one busy topic from taking it all. Ten seconds of linger outlast the pauses with which SDKs come back, and
+// a web page that is loaded anew.
 const (
 	DefaultTopicItems  = 256
 	DefaultTopicBytes  = 1 << 20
@@ -14,6 +15,7 @@ const (
 	DefaultRetention   = time.Minute
 	DefaultForgetAfter = 5 * time.Minute
 	DefaultMaxTopics   = 2_000_000
+	DefaultLinger      = 10 * time.Second
 
 	maxTopicItems = 1 << 16
 	minDuration   = time.Millisecond
@@ -37,6 +39,12 @@ type Config struct {
 	ForgetAfter time.Duration
 	// MaxTopics bounds how many topics are remembered at once.
 	MaxTopics int
+	// Linger is how long a mirrored topic goes on being fed after its last subscription was closed, at least 1 ms.
+	Linger time.Duration
+	// Notify is called when [Link.Changes] of a partition's link may have something new, or, while the partition has no
+	// link, when somebody here wants one of its topics. It is called by whoever caused the change, without locks held
+	// and maybe without need; it must be quick and not block. Nil means nobody is told.
+	Notify func(partition uint32)
 }
 
 // withDefaults fills in the zero fields and checks the others.
@@ -47,6 +55,10 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Retention, DefaultRetention)
 	fill(&c.ForgetAfter, DefaultForgetAfter)
 	fill(&c.MaxTopics, DefaultMaxTopics)
+	fill(&c.Linger, DefaultLinger)
+	if c.Notify == nil {
+		c.Notify = func(uint32) {}
+	}
 	switch {
 	case c.TopicItems < 1 || c.TopicItems > maxTopicItems:
 		return c, fmt.Errorf("fanout: TopicItems is %d, want 1 to %d", c.TopicItems, maxTopicItems)
@@ -60,6 +72,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("fanout: ForgetAfter is %v, want at least %v", c.ForgetAfter, minDuration)
 	case c.MaxTopics < 1:
 		return c, fmt.Errorf("fanout: MaxTopics is %d, want at least 1", c.MaxTopics)
+	case c.Linger < minDuration:
+		return c, fmt.Errorf("fanout: Linger is %v, want at least %v", c.Linger, minDuration)
 	}
 	return c, nil
 }

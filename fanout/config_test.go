@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -22,6 +23,7 @@ func TestConfig(t *testing.T) {
 		{"short retention", Config{Retention: time.Microsecond}, false},
 		{"negative forgetting", Config{ForgetAfter: -time.Second}, false},
 		{"negative topics", Config{MaxTopics: -1}, false},
+		{"short linger", Config{Linger: time.Microsecond}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, err := New(tt.config, epoch)
@@ -31,8 +33,11 @@ func TestConfig(t *testing.T) {
 		})
 	}
 	b := newBroker(t, Config{})
-	want := Config{256, 1 << 20, 256 << 20, time.Minute, 5 * time.Minute, 2_000_000}
-	if b.config != want {
-		t.Fatalf("defaults are %+v, want %+v", b.config, want)
+	want := Config{256, 1 << 20, 256 << 20, time.Minute, 5 * time.Minute, 2_000_000, 10 * time.Second, nil}
+	got := b.config
+	got.Notify(0) // a default that does nothing
+	got.Notify = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("defaults are %+v, want %+v", got, want)
 	}
 }

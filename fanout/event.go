@@ -23,6 +23,21 @@ func (p Position) follows(q Position) bool {
 	return p.Page == q.Page && p.Sequence == q.Sequence+1
 }
 
+// next is the position after p on the same page.
+func (p Position) next() Position { return Position{Page: p.Page, Sequence: p.Sequence + 1} }
+
+// behind is the position before p on the same page: where a reader stands that asks for p.
+func (p Position) behind() Position { return Position{Page: p.Page, Sequence: p.Sequence - 1} }
+
+// maxSequence bounds the numbers taken from outside, so that adding to them cannot overflow. At a billion items a second
+// they last 292 years.
+const maxSequence = 1<<63 - 1
+
+// valid reports whether a leader can have given out p, or stands at the beginning of its page.
+func (p Position) valid() bool {
+	return p.Page != 0 && p.Page <= maxPage && p.Sequence <= maxSequence
+}
+
 // Item is one published item.
 type Item struct {
 	Position

@@ -69,6 +69,38 @@ func (l *log) resize(size int) {
 	}
 }
 
+// merge enters items, in ascending order, where they belong by their positions, and returns how many were new. They
+// count as published when their successor was, or now if there is none. The first index stays, so all later ones move.
+func (l *log) merge(items []Item, now int64) (added int) {
+	merged := make([]slot, 0, l.count+len(items))
+	i, stamp := l.count-1, now
+	for j := len(items) - 1; i >= 0 || j >= 0; {
+		order := 1
+		if i >= 0 && j >= 0 {
+			order = items[j].Compare(l.at(l.first + uint64(i)).Position)
+		} else if j < 0 {
+			order = -1
+		}
+		if order > 0 {
+			merged = append(merged, slot{Item: items[j], at: stamp})
+			added++
+			j--
+			continue
+		}
+		s := *l.at(l.first + uint64(i))
+		merged, stamp = append(merged, s), s.at
+		i--
+		if order == 0 {
+			j--
+		}
+	}
+	*l = *newLog(l.first)
+	for i := len(merged) - 1; i >= 0; i-- {
+		l.push(merged[i].Item, merged[i].at)
+	}
+	return added
+}
+
 // search returns the index of the first item at or after the position, or the end.
 func (l *log) search(p Position) uint64 {
 	return l.first + uint64(sort.Search(l.count, func(i int) bool {

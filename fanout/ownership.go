@@ -6,16 +6,35 @@ import "fmt"
 // must be above every page the partition had before, else ErrStalePage; the current one again is fine and changes
 // nothing. Topics that are still here continue: their next item has the next number, on the new page, and every
 // subscription is told the change at once by one discontinuity.
-func (b *Broker) Own(partition uint32, page uint64) error {
-	if partition >= maxPartitions {
-		return fmt.Errorf("fanout: partition %d is out of range, want below %d", partition, maxPartitions)
+//
+// In a partition that was mirrored, what was seen of each topic counts as its numbers and its recent items; see
+// [Broker.Adopt] for what other nodes have seen. A page that is not above all pages seen is an ErrStalePage, too.
+func (b *Broker) Own(id uint32, page uint64) error {
+	return b.change(id, func(p *partition) error { return p.own(page) })
+}
+
+// Mirror lets a partition be fed by its owner elsewhere, see [Link]. Subscribing is allowed from now on, numbering no
+// longer. Topics and subscriptions that are here stay; what the new leader knows of them continues them, after one
+// discontinuity. Mirroring already is fine and changes nothing.
+func (b *Broker) Mirror(id uint32) error {
+	return b.change(id, (*partition).mirror)
+}
+
+// change does something to a partition, which is created if need be, while nobody else changes one.
+func (b *Broker) change(id uint32, do func(*partition) error) error {
+	if id >= maxPartitions {
+		return fmt.Errorf("fanout: partition %d is out of range, want below %d", id, maxPartitions)
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.closed.Load() {
+		b.mu.Unlock()
 		return ErrClosed
 	}
-	return b.grow(partition).own(page)
+	p := b.grow(id)
+	err := do(p)
+	b.mu.Unlock()
+	p.tell()
+	return err
 }
 
 // grow returns the partition, which it creates if need be. The caller holds b.mu.
@@ -26,7 +45,7 @@ func (b *Broker) grow(id uint32) *partition {
 	}
 	all := append(make([]*partition, 0, id+1), old...)
 	for uint64(len(all)) <= uint64(id) {
-		all = append(all, newPartition(b))
+		all = append(all, newPartition(b, uint32(len(all))))
 	}
 	b.partitions.Store(&all)
 	return all[id]
@@ -38,8 +57,8 @@ func (b *Broker) Owns(partition uint32) bool {
 	return err == nil && p.page.Load() != 0
 }
 
-// Disown ends ownership of a partition: from its return on nothing is numbered there. Topics and subscriptions stay, in
-// silence, for the case that ownership comes back; reading what is kept goes on. See Abandon.
+// Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics and
+// subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See Abandon.
 func (b *Broker) Disown(partition uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,25 +69,45 @@ func (b *Broker) Disown(partition uint32) {
 
 // Abandon ends ownership of a partition for good: its topics are forgotten, its subscriptions end with ErrDisowned
 // after what they have not read yet.
-func (b *Broker) Abandon(partition uint32) {
+func (b *Broker) Abandon(id uint32) {
+	b.each(func(p *partition) {
+		if p.id == id {
+			p.disown()
+			p.finish(disowned, everyTopic)
+		}
+	})
+}
+
+// each calls do with every partition, while nobody else changes one.
+func (b *Broker) each(do func(*partition)) {
+	b.mu.Lock()
+	all := *b.partitions.Load()
+	for _, p := range all {
+		do(p)
+	}
+	b.mu.Unlock()
+	for _, p := range all {
+		p.tell()
+	}
+}
+
+// Dismiss ends all subscriptions of a partition with ErrDisowned, after what they have not read yet. Topics and items
+// stay. It is for a node that lost the leader for long: subscribers shall look for another node, and this one still
+// knows what it has seen.
+func (b *Broker) Dismiss(partition uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, err := b.partition(partition)
-	if err != nil {
-		return
+	if p, err := b.partition(partition); err == nil {
+		p.exclusively(func() []*wakeList { return p.eachTopic((*topic).dismiss) })
 	}
-	p.disown()
-	p.finish(disowned, everyTopic)
 }
 
 // DropCache forgets all topics of a deleted cache. Their subscriptions end with ErrCacheDropped at once. A topic of the
 // same name may be used again right away; it is another one, on a newer page.
 func (b *Broker) DropCache(cache string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range *b.partitions.Load() {
+	b.each(func(p *partition) {
 		p.finish(cacheDropped, func(t *topic) bool { return t.key.Cache == cache })
-	}
+	})
 }
 
 // Close ends everything: publishing and subscribing fail with ErrClosed, subscriptions end with it after what they have

@@ -9,18 +9,24 @@ import (
 // maxPartitions bounds partition numbers; a cluster has at most 64 groups, and 4,096 slots if each were one.
 const maxPartitions = 4096
 
-// partition is the topics that have one owner, and the page under which their numbers are given.
+// partition is the topics that have one owner, and the page under which their numbers are given. It is owned here,
+// mirrored from an owner elsewhere, or neither.
 type partition struct {
 	broker *Broker
+	id     uint32
 	// page is what a new topic gets; 0 while not owned. It changes hands only while no shard's lock is held by a
-	// publisher (see own, disown); its reset counter grows at any time.
-	page   atomic.Uint64
-	base   uint64 // the newest page handed in; guarded by broker.mu
-	shards [shardsPerPartition]*shard
+	// publisher (see own, mirror, disown); its reset counter grows at any time.
+	page     atomic.Uint64
+	mirrored atomic.Bool          // changes like page
+	link     atomic.Pointer[Link] // what feeds the mirror; nil while there is no leader to feed it
+	wanted   atomic.Int64         // topics with an interest
+	base     uint64               // the newest page handed in; guarded by broker.mu
+	adopted  map[Key]Seen         // what others have seen, until Own; guarded by broker.mu
+	shards   [shardsPerPartition]*shard
 }
 
-func newPartition(b *Broker) *partition {
-	p := &partition{broker: b}
+func newPartition(b *Broker, id uint32) *partition {
+	p := &partition{broker: b, id: id}
 	for i := range p.shards {
 		p.shards[i] = newShard(b, p)
 	}
@@ -31,11 +37,44 @@ func (p *partition) shard(key Key) *shard {
 	return p.shards[maphash.Comparable(p.broker.seed, key)%shardsPerPartition]
 }
 
-// current returns the page for new topics. Whoever holds a shard's lock may rely on the answer for this shard's topics.
-func (p *partition) current() (uint64, error) {
+// exclusively calls do while nobody else is in any shard, and wakes the readers that it returns.
+func (p *partition) exclusively(do func() []*wakeList) {
+	for _, s := range p.shards {
+		s.mu.Lock()
+	}
+	woken := do()
+	for _, s := range p.shards {
+		s.mu.Unlock()
+	}
+	wakeAll(woken)
+}
+
+// eachTopic calls do with every topic and gathers the readers to wake. The caller holds the locks of all shards.
+func (p *partition) eachTopic(do func(*topic) *wakeList) (woken []*wakeList) {
+	for _, s := range p.shards {
+		for _, t := range s.topics {
+			if w := do(t); w != nil {
+				woken = append(woken, w)
+			}
+		}
+	}
+	return woken
+}
+
+// purpose is what a topic is looked up for.
+type purpose uint8
+
+const (
+	toNumber purpose = iota // needs ownership
+	toRead                  // a mirror is enough
+)
+
+// admit returns the page for new topics; 0 if a leader elsewhere will tell. Whoever holds a shard's lock may rely on the
+// answer for this shard's topics.
+func (p *partition) admit(why purpose) (uint64, error) {
 	page := p.page.Load()
 	switch {
-	case page != 0:
+	case page != 0 || why == toRead && p.mirrored.Load():
 		return page, nil
 	case p.broker.closed.Load():
 		return 0, ErrClosed
@@ -72,29 +111,67 @@ func (p *partition) own(base uint64) error {
 	case base <= p.base:
 		return fmt.Errorf("%w: offered %v after %v", ErrStalePage, PageOf(base), PageOf(p.base))
 	}
-	p.disown()
-	p.base = base
-	for _, s := range p.shards {
-		var woken []*wakeList
-		s.mu.Lock()
-		for _, t := range s.topics {
-			if w := t.turn(base); w != nil {
-				woken = append(woken, w)
-			}
+	err := error(nil)
+	p.exclusively(func() []*wakeList {
+		if seen := p.highestPage(); seen >= base {
+			err = fmt.Errorf("%w: offered %v after %v was seen", ErrStalePage, PageOf(base), PageOf(seen))
+			return nil
 		}
-		s.mu.Unlock()
-		wakeAll(woken)
+		p.base = base
+		p.mirrored.Store(false)
+		p.link.Store(nil)
+		p.settleAdopted(p.broker.clock.Load())
+		woken := p.eachTopic(func(t *topic) *wakeList { return t.turn(base) })
+		p.page.Store(base)
+		return woken
+	})
+	return err
+}
+
+// highestPage returns the highest page a topic has. The caller holds the locks of all shards.
+func (p *partition) highestPage() (highest uint64) {
+	for _, seen := range p.adopted {
+		highest = max(highest, seen.Last.Page)
 	}
-	p.page.Store(base)
+	p.eachTopic(func(t *topic) *wakeList {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		highest = max(highest, t.last.Page)
+		return nil
+	})
+	return highest
+}
+
+// mirror stops the numbering and lets a leader elsewhere take over. The caller holds broker.mu.
+func (p *partition) mirror() error {
+	if p.mirrored.Load() {
+		return nil
+	}
+	p.exclusively(func() []*wakeList {
+		p.page.Store(0)
+		p.mirrored.Store(true)
+		return p.eachTopic((*topic).follow)
+	})
 	return nil
 }
 
-// disown stops the numbering. When it returns no publish is under way.
+// disown stops the numbering and the mirroring. When it returns no publish is under way. The caller holds broker.mu.
 func (p *partition) disown() {
 	p.page.Store(0)
-	for _, s := range p.shards {
-		s.barrier()
+	p.exclusively(func() []*wakeList {
+		p.mirrored.Store(false)
+		p.link.Store(nil)
+		p.adopted = nil
+		return p.eachTopic((*topic).stop)
+	})
+}
+
+// tell calls Config.Notify if there is something to find out. No lock of a shard or topic is held.
+func (p *partition) tell() {
+	if l := p.link.Load(); l != nil && l.idle() || l == nil && p.wanted.Load() == 0 {
+		return
 	}
+	p.broker.config.Notify(p.id)
 }
 
 // finish ends the topics that match.

@@ -21,7 +21,7 @@ type shard struct {
 	topics map[Key]*topic
 	peak   int // most topics since the map was built
 
-	items, published, delivered, discontinuities atomic.Int64
+	items, published, delivered, discontinuities, fed, refused atomic.Int64
 }
 
 func newShard(b *Broker, p *partition) *shard {
@@ -30,13 +30,13 @@ func newShard(b *Broker, p *partition) *shard {
 
 // with calls use with the topic of that name, which is created if need be, while the topic cannot be forgotten nor the
 // partition change hands.
-func (s *shard) with(key Key, now int64, use func(*topic)) error {
-	if done, err := s.withExisting(key, use); done {
+func (s *shard) with(key Key, why purpose, now int64, use func(*topic)) error {
+	if done, err := s.withExisting(key, why, use); done {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	page, err := s.partition.current()
+	page, err := s.partition.admit(why)
 	if err != nil {
 		return err
 	}
@@ -50,10 +50,10 @@ func (s *shard) with(key Key, now int64, use func(*topic)) error {
 	return nil
 }
 
-func (s *shard) withExisting(key Key, use func(*topic)) (done bool, err error) {
+func (s *shard) withExisting(key Key, why purpose, use func(*topic)) (done bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if _, err := s.partition.current(); err != nil {
+	if _, err := s.partition.admit(why); err != nil {
 		return true, err
 	}
 	t := s.topics[key]
@@ -82,12 +82,6 @@ func (s *shard) create(key Key, page uint64, now int64) (*topic, error) {
 	return t, nil
 }
 
-// barrier returns when everybody who holds the lock now has let it go.
-func (s *shard) barrier() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-}
-
 // remove takes t out of the registry, unless its page could then be given out again. The caller holds the lock
 // exclusively.
 func (s *shard) remove(t *topic) bool {
@@ -108,7 +102,7 @@ func (s *shard) forget(t *topic, now int64) {
 	t.idling = false
 	b := s.broker
 	switch {
-	case t.ended != alive || t.log != nil || t.audience != nil:
+	case t.ended != alive || t.log != nil || t.audience != nil || t.interest != nil:
 		return // gone, or in use again: settle enters it anew
 	case t.used+b.forgetAfter > now:
 		t.settle()

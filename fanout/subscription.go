@@ -1,6 +1,9 @@
 package fanout
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // Subscription is a reader's place in a topic. It is read by one goroutine at a time; [Subscription.Wake] and
 // [Subscription.Close] may be called from any. It holds no items: what was not read yet is the topic's, and
@@ -9,15 +12,19 @@ import "context"
 // The cheapest loop takes batches with Take and waits on Ready alone, with timers and the stream's context calling Wake
 // (time.AfterFunc, context.AfterFunc). Next and NextBatch are the comfortable forms.
 type Subscription struct {
-	topic *topic
-	ready chan struct{} // rung at most once per listing; also by Wake
+	topic  *topic
+	ready  chan struct{} // rung at most once per listing; also by Wake; nil if there is a cursor
+	cursor *cursor       // of the Mux that reads, if one does; rung instead
 
 	// Guarded by topic.mu.
-	next   uint64   // log index of the item to read next
-	anchor Position // the last position the reader was told
-	listed uint64   // round of the audience in which it was listed last
-	place  int      // where in the list
-	closed bool
+	next       uint64   // log index of the item to read next
+	anchor     Position // the last position the reader was told; while pending: what it asked for
+	merges     uint32   // the topic's, when next was found
+	dismissals uint32   // the topic's, when the subscription began
+	place      uint32   // where in the list of waiting readers, if it is listed
+	pending    bool     // waits until a leader elsewhere was asked
+	asked      bool     // while pending: the leader is being asked for what this reader needs
+	closed     bool
 }
 
 // Take moves up to len(buf) events into buf without waiting, in order, and returns how many; 0 without an error means
@@ -30,7 +37,7 @@ func (s *Subscription) Take(buf []Event) (int, error) {
 	if len(buf) == 0 {
 		return 0, nil
 	}
-	n, gaps, more, err := s.takeLocked(buf)
+	n, gaps, more, err := s.takeLocked(buf, math.MaxInt)
 	if more {
 		s.Wake()
 	}
@@ -38,8 +45,9 @@ func (s *Subscription) Take(buf []Event) (int, error) {
 	return n, err
 }
 
-// takeLocked is Take under the topic's lock; more says that another Take will not have to wait.
-func (s *Subscription) takeLocked(buf []Event) (n, gaps int, more bool, err error) {
+// takeLocked is Take under the topic's lock, until the items have bytes bytes or more; more says that another Take will
+// not have to wait.
+func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, more bool, err error) {
 	t := s.topic
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,25 +56,51 @@ func (s *Subscription) takeLocked(buf []Event) (n, gaps int, more bool, err erro
 		return 0, 0, false, ErrClosed
 	case t.ended == cacheDropped:
 		return 0, 0, false, t.ended.err()
+	case !s.pending:
+		n, gaps = s.collect(buf, bytes)
+		if !s.drained() {
+			return n, gaps, true, nil
+		}
 	}
-	n, gaps = s.collect(buf)
-	switch {
-	case !s.drained():
-		return n, gaps, true, nil
-	case t.ended == alive:
+	switch err := s.end(); {
+	case err == nil:
 		t.audience.list(s)
 		return n, gaps, false, nil
 	case n == 0:
-		return 0, 0, false, t.ended.err()
+		return 0, 0, false, err
 	default:
 		return n, gaps, true, nil
 	}
 }
 
-// collect fills buf with what comes after the anchor.
-func (s *Subscription) collect(buf []Event) (n, gaps int) {
+// end returns why nothing more will come, or nil. The caller holds the topic's lock.
+func (s *Subscription) end() error {
 	t := s.topic
-	for n < len(buf) {
+	switch {
+	case t.ended != alive:
+		return t.ended.err()
+	case s.dismissals != t.dismissals:
+		return ErrDisowned
+	case s.cursor != nil && !t.owned():
+		return ErrNotOwner
+	default:
+		return nil
+	}
+}
+
+// start gives a pending reader its place. The caller holds the topic's lock.
+func (s *Subscription) start(next uint64, anchor Position) {
+	s.pending = false
+	s.next, s.anchor, s.merges = next, anchor, s.topic.merges
+}
+
+// collect fills buf with what comes after the anchor, until the items have bytes bytes or more.
+func (s *Subscription) collect(buf []Event, bytes int) (n, gaps int) {
+	t := s.topic
+	if s.merges != t.merges {
+		s.merges, s.next = t.merges, t.after(s.anchor)
+	}
+	for n < len(buf) && bytes > 0 {
 		s.next = max(s.next, t.first())
 		resume := t.last
 		if s.next < t.end {
@@ -76,9 +110,10 @@ func (s *Subscription) collect(buf []Event) (n, gaps int) {
 				n++
 				s.next++
 				s.anchor = item.Position
+				bytes -= len(item.Encoded)
 				continue
 			}
-			resume = Position{Page: item.Page, Sequence: item.Sequence - 1}
+			resume = item.behind()
 		} else if s.anchor == t.last {
 			break
 		}
@@ -101,6 +136,10 @@ func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 
 // Wake rings Ready, so that the reader's goroutine can turn to something else, such as a heartbeat. It never blocks.
 func (s *Subscription) Wake() {
+	if s.cursor != nil {
+		s.cursor.ring()
+		return
+	}
 	select {
 	case s.ready <- struct{}{}:
 	default:
@@ -132,11 +171,30 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 }
 
 // Position returns the anchor: the last position the reader was told, or, before its first event, the one the
-// subscription began behind. A client that resumes at Sequence+1 on Page misses nothing and sees nothing twice.
+// subscription began behind. A client that resumes at Sequence+1 on Page misses nothing and sees nothing twice. While
+// a subscription in a mirrored partition waits for the leader (see Live), it is the one before the item it asked for; or
+// zero, if it asked for what is new.
 func (s *Subscription) Position() Position {
 	s.topic.mu.Lock()
 	defer s.topic.mu.Unlock()
-	return s.anchor
+	switch {
+	case !s.pending:
+		return s.anchor
+	case s.anchor.Sequence == 0:
+		return Position{}
+	default:
+		return s.anchor.behind()
+	}
+}
+
+// Live reports whether the subscription has its place and its topic's leader reaches it: this broker owns the partition,
+// or a link feeds the mirror of the topic. While it is false silence means nothing, and a stream should not claim to be
+// well. Ready is rung when a subscription gets the place it waited for; other changes of the answer ring nothing.
+func (s *Subscription) Live() bool {
+	t := s.topic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !s.closed && !s.pending && s.end() == nil && (t.owned() || t.fed())
 }
 
 // Close ends the subscription and wakes its reader, which gets ErrClosed. Closing twice is harmless.
@@ -152,11 +210,17 @@ func (s *Subscription) Close() {
 	b := t.shard.broker
 	b.subscriptions.Add(-1)
 	t.audience.leave(s)
+	if s.pending && t.interest != nil {
+		t.interest.forgo()
+	}
 	if t.audience.size > 0 {
 		return
 	}
 	t.audience = nil
 	t.used = max(t.used, b.clock.Load())
+	if t.interest != nil {
+		t.interest.left = t.used
+	}
 	if t.ended != alive {
 		t.clear()
 	}

@@ -2,7 +2,8 @@ package fanout
 
 import "time"
 
-// Sweep drops items that are past retention and forgets topics that nobody used for a while. Its cost follows
+// Sweep drops items that are past retention, ends the interest in mirrored topics without subscriptions, and forgets
+// topics that nobody used for a while. Its cost follows
 // what is due, not how many topics there are; a topic's lock is held for one visit only. Concurrent calls are harmless.
 func (b *Broker) Sweep(now time.Time) {
 	at := b.at(now)
@@ -10,6 +11,13 @@ func (b *Broker) Sweep(now time.Time) {
 	for due, ok := b.aging.take(at); ok; due, ok = b.aging.take(at) {
 		for _, t := range due {
 			t.expire(at)
+		}
+	}
+	for due, ok := b.lingering.take(at); ok; due, ok = b.lingering.take(at) {
+		for _, t := range due {
+			if t.abate(at) {
+				t.shard.partition.tell()
+			}
 		}
 	}
 	for due, ok := b.idling.take(at); ok; due, ok = b.idling.take(at) {

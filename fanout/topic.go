@@ -31,15 +31,18 @@ type topic struct {
 	key   Key
 	shard *shard
 
-	mu       sync.Mutex
-	last     Position // the last position given out; Sequence 0: none yet on this page
-	end      uint64   // log index of the next item
-	used     int64    // broker time of the last publish, subscribe or unsubscribe
-	log      *log
-	audience *audience
-	ended    ending
-	aging    bool // in the timeline of topics with items
-	idling   bool // in the timeline of topics that may be forgotten
+	mu         sync.Mutex
+	last       Position // the last position given out; Sequence 0: none yet on this page; Page 0: none known, see interest
+	end        uint64   // log index of the next item
+	used       int64    // broker time of the last publish, subscribe or unsubscribe
+	log        *log
+	audience   *audience
+	interest   *interest // while the topic is led elsewhere and wanted here
+	merges     uint32    // how often indexes changed, see merge
+	dismissals uint32    // how often all subscriptions were ended, see dismiss
+	ended      ending
+	aging      bool // in the timeline of topics with items
+	idling     bool // in the timeline of topics that may be forgotten
 }
 
 // publish numbers, encodes and appends one item, and hands back the readers to wake.
@@ -51,10 +54,34 @@ func (t *topic) publish(at int64, encode func(Position) []byte) (Position, *wake
 	return next, t.audience.detach()
 }
 
-// subscribe places a new reader.
-func (t *topic) subscribe(s *Subscription, from Position, at int64) {
+// subscribe places a new reader. It reports whether the reader has to wait for the leader elsewhere, who should then be
+// asked.
+func (t *topic) subscribe(s *Subscription, from Position, at int64) (ask bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.enter(s, at)
+	if t.owned() {
+		s.next, s.anchor = t.resume(from)
+		return false
+	}
+	return t.await(s, from)
+}
+
+// serve places the cursor of a mirror behind what the mirror has seen, or behind the newest item, whose position it
+// returns.
+func (t *topic) serve(s *Subscription, seen Position, replay bool, at int64) (newest Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.enter(s, at)
+	s.next, s.anchor = t.end, t.last
+	if replay {
+		s.next, s.anchor = t.after(seen), seen
+	}
+	return t.last
+}
+
+// enter adds a reader, whose place is found next.
+func (t *topic) enter(s *Subscription, at int64) {
 	t.used = max(t.used, at)
 	if t.log != nil {
 		bytes, items := t.log.bytes, t.log.count
@@ -62,12 +89,18 @@ func (t *topic) subscribe(s *Subscription, from Position, at int64) {
 		t.account(bytes, items)
 	}
 	if t.audience == nil {
-		t.audience = &audience{round: 1}
+		t.audience = &audience{}
 	}
 	t.audience.size++
-	s.topic = t
-	s.next, s.anchor = t.resume(from)
+	if s.cursor != nil {
+		t.audience.cursors++
+	}
+	s.topic, s.merges, s.dismissals = t, t.merges, t.dismissals
 }
+
+// owned reports whether the topic is numbered here. The answer holds as long as the caller holds the shard's lock; who
+// holds only the topic's is told of a change by turn or watch.
+func (t *topic) owned() bool { return t.shard.partition.page.Load() != 0 }
 
 // append puts an item behind all others, whoever gave it its position, which must be above the last one. The caller
 // holds the lock.
@@ -155,6 +188,9 @@ func (t *topic) clear() {
 // the lock.
 func (t *topic) settle() {
 	b := t.shard.broker
+	if t.interest != nil && t.audience == nil {
+		t.interest.linger(t)
+	}
 	if t.log != nil && t.log.count == 0 {
 		t.log = nil
 	}
@@ -166,7 +202,7 @@ func (t *topic) settle() {
 		}
 		return
 	}
-	if t.audience == nil && t.ended == alive && !t.idling {
+	if t.audience == nil && t.interest == nil && t.ended == alive && !t.idling {
 		t.idling = true
 		b.idling.add(t, t.used+b.forgetAfter)
 	}
@@ -180,12 +216,23 @@ func (t *topic) first() uint64 {
 	return t.log.first
 }
 
-// turn continues the topic on a new page, whose first number is the next one.
+// turn continues the topic here on a new page, whose first number is the next one. Readers that waited for a leader
+// elsewhere need not wait any longer.
 func (t *topic) turn(page uint64) *wakeList {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last.Page = page
-	return t.audience.detach()
+	w := t.audience.detach()
+	if i := t.interest; i != nil {
+		t.lose()
+		for _, s := range i.waiting {
+			if !s.closed {
+				s.start(t.resume(s.from()))
+				w = w.add(s)
+			}
+		}
+	}
+	return w
 }
 
 // finish ends the topic and returns the readers to wake. What they have not read stays for them unless the cache is
@@ -194,6 +241,7 @@ func (t *topic) finish(how ending) *wakeList {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = how
+	t.lose()
 	if how == cacheDropped || t.audience == nil {
 		t.clear()
 	}
@@ -236,4 +284,41 @@ func (t *topic) resume(from Position) (index uint64, anchor Position) {
 // keeps reports whether the item with the given index is kept and of the page.
 func (t *topic) keeps(page, index uint64) bool {
 	return index < t.end && t.log.at(index).Page == page
+}
+
+// after returns the log index of the first item a reader has not seen whose anchor is given. Unlike resume it takes the
+// anchor for one that this topic gave out, or a node that had its items from the same leaders.
+func (t *topic) after(anchor Position) uint64 {
+	switch {
+	case t.log == nil:
+		return t.end
+	case anchor.Compare(t.last) > 0:
+		index, _ := t.resume(anchor.next())
+		return index
+	default:
+		return t.log.search(anchor.next())
+	}
+}
+
+// merge enters items, in ascending order, that are missing in the log. Readers find their places anew. The last position
+// is left to the caller.
+func (t *topic) merge(items []Item, at int64) (added int) {
+	b := t.shard.broker
+	t.used = max(t.used, at)
+	if t.log == nil {
+		t.log = newLog(t.end)
+	}
+	bytes, count := t.log.bytes, t.log.count
+	t.dropExpired(t.used)
+	added = t.log.merge(items, t.used)
+	t.end += uint64(added)
+	if added > 0 {
+		t.merges++
+	}
+	for t.log.count > b.config.TopicItems || t.log.bytes > b.config.TopicBytes && t.log.count > 1 {
+		t.log.drop()
+	}
+	t.account(bytes, count)
+	t.settle()
+	return added
 }
