@@ -17,16 +17,18 @@ import (
 type bench struct {
 	settings
 	ctx    context.Context
-	out    io.Writer
-	dir    string // temporary, for data and logs
-	self   string // this program
+	out    io.Writer // for results
+	log    io.Writer // for what is going on
+	dir    string    // temporary, for data and logs
+	self   string    // this program
 	result result
 	failed int // rounds that lost something
 }
 
-// measure runs the sections that are wanted and writes what they found.
-func measure(ctx context.Context, s settings, out io.Writer) (err error) {
-	b := &bench{settings: s, ctx: ctx, out: out, result: newResult(s)}
+// measure runs the sections that are wanted, writes what they found to out and
+// what is going on to log. Its children and its files are gone when it returns.
+func measure(ctx context.Context, s settings, out, log io.Writer) (err error) {
+	b := &bench{settings: s, ctx: ctx, out: out, log: log, result: newResult(s)}
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (s sample) perSecond() float64 { return float64(s.Operations) / s.Elapsed.S
 // of each, round by round. A round in which one of them fails is told and left
 // out for all.
 func (b *bench) contest(name string, f fleet, task func(*server, int) load.Task) ([][]sample, error) {
+	fmt.Fprintf(b.log, "measuring %s\n", name)
 	samples := make([][]sample, len(f))
 	for round := range b.rounds {
 		got := make([]sample, len(f))
@@ -47,7 +48,7 @@ func (b *bench) contest(name string, f fleet, task func(*server, int) load.Task)
 		}
 		if failure != nil {
 			b.failed++
-			fmt.Fprintf(b.out, "%s: FAILED: %v\n", name, failure)
+			fmt.Fprintf(b.out, "FAILED: %s: %v\n", name, failure)
 			continue
 		}
 		for i := range f {

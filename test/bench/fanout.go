@@ -64,7 +64,8 @@ func (b *bench) fanout() error {
 // fanoutTo measures one crowd. What publishing costs depends on the pace, so it
 // is measured anew at each.
 func (b *bench) fanoutTo(t *table, f fleet, c crowd) error {
-	alone, err := b.contest("publishing at the pace of "+c.String(), f, b.fanoutTask(c, 0, b.seconds/2))
+	publishing := "publishing at the pace of " + c.String()
+	alone, err := b.contest(publishing, f, b.fanoutTask(c, 0, b.seconds/2))
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (b *bench) fanoutTo(t *table, f fleet, c crowd) error {
 		return err
 	}
 	for i, s := range f {
-		b.result.add("publishing at the pace of "+c.String(), s.Name, alone[i])
+		b.result.add(publishing, s.Name, alone[i])
 		b.result.add(c.String(), s.Name, samples[i])
 	}
 	costs := make([]fanoutCost, len(f))
@@ -86,7 +87,11 @@ func (b *bench) fanoutTo(t *table, f fleet, c crowd) error {
 		spread = ratio(costs[0].spread() / costs[1].spread())
 	}
 	for i, s := range f {
-		t.Rows = append(t.Rows, fanoutRow(c, s.Name, samples[i], costs[i], []ratio{whole, spread}, i == 0))
+		ratios := []ratio{0, 0}
+		if i == 0 {
+			ratios = []ratio{whole, spread}
+		}
+		t.Rows = append(t.Rows, fanoutRow(c, s.Name, samples[i], costs[i], ratios))
 	}
 	if limit, ok := fanoutTargets[c.subscribers]; ok {
 		b.result.judge(c.String(), natsServer, f[0].Name, whole, limit)
@@ -126,16 +131,14 @@ func costOf(samples, alone []sample, c crowd) fanoutCost {
 	}
 }
 
-func fanoutRow(c crowd, server string, samples []sample, cost fanoutCost, ratios []ratio, compared bool) []string {
-	row := []string{fmt.Sprint(c.payload), fmt.Sprint(c.subscribers), fmt.Sprint(c.connections()), server,
-		fmt.Sprintf("%.2f", cost.whole), fmt.Sprintf("%.2f", cost.publish), fmt.Sprintf("%.2f", cost.spread())}
-	for _, r := range ratios {
-		if !compared {
-			r = 0
-		}
-		row = append(row, r.String())
+func fanoutRow(c crowd, server string, samples []sample, cost fanoutCost, ratios []ratio) []string {
+	row := []string{fmt.Sprint(c.payload), fmt.Sprint(c.subscribers), fmt.Sprint(c.connections()), server}
+	if len(samples) == 0 {
+		return append(row, "failed")
 	}
 	row = append(row,
+		fmt.Sprintf("%.2f", cost.whole), fmt.Sprintf("%.2f", cost.publish), fmt.Sprintf("%.2f", cost.spread()),
+		ratios[0].String(), ratios[1].String(),
 		number(medianOf(samples, func(s sample) float64 { return float64(s.Published) / s.Elapsed.Seconds() })),
 		number(medianOf(samples, sample.perSecond)))
 	return append(append(row, latencies(samples)...), rssOf(samples))

@@ -48,7 +48,7 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	return measure(ctx, settings, os.Stdout)
+	return measure(ctx, settings, os.Stdout, os.Stderr)
 }
 
 // serveEcho is the echo server; its arguments are its address and the size of

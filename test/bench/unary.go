@@ -56,13 +56,17 @@ func (b *bench) unaryOf(t *table, f fleet, call load.Call, callers int) error {
 	for i, s := range f {
 		b.result.add(name, s.Name, samples[i])
 		toEcho := ratioTo(f, samples, i, echoServer)
-		row := []string{string(call), fmt.Sprint(callers), s.Name,
-			fmt.Sprintf("%.1f", medianOf(samples[i], sample.perMillion)), toEcho.String(),
-			number(medianOf(samples[i], sample.perSecond))}
-		t.Rows = append(t.Rows, append(append(row, latencies(samples[i])...), rssOf(samples[i])))
 		if call == load.Get && s.Name != echoServer {
 			b.result.judge(name, echoServer, s.Name, toEcho, getTarget)
 		}
+		row := []string{string(call), fmt.Sprint(callers), s.Name}
+		if len(samples[i]) == 0 {
+			t.Rows = append(t.Rows, append(row, "failed"))
+			continue
+		}
+		row = append(row, fmt.Sprintf("%.1f", medianOf(samples[i], sample.perMillion)), toEcho.String(),
+			number(medianOf(samples[i], sample.perSecond)))
+		t.Rows = append(t.Rows, append(append(row, latencies(samples[i])...), rssOf(samples[i])))
 	}
 	return nil
 }
