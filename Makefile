@@ -31,8 +31,9 @@ units: ## Run the unit tests, under the race detector
 	$(GO) test -race -timeout 10m $(UNITS)
 
 stories: build ## Run the stories: real processes, real SDKs
-	cd test/node && npm ci --no-audit --no-fund --loglevel=error
-	cd test/wire && $(GO) test -count=1 ./...
+	cd test/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd test/wire && $(GO) test ./...
+	cd test/gosdk && $(GO) vet ./...
 	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -count=1 -timeout 15m ./test
 
 race: ## Run the unit tests many times under the race detector

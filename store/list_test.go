@@ -283,7 +283,7 @@ func TestListTTL(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t)
-			at := uint64(0)
+			var at uint64
 			for i, op := range test.ops {
 				at = uint64(100 * i)
 				r.do(at, "k", op)

@@ -56,7 +56,7 @@ func (n told) Run(ctx context.Context) error {
 	return nil
 }
 
-func tellingNode(config node.Config) (Node, error) {
+func tellingNode(_ context.Context, config node.Config) (Node, error) {
 	config.Logger.Debug("configured")
 	config.Logger = nil
 	text, err := json.MarshalIndent(config, "", "  ")

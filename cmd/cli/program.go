@@ -40,7 +40,7 @@ type Program struct {
 	// Environ is the environment as in os.Environ.
 	Environ []string
 	// NewNode builds the broker of the server and dev commands.
-	NewNode func(node.Config) (Node, error)
+	NewNode func(context.Context, node.Config) (Node, error)
 	// Dial opens the connection of the client commands; nil is TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
@@ -50,7 +50,7 @@ type Program struct {
 
 // Main runs the command line of this process and returns its exit code. The
 // first SIGINT or SIGTERM ends the command gracefully, the second at once.
-func Main(newNode func(node.Config) (Node, error)) int {
+func Main(newNode func(context.Context, node.Config) (Node, error)) int {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	p := Program{

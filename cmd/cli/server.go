@@ -67,7 +67,7 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 	}
 	b := thisBuild()
 	cfg.Version, cfg.Commit = b.Version, b.Commit
-	n, err := p.NewNode(cfg)
+	n, err := p.NewNode(cmd.Context(), cfg)
 	if err != nil {
 		return startError(err)
 	}

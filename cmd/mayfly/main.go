@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"github.com/mayfly-broker/mayfly/cmd/cli"
@@ -9,8 +10,8 @@ import (
 
 func main() { os.Exit(cli.Main(newNode)) }
 
-func newNode(config node.Config) (cli.Node, error) {
-	n, err := node.New(config)
+func newNode(ctx context.Context, config node.Config) (cli.Node, error) {
+	n, err := node.New(ctx, config)
 	if err != nil {
 		return nil, err // not n: a nil *node.Node is not a nil cli.Node
 	}

@@ -42,8 +42,9 @@ type Node struct {
 // New builds a node and brings it up as far as its client port: when New
 // returns, the data is recovered, every group has a leader and clients can
 // connect. Run serves them. It fails, and leaves nothing behind, when the
-// configuration cannot work or the data directory is damaged or in use.
-func New(config Config) (*Node, error) {
+// configuration cannot work, the data directory is damaged or in use, or ctx
+// ends first.
+func New(ctx context.Context, config Config) (*Node, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -51,10 +52,10 @@ func New(config Config) (*Node, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{config: config, logger: config.Logger}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := n.start(ctx); err != nil {
-		return nil, errors.Join(err, n.stop(context.Background()))
+	if err := n.start(starting); err != nil {
+		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}
 	return n, nil
 }
@@ -64,7 +65,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openGroups(ctx); err != nil {
 		return err
 	}
-	keep, stop := context.WithCancel(context.Background())
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx)) // until stop
 	n.stopKeep = stop
 	n.keeping.Go(func() { n.local.Run(keep) })
 	if err := ensureSigningKey(ctx, n.router); err != nil {
@@ -78,7 +79,7 @@ func (n *Node) start(ctx context.Context) error {
 			return fmt.Errorf("cache %q: %w", name, err)
 		}
 	}
-	listener, err := net.Listen("tcp", n.config.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", n.config.Listen)
 	if err != nil {
 		return err
 	}
@@ -148,8 +149,11 @@ func (n *Node) openDoor() error {
 		}
 	}
 	if gate.Open() {
-		n.logger.Warn("OPEN MODE: no API key exists, so every program on this machine may do everything; `mayfly key create` ends it",
-			slog.String("listen", n.Addr()))
+		end := "create an API key to end this: mayfly key create --superuser"
+		if n.config.Open {
+			end = "this node was told to stay open"
+		}
+		n.logger.Warn("OPEN MODE: every program on this machine may do everything; "+end, slog.String("listen", n.Addr()))
 	}
 	endpoint := n.config.Endpoint
 	if endpoint == "" {

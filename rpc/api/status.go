@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -58,7 +59,7 @@ func invalid(format string, args ...any) error {
 // that occurs in the text: subscribers, operations, throughput, request limit,
 // item size, element size. So each text holds its own and none that stands
 // before it, and nothing that a client wrote.
-func limited(kind, format string, args ...any) error {
+func limited(kind, format string, args ...any) *refusal {
 	return &refusal{code: codes.ResourceExhausted, kind: kind, outcome: outcomeNone, text: fmt.Sprintf(format, args...)}
 }
 
@@ -107,7 +108,7 @@ var refusals = []struct {
 		text: "it is unknown whether the change was made; look before you repeat it"}},
 	{route.ErrNotExecuted, refusal{code: codes.Unavailable, outcome: outcomeNone,
 		text: "not executed: no node leads this data at the moment, try again"}},
-	{route.ErrOverloaded, *errBusy.(*refusal)},
+	{route.ErrOverloaded, *errBusy},
 	{route.ErrLimit, refusal{code: codes.ResourceExhausted, outcome: outcomeNone}},
 	{route.ErrInvalid, refusal{code: codes.InvalidArgument}},
 	{route.ErrCacheNotFound, refusal{code: codes.NotFound, text: "there is no cache of that name; create it first"}},
@@ -131,9 +132,10 @@ func refusalOf(err error, retried bool) (told *refusal, known bool) {
 		}
 		r := row.refusal
 		if r.text == "" {
-			r.text = err.Error()
+			// The status says the sentinel's part already.
+			r.text = strings.TrimPrefix(err.Error(), row.is.Error()+": ")
 		}
-		if row.is == route.ErrUnknownOutcome {
+		if errors.Is(row.is, route.ErrUnknownOutcome) {
 			switch {
 			case errors.Is(err, context.DeadlineExceeded):
 				r.code = codes.DeadlineExceeded // what the caller's own clock says, too
