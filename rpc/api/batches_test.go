@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
@@ -61,6 +64,19 @@ func TestInOrder(t *testing.T) {
 	})
 }
 
+func TestInOrderRunsThingsTogether(t *testing.T) {
+	var running sync.WaitGroup
+	running.Add(4)
+	err := inOrder(t.Context(), 4, 4, func(context.Context, int) (int, error) {
+		running.Done()
+		running.Wait() // for ever, if they ran one after the other
+		return 0, nil
+	}, func(int) error { return nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGetBatchAnswersInOrder(t *testing.T) {
 	w := newWorld(t, settings{})
 	request := &cachepb.GetBatchRequest{}
@@ -86,24 +102,33 @@ func TestGetBatchAnswersInOrder(t *testing.T) {
 	}
 }
 
-func TestSetBatch(t *testing.T) {
+func TestSetBatch(t *testing.T) { synctest.Test(t, testSetBatch) }
+
+func testSetBatch(t *testing.T) {
 	w := newWorld(t, settings{})
 	request := &cachepb.SetBatchRequest{}
 	for i := range 100 {
 		request.Items = append(request.Items, &cachepb.SetRequest{
-			CacheKey: []byte(fmt.Sprint("k", i%40)), CacheBody: []byte(fmt.Sprint("v", i)), TtlMilliseconds: minute,
+			CacheKey: []byte(fmt.Sprint("k", i/2%40)), CacheBody: []byte(fmt.Sprint("v", i)), TtlMilliseconds: minute,
 		})
 	}
+	// Later writes are quicker, so that those of one key would swap.
+	var writes atomic.Int64
+	w.failWith(func(string) error {
+		time.Sleep(time.Duration(100-writes.Add(1)) * time.Millisecond)
+		return nil
+	})
 	stream := ok[cachepb.Scs_SetBatchClient](t)(w.scs.SetBatch(in(t.Context()), request))
 	for range 100 {
 		if r := ok[*cachepb.SetBatchResponse](t)(stream.Recv()); r.GetResult() != cachepb.ECacheResult_Ok {
 			t.Fatalf("answer is %v", r)
 		}
 	}
+	w.failWith(nil)
 	for i := range 40 {
-		want := fmt.Sprint("v", 80+i)
-		if i >= 20 {
-			want = fmt.Sprint("v", 40+i)
+		want := fmt.Sprint("v", 2*i+1)
+		if i < 10 {
+			want = fmt.Sprint("v", 80+2*i+1)
 		}
 		if v, _ := w.get(t, fmt.Sprint("k", i)); v != want {
 			t.Errorf("key %d holds %q, want %q: the last of equal keys counts", i, v, want)

@@ -372,6 +372,7 @@ func TestDrain(t *testing.T) {
 				ended <- time.Since(start)
 			}()
 		}
+		synctest.Wait() // all are served by now, not just greeted
 		drained := make(chan error)
 		go func() { drained <- w.server.Drain(t.Context()) }()
 		early := 0
@@ -446,7 +447,10 @@ func TestHandOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, settings{dial: []grpc.DialOption{grpc.WithUserAgent(test.agent)}})
+				w := newWorld(t, settings{
+					config: Config{Heartbeat: 6 * time.Second}, // not when a deadline is
+					dial:   []grpc.DialOption{grpc.WithUserAgent(test.agent)},
+				})
 				w.say(t, "before")
 				ctx, cancel := context.WithCancel(context.Background())
 				if test.patience > 0 {
@@ -495,6 +499,22 @@ func TestHandOverLosesNothing(t *testing.T) {
 // smallWindows keep a client from taking in more than it reads.
 var smallWindows = []grpc.DialOption{grpc.WithInitialWindowSize(1 << 16), grpc.WithInitialConnWindowSize(1 << 20)}
 
+// An idle stream holds on to nothing that was sent.
+func TestSentItemsAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{})
+		l := w.listen(t, fanout.Position{})
+		w.say(t, "a", "b")
+		l.expect("1 a", "2 b")
+		synctest.Wait()
+		for i, e := range w.server.streams.list()[0].events {
+			if item, _ := e.Item(); item.Encoded != nil {
+				t.Errorf("event %d still holds item %d", i, item.Sequence)
+			}
+		}
+	})
+}
+
 // A reader that reads nothing is in nobody's way, is told once what it missed,
 // and loses its stream in the end.
 func TestSlowReaders(t *testing.T) {
@@ -509,6 +529,7 @@ func TestSlowReaders(t *testing.T) {
 			if got := m.GetItem().GetTopicSequenceNumber(); got != uint64(i+1) {
 				t.Fatalf("the quick reader got %d, want %d", got, i+1)
 			}
+			synctest.Wait() // the slow one is held up by its client, not by this test
 		}
 		gaps, last := 0, uint64(0)
 		for last < items {
