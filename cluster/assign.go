@@ -53,7 +53,8 @@ type draft struct {
 	nodes [][]NodeID // per group, voters only for the meta group
 	load  map[NodeID]int
 	size  int // nodes that data groups can count on
-	limit int
+
+	low, mean, high int // of the load, see loadLimits
 }
 
 func newDraft(p *Placement, sites []Site) *draft {
@@ -67,7 +68,7 @@ func newDraft(p *Placement, sites []Site) *draft {
 			d.size++
 		}
 	}
-	d.limit = loadLimit(p.Groups(), d.size)
+	d.low, d.mean, d.high = loadLimits(p.Groups(), d.size)
 	for _, g := range p.groups[1:] {
 		d.count(d.kept(g), +1)
 	}
@@ -90,19 +91,25 @@ func (d *draft) count(nodes []NodeID, by int) {
 	}
 }
 
-// loadLimit is the most replicas of data groups a node should hold:
+// loadLimits are the least and the most replicas of data groups that a node
+// should hold:
 //
-//	max(⌈mean⌉, ⌊1.1 · mean⌋)
+//	min(⌊mean⌋, ⌈0.9 · mean⌉) and max(⌈mean⌉, ⌊1.1 · mean⌋)
 //
-// No node of an assignment without zones exceeds it. Rounding the second term
-// down and not up keeps the load within 1.15 of the mean wherever whole
-// replicas allow that at all: eight replicas where the mean is 6.86 would not.
-func loadLimit(groups, nodes int) int {
+// In an assignment without zones among live nodes no node is beyond them. With
+// the upper one alone, nodes could join and stay empty until a later one
+// brings everybody over it at once. Its second term is rounded down and not up
+// to keep the load within 1.15 of the mean wherever whole replicas allow that:
+// eight replicas where the mean is 6.86 would not.
+func loadLimits(groups, nodes int) (low, mean, high int) {
 	if nodes == 0 {
-		return 0
+		return 0, 0, 0
 	}
 	replicas := groups * min(nodes, ReplicationFactor)
-	return max((replicas+nodes-1)/nodes, 11*replicas/(10*nodes))
+	mean = replicas / nodes
+	low = min(mean, (9*replicas+10*nodes-1)/(10*nodes))
+	high = max((replicas+nodes-1)/nodes, 11*replicas/(10*nodes))
+	return low, mean, high
 }
 
 // stays: the site is a place a group can count on.
@@ -190,7 +197,7 @@ func (d *draft) overload(g GroupPlacement, n NodeID) int {
 	if g.Group == MetaGroup {
 		return 0
 	}
-	return max(0, d.load[n]+1-d.limit)
+	return max(0, d.load[n]+1-d.high)
 }
 
 func trueFirst(a, b bool) int {

@@ -113,11 +113,11 @@ func DecodeChange(data []byte) (Change, error) {
 	if err := decodeVersioned(data, changeFormat, &e); err != nil {
 		return Change{}, fmt.Errorf("change: %w", err)
 	}
-	make, known := ops[e.Kind]
+	newOp, known := ops[e.Kind]
 	if !known {
 		return Change{}, fmt.Errorf("%w: a change %.64q", ErrFormat, e.Kind)
 	}
-	op := make()
+	op := newOp()
 	if err := decodeStrict(e.Op, op); err != nil {
 		return Change{}, fmt.Errorf("change %q: %w", e.Kind, err)
 	}

@@ -157,11 +157,11 @@ func (p *planner) count() {
 	}
 }
 
-// someWeak names a group below full strength other than g.
-func (p *planner) someWeak(g GroupID) (GroupID, bool) {
-	for other := range p.Placement.All() {
-		if other.Group != g && p.weak[other.Group] {
-			return other.Group, true
+// someWeak names a group below full strength.
+func (p *planner) someWeak() (GroupID, bool) {
+	for g := range p.Placement.All() {
+		if p.weak[g.Group] {
+			return g.Group, true
 		}
 	}
 	return 0, false

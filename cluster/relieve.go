@@ -5,62 +5,89 @@ import (
 	"slices"
 )
 
-// relieve moves replicas from nodes over the limit to nodes below it, one at a
-// time and no more than needed. Without zones it always ends with no node over
-// the limit: the limit is no less than the mean, so while a node is over it
-// another is below, and of two nodes the one with more groups has a group the
-// other has not. A move that would bring two replicas of a group closer
-// together is not made; then a node may stay over the limit.
+// relieve moves replicas between nodes until none is over the upper limit or
+// below the lower one, one at a time and no more than needed. Without zones it
+// always gets there: while a node is over the mean another is below, and of two
+// nodes the one with more groups has a group the other has not. A move that
+// would bring two replicas of a group closer together is not made; then a node
+// may stay beyond a limit.
 func (d *draft) relieve() {
+	d.repeat(func(stuck map[NodeID]bool) (NodeID, bool) {
+		from, ok := d.most(stuck, d.load)
+		return from, ok && d.load[from] > d.high
+	}, func(from NodeID) (relief, bool) {
+		return d.best(func(x, y NodeID) bool { return x == from && d.load[y] < d.high })
+	})
+	need := make(map[NodeID]int)
+	d.repeat(func(stuck map[NodeID]bool) (NodeID, bool) {
+		for _, s := range d.sites {
+			need[s.Node] = d.low - d.load[s.Node]
+		}
+		to, ok := d.most(stuck, need)
+		return to, ok && need[to] > 0
+	}, func(to NodeID) (relief, bool) {
+		return d.best(func(x, y NodeID) bool { return y == to && d.load[x] > d.mean })
+	})
+}
+
+// repeat moves one replica for the node that next names, until it names none.
+// Nodes that cannot be helped are told to next.
+func (d *draft) repeat(next func(stuck map[NodeID]bool) (NodeID, bool), help func(NodeID) (relief, bool)) {
 	stuck := make(map[NodeID]bool)
 	for {
-		from, ok := d.mostOverloaded(stuck)
+		n, ok := next(stuck)
 		if !ok {
 			return
 		}
-		if best, ok := d.bestRelief(from); ok {
-			nodes := slices.Clone(d.nodes[best.group])
-			nodes[slices.Index(nodes, from)] = best.to
-			d.nodes[best.group] = nodes
-			d.load[from]--
-			d.load[best.to]++
-		} else {
-			stuck[from] = true
+		r, ok := help(n)
+		if !ok {
+			stuck[n] = true
+			continue
 		}
+		nodes := slices.Clone(d.nodes[r.group])
+		nodes[slices.Index(nodes, r.from)] = r.to
+		d.nodes[r.group] = nodes
+		d.load[r.from]--
+		d.load[r.to]++
 	}
 }
 
-func (d *draft) mostOverloaded(except map[NodeID]bool) (NodeID, bool) {
-	var worst NodeID
+// most is the node with the greatest number among those that take replicas,
+// the first by name of equals.
+func (d *draft) most(except map[NodeID]bool, number map[NodeID]int) (best NodeID, ok bool) {
 	for _, s := range d.sites {
-		if s.Standing == Takes && !except[s.Node] && d.load[s.Node] > max(d.limit, d.load[worst]) {
-			worst = s.Node
+		if s.Standing == Takes && !except[s.Node] && (!ok || number[s.Node] > number[best]) {
+			best, ok = s.Node, true
 		}
 	}
-	return worst, worst != ""
+	return best, ok
 }
 
 // relief is one replica moved.
 type relief struct {
-	group GroupID
-	to    NodeID
+	group    GroupID
+	from, to NodeID
 	// made: there is a replica that would have to go, copied: there is already
 	// one where it would go to.
 	made, copied bool
 }
 
-func (d *draft) bestRelief(from NodeID) (relief, bool) {
+// best finds the cheapest of the moves that suit: one that only changes a plan
+// before one that makes a replica again, then the one that evens out most.
+func (d *draft) best(suits func(from, to NodeID) bool) (relief, bool) {
 	var found []relief
 	for i, nodes := range d.nodes {
-		if GroupID(i) == MetaGroup || !slices.Contains(nodes, from) {
+		if GroupID(i) == MetaGroup {
 			continue
 		}
-		g := d.p.groups[i]
-		others := slices.DeleteFunc(slices.Clone(nodes), func(n NodeID) bool { return n == from })
-		for _, s := range d.sites {
-			if s.Standing == Takes && d.load[s.Node] < d.limit && !slices.Contains(nodes, s.Node) &&
-				d.conflicts(others, s) <= d.conflicts(others, d.at[from]) {
-				found = append(found, relief{g.Group, s.Node, g.holds(from), g.holds(s.Node)})
+		for _, from := range nodes {
+			others := slices.DeleteFunc(slices.Clone(nodes), func(n NodeID) bool { return n == from })
+			for _, s := range d.sites {
+				if d.at[from].Standing == Takes && s.Standing == Takes && suits(from, s.Node) && !slices.Contains(nodes, s.Node) &&
+					d.conflicts(others, s) <= d.conflicts(others, d.at[from]) {
+					g := d.p.groups[i]
+					found = append(found, relief{g.Group, from, s.Node, g.holds(from), g.holds(s.Node)})
+				}
 			}
 		}
 	}
@@ -71,9 +98,10 @@ func (d *draft) bestRelief(from NodeID) (relief, bool) {
 		return cmp.Or(
 			trueFirst(!a.made, !b.made),
 			trueFirst(a.copied, b.copied),
-			cmp.Compare(d.load[a.to], d.load[b.to]),
+			cmp.Compare(d.load[b.from]-d.load[b.to], d.load[a.from]-d.load[a.to]),
 			cmp.Compare(affinity(b.group, b.to), affinity(a.group, a.to)),
 			cmp.Compare(a.group, b.group),
+			compareNodes(a.from, b.from),
 			compareNodes(a.to, b.to),
 		)
 	}), true

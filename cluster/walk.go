@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// walk plans the next steps of one group: its voters first, then what leads to
-// new ones, then what is left over, and at rest its leadership.
+// walk plans the next steps of one group: leadership leaves a node that drains,
+// then come the voters, then what leads to new ones, then what is left over,
+// and at rest leadership is balanced.
 func (p *planner) walk(g GroupPlacement) {
 	o, known := p.observed(g)
 	if !known {
@@ -17,10 +18,10 @@ func (p *planner) walk(g GroupPlacement) {
 	w.sort()
 	before := len(p.Steps)
 	w.release()
-	moved := w.voters() || w.strangers() || w.join() || w.leftovers()
+	moved := w.handOver() || w.voters() || w.strangers() || w.join() || w.leftovers()
 	w.create()
 	if !moved && len(p.Steps) == before {
-		w.lead()
+		w.balance()
 	}
 	if g.Step != nil && !slices.ContainsFunc(p.Steps[before:], func(s Step) bool { return s.Kind.OnGroup() }) {
 		p.add(recordOf(g, o)) // what was under way is no longer wanted
@@ -85,10 +86,14 @@ func (w *walker) voters() bool {
 	have, want := len(w.votes), len(w.g.Target.Voters)
 	var steps []Step
 	switch {
-	case len(w.dead)+len(w.surplus) > 0 && have > want:
-		steps = w.drop(have, want)
 	case len(w.dead) > 0 && len(w.promotable) > 0:
 		steps = append(w.leave(w.dead[0]), w.step(StepPromote, w.promotable[0]))
+	case have > want && have%2 == 1 && have-len(w.dead)-len(w.surplus) < want:
+		if len(w.promotable) > 0 { // who shall stay comes before others go
+			steps = []Step{w.step(StepPromote, w.promotable[0])}
+		}
+	case have > want && len(w.dead)+len(w.surplus) > 0:
+		steps = w.drop(have, want)
 	case have < want && have == 1 && len(w.promotable) < 2:
 		return false // two voters alone would be worse than one
 	case have < want && len(w.promotable) > 0:
@@ -140,7 +145,7 @@ func (w *walker) drop(have, want int) []Step {
 		}
 	}
 	steps := w.leave(doomed[0])
-	if have-2 >= want && len(doomed) > 1 && doomed[1] != w.o.Leader {
+	if have-2 >= want && len(doomed) > 1 && doomed[0] != w.o.Leader && doomed[1] != w.o.Leader {
 		steps = append(steps, w.leave(doomed[1])...)
 	}
 	return steps
@@ -304,15 +309,33 @@ func (w *walker) mayCreate(n NodeID) string {
 	if node := w.restarting(); node != "" && !broken {
 		return "node " + string(node) + " drains for a restart"
 	}
-	if !w.weak[w.g.Group] && slices.Contains(w.g.Target.Voters, n) {
-		if other, ok := w.someWeak(w.g.Group); ok {
-			return "group " + other.String() + " is below full strength"
-		}
+	if weak, ok := w.someWeak(); ok && !w.repairs(n) {
+		return "group " + weak.String() + " is below full strength"
 	}
 	if !w.room(w.o.Leader.Node, n) {
 		return "as many copies as allowed are under way"
 	}
 	return ""
+}
+
+// repairs reports whether a replica on the node adds to what the group has,
+// and does not just take the place of a sound voter.
+func (w *walker) repairs(n NodeID) bool {
+	if !slices.Contains(w.g.Target.Voters, n) {
+		return true
+	}
+	missing, replaceable := 0, 0
+	for _, voter := range w.g.Target.Voters {
+		if !w.g.holds(voter) {
+			missing++
+		}
+	}
+	for _, r := range w.surplus {
+		if w.isSound(r) {
+			replaceable++
+		}
+	}
+	return missing > replaceable
 }
 
 // release lets nodes delete what is retired, now that the group's leader does
@@ -325,22 +348,27 @@ func (w *walker) release() {
 	}
 }
 
-// lead hands leadership to the preferred leader; away from a node that drains
-// it goes to anyone. For balance alone one leadership moves at a time.
-func (w *walker) lead() {
-	at := w.o.Leader
-	if at.Node == w.g.Target.Leader {
-		return
+// handOver takes leadership from a node that must not lead, to anyone who may.
+func (w *walker) handOver() bool {
+	if w.mayLead(w.o.Leader) {
+		return false
 	}
-	heir, ok := w.heir(at)
+	heir, ok := w.heir(w.o.Leader)
 	if !ok || !w.mayLead(heir) {
-		return
-	}
-	if w.mayLead(at) {
-		if heir.Node != w.g.Target.Leader || w.balanced {
-			return
-		}
-		w.balanced = true
+		return false
 	}
 	w.act([]Step{w.transfer(heir)})
+	return true
+}
+
+// balance hands leadership to the preferred leader, one at a time in the whole
+// cluster.
+func (w *walker) balance() {
+	if w.balanced || w.o.Leader.Node == w.g.Target.Leader {
+		return
+	}
+	if heir, ok := w.heir(w.o.Leader); ok && heir.Node == w.g.Target.Leader && w.mayLead(heir) {
+		w.balanced = true
+		w.act([]Step{w.transfer(heir)})
+	}
 }
