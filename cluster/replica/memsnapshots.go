@@ -15,8 +15,8 @@ import (
 // store shows a snapshot while it is still being written.
 type memSnapshots struct {
 	group cluster.GroupID
-	// closed is told of every snapshot's configuration.
-	closed func(index uint64, c raft.Configuration)
+	// closed is told of every snapshot that is complete.
+	closed func(*raft.SnapshotMeta)
 
 	mu     sync.Mutex
 	latest *memSink
@@ -83,7 +83,7 @@ func (s *memSink) Close() error {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.latest = s
-	s.store.closed(s.meta.ConfigurationIndex, s.meta.Configuration)
+	s.store.closed(&s.meta)
 	return nil
 }
 

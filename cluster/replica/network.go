@@ -103,10 +103,41 @@ func (s *streamLayer) closeAll() {
 	clear(s.open)
 }
 
-// acceptedConn leaves its layer's books when closed.
+// acceptedConn leaves its layer's books when closed, and does not wait for ever
+// in the middle of a message. Raft's transport sets no deadline here, and reads
+// snapshots on the replica's only loop: a leader that stalls would keep it from
+// voting.
+//
+// A stream may be idle for any time between messages. It is taken to be inside
+// one from the first bytes after an answer until the next answer; all calls
+// come from the stream's one reader.
 type acceptedConn struct {
 	net.Conn
-	layer *streamLayer
+	layer  *streamLayer
+	inside bool
+}
+
+// Read implements net.Conn.
+func (c *acceptedConn) Read(p []byte) (int, error) {
+	var deadline time.Time
+	if c.inside {
+		deadline = time.Now().Add(peerTimeout)
+	}
+	if err := c.SetReadDeadline(deadline); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	c.inside = c.inside || n > 0
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *acceptedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(peerTimeout)); err != nil {
+		return 0, err
+	}
+	c.inside = false
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.

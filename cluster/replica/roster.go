@@ -32,6 +32,7 @@ type roster struct {
 
 	mu        sync.Mutex
 	base      *configuration   // of the newest snapshot, nil for none
+	at        [2]uint64        // term and index of that snapshot
 	chain     []*configuration // of the log, in its order, all newer than base
 	committed uint64           // no configuration up to here can be undone
 }
@@ -80,20 +81,27 @@ func (r *roster) cut(keep uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.chain = slices.DeleteFunc(r.chain, func(c *configuration) bool { return c.index > keep })
+	if r.base != nil {
+		keep = max(keep, r.base.index)
+	}
+	r.committed = min(r.committed, keep)
 	r.publish()
 }
 
 // snapshotted notes what a snapshot says, be it ours or a leader's. Only
-// committed configurations get into snapshots.
-func (r *roster) snapshotted(index uint64, c raft.Configuration) {
+// committed configurations get into snapshots. An old snapshot of ours may be
+// finished after a leader's was installed; it has no say any more.
+func (r *roster) snapshotted(meta *raft.SnapshotMeta) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.base != nil && r.base.index > index {
+	at := [2]uint64{meta.Term, meta.Index}
+	if slices.Compare(at[:], r.at[:]) < 0 {
 		return
 	}
-	r.base = r.read(index, c)
-	r.committed = max(r.committed, index)
-	r.chain = slices.DeleteFunc(r.chain, func(c *configuration) bool { return c.index <= index })
+	r.at = at
+	r.base = r.read(meta.ConfigurationIndex, meta.Configuration)
+	r.committed = max(r.committed, r.base.index)
+	r.chain = slices.DeleteFunc(r.chain, func(c *configuration) bool { return c.index <= r.base.index })
 	r.publish()
 }
 

@@ -39,13 +39,13 @@ type diskSnapshots struct {
 	stop  *failStop
 	room  func() error // refuses when the disk is nearly full
 	index atomic.Uint64
-	// closed is told of every snapshot's configuration.
-	closed func(index uint64, c raft.Configuration)
+	// closed is told of every snapshot that is complete.
+	closed func(*raft.SnapshotMeta)
 }
 
 // openDiskSnapshots opens the snapshots below dir, which verifySnapshots found
 // intact, and tells closed of the newest as of all later ones.
-func openDiskSnapshots(dir string, group cluster.GroupID, newest *raft.SnapshotMeta, stop *failStop, room func() error, closed func(uint64, raft.Configuration), log hclog.Logger) (*diskSnapshots, error) {
+func openDiskSnapshots(dir string, group cluster.GroupID, newest *raft.SnapshotMeta, stop *failStop, room func() error, closed func(*raft.SnapshotMeta), log hclog.Logger) (*diskSnapshots, error) {
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, log)
 	if err != nil {
 		return nil, fmt.Errorf("group %s: opening the snapshots in %s: %w", group, dir, err)
@@ -53,7 +53,7 @@ func openDiskSnapshots(dir string, group cluster.GroupID, newest *raft.SnapshotM
 	s := &diskSnapshots{files: files, dir: snapshotsDir(dir), group: group, stop: stop, room: room, closed: closed}
 	if newest != nil {
 		s.index.Store(newest.Index)
-		closed(newest.ConfigurationIndex, newest.Configuration)
+		closed(newest)
 	}
 	return s, nil
 }
@@ -120,7 +120,7 @@ func (s *diskSink) Close() error {
 		return errors.Join(err, s.sweep())
 	}
 	s.store.index.Store(s.meta.Index)
-	s.store.closed(s.meta.ConfigurationIndex, s.meta.Configuration)
+	s.store.closed(s.meta)
 	return nil
 }
 

@@ -53,6 +53,10 @@ func (g *Group) transfer(ctx context.Context, to cluster.NodeID) error {
 	if err := g.mayChange(); err != nil {
 		return err
 	}
+	mine := g.view.Load()
+	if !mine.Leading {
+		return ErrNotLeader
+	}
 	now := g.store.log.roster.now.Load()
 	if now.newest == nil || !now.committed {
 		return fmt.Errorf("%w: %s", ErrConflict, now.describe())
@@ -69,7 +73,13 @@ func (g *Group) transfer(ctx context.Context, to cluster.NodeID) error {
 	})
 	switch {
 	case err == nil:
-		return nil
+		// Raft is done; whoever asks this Group shall hear the same.
+		select {
+		case <-mine.over:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
+		}
 	case !begun:
 		return err
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):

@@ -1,0 +1,269 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+)
+
+// A lone node with data grows to three and five and shrinks to another lone
+// node, under load, while after every step the leader dies and comes back from
+// its disk. Nothing that was acknowledged is lost or done twice.
+func TestGrowAndShrinkUnderLoad(t *testing.T) {
+	c := newFleet(t, "n1", "n2", "n3", "n4", "n5")
+	c.leader(t)
+	load := c.begin(t)
+	load.enough(200) // so that a newcomer needs a snapshot
+	died := make(map[cluster.NodeID]bool)
+	kill := func() {
+		victim := c.leader(t).Node()
+		died[victim] = true
+		c.restart(t, victim)
+		load.enough(30)
+	}
+	for i, name := range c.names[1:] {
+		c.join(t, name)
+		c.voters(t, c.names[:i+2]...)
+		load.enough(30)
+		kill()
+	}
+	for i, name := range c.names[:4] {
+		c.leave(t, name)
+		c.voters(t, c.names[i+1:]...)
+		load.enough(30)
+		kill()
+	}
+	load.end()
+	if got := c.node("n5").LeadingGroups(); len(got) != 1 || got[0] != c.group("n5") {
+		t.Errorf("the last node leads %v", got)
+	}
+	if c.asked.Load() == 0 {
+		t.Error("no read was confirmed by terms")
+	}
+	t.Logf("killed while leading: %v", died)
+}
+
+// A change is made to the configuration it was decided on, or not at all.
+func TestChangeOfAnotherConfigurationIsRefused(t *testing.T) {
+	c := newFleet(t, "n1", "n2", "n3")
+	g := c.leader(t).Group(1)
+	r2, r3 := cluster.Replica{Node: "n2", Number: 2}, cluster.Replica{Node: "n3", Number: 3}
+	born := g.Configuration()
+	if !born.Committed || born.Index != 1 || !reflect.DeepEqual(born.Voters, []cluster.Replica{{Node: "n1", Number: 1}}) || len(born.Learners) != 0 {
+		t.Fatalf("born with %+v", born)
+	}
+	for _, r := range []cluster.Replica{r2, r3} {
+		if err := c.node(r.Node).StartReplica(timeout(t), 1, r.Number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := timeout(t)
+	index, err := g.AddLearner(ctx, r2, born.Index)
+	now := g.Configuration()
+	if err != nil || now.Index != index || index <= born.Index || !now.Committed || !reflect.DeepEqual(now.Learners, []cluster.Replica{r2}) {
+		t.Fatalf("added with index %d, %v: %+v", index, err, now)
+	}
+	if _, err := c.node("n2").Group(1).AddLearner(ctx, r3, index); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("a learner's change: %v", err)
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, attempt := range []struct {
+		name string
+		do   func() (uint64, error)
+		want error
+		text string
+	}{
+		{"stale index", func() (uint64, error) { return g.AddLearner(ctx, r3, born.Index) }, ErrConflict, "it has index"},
+		{"future index", func() (uint64, error) { return g.AddLearner(ctx, r3, index+1) }, ErrConflict, "it has index"},
+		{"no index", func() (uint64, error) { return g.AddLearner(ctx, r3, 0) }, ErrRefused, "index"},
+		{"stale promotion", func() (uint64, error) { return g.Promote(ctx, r2, born.Index) }, ErrConflict, ""},
+		{"stale removal", func() (uint64, error) { return g.Remove(ctx, r2, born.Index) }, ErrConflict, ""},
+		{"a stranger's promotion", func() (uint64, error) { return g.Promote(ctx, r3, index) }, ErrRefused, "add it first"},
+		{"a voter as learner", func() (uint64, error) { return g.AddLearner(ctx, born.Voters[0], index) }, ErrRefused, "voter already"},
+		{"the leader itself", func() (uint64, error) { return g.Remove(ctx, born.Voters[0], index) }, ErrRefused, "transfer"},
+		{"no name", func() (uint64, error) { return g.AddLearner(ctx, cluster.Replica{Number: 9}, index) }, ErrRefused, ""},
+		{"no number", func() (uint64, error) { return g.AddLearner(ctx, cluster.Replica{Node: "n3"}, index) }, ErrRefused, ""},
+		{"too late", func() (uint64, error) { return g.AddLearner(gone, r3, index) }, context.Canceled, ""},
+		{"another's number", func() (uint64, error) { return g.Promote(ctx, cluster.Replica{Node: "n2", Number: 9}, index) }, ErrRefused, ""},
+	} {
+		if _, err := attempt.do(); !errors.Is(err, attempt.want) || !strings.Contains(err.Error(), attempt.text) {
+			t.Errorf("%s: %v, want %v", attempt.name, err, attempt.want)
+		}
+	}
+	// What is done already stays done, and is no change.
+	if again, err := g.AddLearner(ctx, r2, index); err != nil || again != index {
+		t.Errorf("adding it again: index %d, %v", again, err)
+	}
+	if again, err := g.Remove(ctx, r3, index); err != nil || again != index {
+		t.Errorf("removing a stranger: index %d, %v", again, err)
+	}
+	if got := g.Configuration(); !reflect.DeepEqual(got, now) {
+		t.Errorf("the configuration became %+v", got)
+	}
+	if err := g.TransferLeadership(ctx, "n2"); !errors.Is(err, ErrRefused) {
+		t.Errorf("leadership for a learner: %v", err)
+	}
+	if err := g.TransferLeadership(ctx, "n1"); !errors.Is(err, ErrRefused) {
+		t.Errorf("leadership for the leader: %v", err)
+	}
+	// Raft's own judgement, should the check in front have been overtaken.
+	err = g.raft.AddNonvoter("n3/1/3", "n3/1/3", born.Index, changeTimeout).Error()
+	if err := g.changeError(err); !errors.Is(err, ErrConflict) {
+		t.Errorf("raft's refusal: %v", err)
+	}
+}
+
+// Whoever is not heard of, or lacks too much, is given no vote.
+func TestSilentReplicaIsNotPromoted(t *testing.T) {
+	c := newFleet(t, "n1", "n2", "n3")
+	g := c.leader(t).Group(1)
+	voter, learner := c.join(t, "n2"), c.learn(t, "n3")
+	g = c.leader(t).Group(1)
+	followers := func() map[string]Follower {
+		m := make(map[string]Follower)
+		for _, f := range g.Followers() {
+			m[f.ID(1)] = f
+		}
+		return m
+	}
+	until(t, "both answer", func() bool {
+		f := followers()
+		return len(f) == 2 && f[voter.ID(1)].Voter && !f[learner.ID(1)].Voter && f[voter.ID(1)].Last > 0 && f[learner.ID(1)].Last > 0
+	})
+	if f := c.group("n3").Followers(); len(f) != 0 {
+		t.Errorf("a learner hears %v", f)
+	}
+	if err := g.follows(learner.ID(1)); err != nil {
+		t.Errorf("a learner that answers: %v", err)
+	}
+	c.isolate("n3", true)
+	until(t, "the learner is missed", func() bool { return errors.Is(g.follows(learner.ID(1)), ErrBehind) })
+	if _, err := g.Promote(timeout(t), learner, g.Configuration().Index); !errors.Is(err, ErrBehind) {
+		t.Errorf("a silent learner: %v", err)
+	}
+	for i := 0; g.raft.LastIndex() <= reach; i++ {
+		propose(t, g, fmt.Sprint("line ", i))
+	}
+	g.peers.heard(learner.ID(1), time.Now().Add(time.Minute), 0)
+	if err := g.follows(learner.ID(1)); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "its log ends at 0") {
+		t.Errorf("a learner that lacks everything: %v", err)
+	}
+	c.isolate("n3", false)
+}
+
+func TestNear(t *testing.T) {
+	leader := Progress{Term: 3, Leading: true, Configuration: 50, Applied: 1000, Last: 1010}
+	for name, c := range map[string]struct {
+		p    Progress
+		want bool
+	}{
+		"the leader's twin":      {Progress{Configuration: 50, Applied: 1000, Last: 1010}, true},
+		"100 behind":             {Progress{Configuration: 50, Applied: 900, Last: 910}, true},
+		"101 applied behind":     {Progress{Configuration: 50, Applied: 899, Last: 1010}, false},
+		"101 logged behind":      {Progress{Configuration: 50, Applied: 1000, Last: 909}, false},
+		"ahead":                  {Progress{Configuration: 50, Applied: 2000, Last: 2000}, true},
+		"another configuration":  {Progress{Configuration: 49, Applied: 1000, Last: 1010}, false},
+		"blank":                  {Progress{}, false},
+		"blank, but knows of it": {Progress{Configuration: 50, Applied: 0, Last: 1010}, false},
+	} {
+		if got := c.p.Near(leader); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if (Progress{Configuration: 2, Last: 3}).Near(Progress{Leading: true, Configuration: 2, Applied: 2, Last: 3}) {
+		t.Error("a replica of a young group counts as near without having applied anything")
+	}
+	if (Progress{Configuration: 50, Applied: 1000, Last: 1010}).Near(Progress{Configuration: 50, Applied: 1000, Last: 1010}) {
+		t.Error("near to somebody who does not lead")
+	}
+}
+
+// Leadership goes where it is sent, and a leader that was asked to leave can be
+// removed afterwards.
+func TestLeadershipIsTransferred(t *testing.T) {
+	c := newTrio(t)
+	from := c.leader(t)
+	propose(t, from.Group(1), "before")
+	for _, to := range c.names {
+		if to == from.Node() {
+			continue
+		}
+		until(t, fmt.Sprint(to, " leads"), func() bool {
+			g := c.leader(t).Group(1)
+			if g.node == to {
+				return true
+			}
+			err := g.TransferLeadership(timeout(t), to)
+			if err == nil && g.IsLeader() {
+				t.Errorf("%s still leads after a transfer", g.node)
+			}
+			return false
+		})
+	}
+	c.proposeAnywhere(t, "after")
+}
+
+// A replica that joins long after the log was trimmed gets the state as a
+// snapshot, in pieces, and keeps it.
+func TestLearnerGetsALargeState(t *testing.T) {
+	c := newFleet(t, "n1", "n2")
+	leader := c.leader(t)
+	g := leader.Group(1)
+	for range 16 {
+		propose(t, g, strings.Repeat("state ", 64<<10))
+	}
+	for i := range 40 {
+		propose(t, g, fmt.Sprint("line ", i))
+	}
+	if err := g.Snapshot(timeout(t)); err != nil {
+		t.Fatal(err)
+	}
+	if s := g.Stats(); s.FirstIndex <= 17 {
+		t.Fatalf("the log was not trimmed: %+v", s)
+	}
+	c.join(t, "n2")
+	want := leader.journal(1).all()
+	for life := range 2 {
+		back := c.node("n2")
+		until(t, "the state arrived", func() bool { return slices.Equal(back.journal(1).all(), want) })
+		if s := back.Group(1).Stats(); s.SnapshotIndex == 0 {
+			t.Errorf("life %d without a snapshot: %+v", life, s)
+		}
+		until(t, "it knows the configuration", func() bool {
+			return reflect.DeepEqual(back.Group(1).Configuration(), c.leader(t).Group(1).Configuration())
+		})
+		c.restart(t, "n2")
+	}
+}
+
+// Configurations survive restarts with their indexes, out of the log and out of
+// a snapshot.
+func TestConfigurationSurvives(t *testing.T) {
+	c := newFleet(t, "n1", "n2")
+	c.learn(t, "n2")
+	want := c.group("n1").Configuration()
+	c.restart(t, "n1")
+	until(t, "it is known after a restart", func() bool { return reflect.DeepEqual(c.group("n1").Configuration(), want) })
+	g := c.leader(t).Group(1)
+	for i := range 40 {
+		propose(t, g, fmt.Sprint("line ", i))
+	}
+	if err := g.Snapshot(timeout(t)); err != nil {
+		t.Fatal(err)
+	}
+	if s := g.Stats(); s.FirstIndex <= want.Index {
+		t.Fatalf("the log still holds the configuration: %+v", s)
+	}
+	c.restart(t, "n1")
+	if got := c.group("n1").Configuration(); !reflect.DeepEqual(got, want) {
+		t.Errorf("from a snapshot %+v, want %+v", got, want)
+	}
+}
