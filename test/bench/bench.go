@@ -25,6 +25,8 @@ type bench struct {
 	failed int // rounds that lost something
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // measure runs the sections that are wanted, writes what they found to out and
 // what is going on to log. Its children and its files are gone when it returns.
 func measure(ctx context.Context, s settings, out, log io.Writer) (err error) {
@@ -40,7 +42,11 @@ func measure(ctx context.Context, s settings, out, log io.Writer) (err error) {
 		if !s.wants(section.name) {
 			continue
 		}
-		if err := section.run(b); err != nil {
+		err := section.run(b)
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
 	}
@@ -94,5 +100,5 @@ func environment() []string {
 
 // client starts a client process for the task and waits until it is ready.
 func (b *bench) client(task load.Task) (*load.Client, error) {
-	return load.Start(proc.Spec{Name: "client", Path: b.self, Args: []string{roleClient}, Env: environment(), Dir: b.dir}, task)
+	return load.Start(b.ctx, proc.Spec{Name: "client", Path: b.self, Args: []string{roleClient}, Env: environment(), Dir: b.dir}, task)
 }

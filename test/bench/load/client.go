@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,12 +18,15 @@ type Client struct {
 	out   *os.File
 	tell  *json.Encoder
 	hear  *json.Decoder
+
+	forget func() bool // ends the watch over the context
 }
 
 // Start starts a client process from the spec of a program that calls Serve
 // with its standard input and output, and waits until the task is ready. A
-// failed Start leaves nothing behind.
-func Start(spec proc.Spec, task Task) (*Client, error) {
+// failed Start leaves nothing behind. When ctx ends, the client gives up what it
+// is doing.
+func Start(ctx context.Context, spec proc.Spec, task Task) (*Client, error) {
 	stdin, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -39,6 +43,8 @@ func Start(spec proc.Spec, task Task) (*Client, error) {
 		_, _ = in.Close(), out.Close()
 		return nil, err
 	}
+	// The end of its input is what ends a client.
+	c.forget = context.AfterFunc(ctx, func() { _ = in.Close() })
 	if err := c.tell.Encode(task); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w", child.Name, err)
@@ -84,6 +90,7 @@ func (c *Client) listen() (*Report, error) {
 
 // Close ends the client process and waits for its end.
 func (c *Client) Close() {
+	c.forget()
 	_ = c.in.Close()
 	c.child.Stop()
 	_ = c.out.Close()

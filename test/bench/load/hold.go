@@ -61,6 +61,8 @@ func (j *holdJob) holdMayfly(ctx context.Context) error {
 		case <-placed:
 		case err := <-lost:
 			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
