@@ -156,9 +156,9 @@ func checkMoves(t failer, p *Placement, sites []Site, leaver NodeID) {
 		return // groups get more or fewer replicas then
 	}
 	low, _, high := loadLimits(p.Groups(), nodes)
-	over, under, left := 0, 0, 0
+	over, under := 0, 0
 	load := loads(targetsOf(p))
-	left = load[leaver]
+	left := load[leaver]
 	for _, n := range sites {
 		over += max(0, load[n.Node]-high)
 		under += max(0, low-load[n.Node])
@@ -299,6 +299,13 @@ func TestAssignStandings(t *testing.T) {
 		got := Assign(p, append(with(Takes), Site{Node: nodeName(5), Standing: Learns}))
 		if load := loads(got); load[nodeName(5)] != 0 || !slices.Contains(got[0].Learners, nodeName(5)) {
 			t.Errorf("it has %d data replicas, meta is %+v", load[nodeName(5)], got[0])
+		}
+	})
+	t.Run("meta never aims at an even number", func(t *testing.T) {
+		three := settled(Assign(born(16, nodeName(0)), five[:3]))
+		sites := append(slices.Clone(five[:4]), Site{Node: nodeName(4), Standing: Holds})
+		if got := Assign(three, sites)[0]; len(got.Voters) != 3 || len(got.Learners) != 2 {
+			t.Errorf("it is %+v", got)
 		}
 	})
 	t.Run("nobody to go to: the target stays", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -87,6 +88,18 @@ func TestChangesAreFrozen(t *testing.T) {
 	}
 }
 
+// A change that was decided on a view names it, all others need not.
+func TestPlannedChangesNameAVersion(t *testing.T) {
+	free := []string{"announce", "join", "resume", "add-token", "remove-token", "raise-level", "forget-replica", "lose-replica", "found"}
+	for kind, c := range everyChange() {
+		c.Expect = 0
+		out := trio(t).Apply(c)
+		if got := strings.Contains(out.Detail, "must name the version"); got == slices.Contains(free, kind) {
+			t.Errorf("%q without a version: %+v", kind, out)
+		}
+	}
+}
+
 // full is a state in which every field of the snapshot is set.
 func full(t testing.TB) *State {
 	s := trio(t)
@@ -137,7 +150,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"an unknown field":   {strings.Replace(string(good), `"expect"`, `"expcet"`, 1), ErrDamaged},
 		"an unknown inner":   {strings.Replace(string(good), `"index"`, `"indxe"`, 1), ErrDamaged},
 		"an op of no object": {`{"format":1,"kind":"drain","op":null}`, ErrDamaged},
-		"an unknown kind":    {strings.Replace(string(good), `"record"`, `"recrod"`, 1), ErrFormat},
+		"an unknown kind":    {strings.Replace(string(good), `"record"`, `"rewind"`, 1), ErrFormat},
 		"a newer format":     {strings.Replace(string(good), `"format":1`, `"format":2,"new":1`, 1), ErrFormat},
 		"too much":           {string(good) + strings.Repeat(" ", MaxChangeBytes), ErrDamaged},
 	} {

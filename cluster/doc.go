@@ -28,6 +28,10 @@
 //  3. On any conflict, refusal or failure drop the rest of that group's steps;
 //     begin again.
 //
+// A node follows the placement: it makes and starts the replicas that are
+// created for it, after stopping (not deleting) an older one of the same group
+// that is lost. It deletes only when a StepRelease asks it to.
+//
 // A meta leader that was replaced cannot commit, so it cannot act; a request
 // of its that was on the way meets a configuration with another index. Plan
 // remembers nothing, so its successor goes on where it stopped.

@@ -17,9 +17,9 @@ func (p *planner) walk(g GroupPlacement) {
 	w := walker{planner: p, g: g, o: o}
 	w.sort()
 	before := len(p.Steps)
-	w.release()
 	moved := w.handOver() || w.voters() || w.strangers() || w.join() || w.leftovers()
 	w.create()
+	w.release()
 	if !moved && len(p.Steps) == before {
 		w.balance()
 	}
@@ -139,13 +139,14 @@ func (w *walker) drop(have, want int) []Step {
 	if have%2 == 0 {
 		return w.leave(doomed[0])
 	}
+	steps := w.leave(doomed[0])
 	if slices.Contains(doomed, w.o.Leader) {
 		if heir, ok := w.heir(w.o.Leader); ok && w.wanted(heir) {
 			return []Step{w.transfer(heir)}
 		}
+		return steps
 	}
-	steps := w.leave(doomed[0])
-	if have-2 >= want && len(doomed) > 1 && doomed[0] != w.o.Leader && doomed[1] != w.o.Leader {
+	if have-2 >= want && len(doomed) > 1 {
 		steps = append(steps, w.leave(doomed[1])...)
 	}
 	return steps
@@ -302,6 +303,8 @@ func (w *walker) mayCreate(n NodeID) string {
 		return "the node is " + w.Health[n].String()
 	case m.State == Draining:
 		return "the node drains"
+	case hasNode(w.g.Retired, n):
+		return "the node has not deleted its former replica"
 	case w.g.Group == MetaGroup:
 		return ""
 	}

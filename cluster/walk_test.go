@@ -88,7 +88,7 @@ func (w *world) wipe(m Member, version uint64) {
 	for _, g := range w.groups {
 		for r := range g.have {
 			if r.Node == m.Node {
-				g.have[r], g.near[r] = 0, Behind
+				g.have[r], g.near[r], g.blank[r] = 0, Behind, true
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (w *world) lose(t *rapid.T, m Member) {
 		return
 	}
 	w.must(0, &LoseReplica{Group: h.Group, Replica: h.Replica})
-	g.have[h.Replica], g.near[h.Replica] = 0, Behind
+	g.have[h.Replica], g.near[h.Replica], g.blank[h.Replica] = 0, Behind, true
 	if g.leader == h.Replica {
 		g.leader = Replica{}
 		w.electWithout(g, h.Replica)

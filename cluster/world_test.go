@@ -36,6 +36,7 @@ type raftGroup struct {
 	have   map[Replica]int // entries on the disk of each replica
 	acked  int             // entries a client was told are safe
 	near   map[Replica]Progress
+	blank  map[Replica]bool // their disk was lost: they must never take part again
 	leader Replica
 }
 
@@ -52,7 +53,7 @@ func newWorld(t failer, groups, voters int) *world {
 	for i := range groups + 1 {
 		g := &raftGroup{
 			id: GroupID(i), index: 1, voters: make(map[Replica]bool), learns: make(map[Replica]bool),
-			have: make(map[Replica]int), near: make(map[Replica]Progress),
+			have: make(map[Replica]int), near: make(map[Replica]Progress), blank: make(map[Replica]bool),
 		}
 		for _, n := range found.Voters {
 			r := Replica{n, FirstReplica}
@@ -177,7 +178,7 @@ func (w *world) tick(lucky func() bool) {
 		}
 		g.near[g.leader] = CaughtUp
 		for _, r := range slices.Concat(sortedReplicas(g.voters), sortedReplicas(g.learns)) {
-			if w.isUp(r) && w.made(g, r) && lucky() {
+			if w.isUp(r) && w.made(g, r) && !g.blank[r] && lucky() {
 				g.near[r] = min(g.near[r]+1, CaughtUp)
 				g.have[r] = g.have[g.leader]
 			}
@@ -185,8 +186,8 @@ func (w *world) tick(lucky func() bool) {
 	}
 }
 
-// made reports whether the replica's node has made it: it is on record and not
-// known to be lost.
+// made reports whether the replica has a state that counts: it is on record and
+// not known to be lost.
 func (w *world) made(g *raftGroup, r Replica) bool {
 	record, _ := w.state.Placement().Group(g.id)
 	role := record.RoleOf(r)
@@ -313,6 +314,11 @@ func (w *world) perform(s Step) bool {
 			w.t.Fatalf("replica id %s is used again", id)
 		} else {
 			w.used[id] = true
+		}
+		for r := range g.have {
+			if r.Node == s.Replica.Node && w.made(g, r) {
+				w.t.Fatalf("group %s: %v, but the node still has %v", g.id, s, r)
+			}
 		}
 		learns[s.Replica] = true
 	case StepPromote:
