@@ -15,10 +15,12 @@ type Link struct {
 	queue []entry
 }
 
-// entry is a topic that may have to be asked for, or a feed that is no longer wanted.
+// entry is an interest for which the leader may have to be asked, or a feed that is no longer wanted. An interest that has
+// ended is passed over: if the topic is wanted again, that is another entry, behind the end of the old feed.
 type entry struct {
-	topic  *topic
-	closed *Feed
+	topic    *topic
+	interest *interest
+	closed   *Feed
 }
 
 // Change is one step of what the leader is to be told.
@@ -93,7 +95,7 @@ func (l *Link) Changes() ([]Change, error) {
 	for _, e := range queue {
 		if e.closed != nil {
 			changes = append(changes, Change{Feed: e.closed, Closed: true})
-		} else if f := e.topic.ask(l); f != nil {
+		} else if f := e.topic.ask(l, e.interest); f != nil {
 			changes = append(changes, Change{Feed: f})
 		}
 	}

@@ -258,7 +258,7 @@ func (c *cursor) turn(buf []Event) (Portion, bool) {
 		p.Kind, p.Position = Begun, c.newest
 		return p, true
 	}
-	n, gaps, more, err := c.takeLocked(buf, portionBytes)
+	n, gaps, then, err := c.takeLocked(buf, portionBytes)
 	c.topic.shard.count(n, gaps)
 	switch {
 	case err != nil:
@@ -266,7 +266,7 @@ func (c *cursor) turn(buf []Event) (Portion, bool) {
 		return p, c.over()
 	case n > 0:
 		p.Kind, p.Events = Told, buf[:n]
-		return p, c.told(more)
+		return p, c.told(then == again)
 	case c.tellMark():
 		p.Kind, p.Position = HighWater, c.Position()
 		return p, true

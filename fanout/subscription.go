@@ -23,7 +23,7 @@ type Subscription struct {
 	dismissals uint32   // the topic's, when the subscription began
 	place      uint32   // where in the list of waiting readers, if it is listed
 	pending    bool     // waits until a leader elsewhere was asked
-	asked      bool     // while pending: the leader is being asked for what this reader needs
+	asked      bool     // a leader elsewhere was asked for what this reader needs
 	closed     bool
 }
 
@@ -37,39 +37,55 @@ func (s *Subscription) Take(buf []Event) (int, error) {
 	if len(buf) == 0 {
 		return 0, nil
 	}
-	n, gaps, more, err := s.takeLocked(buf, math.MaxInt)
-	if more {
+	n, gaps, then, err := s.takeLocked(buf, math.MaxInt)
+	switch then {
+	case again:
 		s.Wake()
+	case ask:
+		s.topic.shard.partition.tell()
 	}
 	s.topic.shard.count(n, gaps)
 	return n, err
 }
 
-// takeLocked is Take under the topic's lock, until the items have bytes bytes or more; more says that another Take will
-// not have to wait.
-func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, more bool, err error) {
+// sequel is what has to be done after a take, without the topic's lock.
+type sequel uint8
+
+const (
+	wait  sequel = iota // nothing: the reader is listed, or at its end
+	again               // another take does not have to wait
+	ask                 // like wait, and the leader has to be asked
+)
+
+// takeLocked is Take under the topic's lock, until the items have bytes bytes or more.
+func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, then sequel, err error) {
 	t := s.topic
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case s.closed:
-		return 0, 0, false, ErrClosed
+		return 0, 0, wait, ErrClosed
 	case t.ended == cacheDropped:
-		return 0, 0, false, t.ended.err()
-	case !s.pending:
+		return 0, 0, wait, t.ended.err()
+	case s.pending:
+	case s.ahead():
+		if t.await(s, s.anchor.next()) {
+			then = ask
+		}
+	default:
 		n, gaps = s.collect(buf, bytes)
 		if !s.drained() {
-			return n, gaps, true, nil
+			return n, gaps, again, nil
 		}
 	}
 	switch err := s.end(); {
 	case err == nil:
 		t.audience.list(s)
-		return n, gaps, false, nil
+		return n, gaps, then, nil
 	case n == 0:
-		return 0, 0, false, err
+		return 0, 0, wait, err
 	default:
-		return n, gaps, true, nil
+		return n, gaps, again, nil
 	}
 }
 
@@ -123,6 +139,14 @@ func (s *Subscription) collect(buf []Event, bytes int) (n, gaps int) {
 		s.anchor = resume
 	}
 	return n, gaps
+}
+
+// ahead reports whether the reader may have seen more than this mirror. That happens when it was placed by a broker that
+// owned the topic and has been replaced since: only the leader that the reader comes from can tell. A reader that was
+// placed after asking a leader is beyond that one's numbers, and is told.
+func (s *Subscription) ahead() bool {
+	t := s.topic
+	return s.anchor.Compare(t.last) > 0 && !s.asked && s.cursor == nil && !t.owned() && s.end() == nil
 }
 
 // drained reports whether the reader has been told everything.

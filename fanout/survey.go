@@ -64,7 +64,8 @@ func (t *topic) seen() (Seen, bool) {
 
 // Adopt notes what another node has seen of a topic, for the case that this broker is about to own the partition: [Broker.Own]
 // then numbers above it and keeps the items that were not here. Until then nothing changes, so the order in which nodes
-// answer does not matter; if the partition gets a link or is disowned, what was noted is dropped. The bytes of the items
+// answer does not matter; if the partition gets a link or is disowned, what was noted is dropped. A broker that owns the
+// partition under an older page and was elected again without a pause has to give it up first, with [Broker.Mirror]. The bytes of the items
 // belong to the broker from now on, the slice does not. Errors: ErrOwned, ErrBadPosition, ErrTooManyTopics, ErrClosed.
 func (b *Broker) Adopt(id uint32, seen Seen) error {
 	if err := seen.check(); err != nil {

@@ -76,6 +76,9 @@ func (t *topic) serve(s *Subscription, seen Position, replay bool, at int64) (ne
 	s.next, s.anchor = t.end, t.last
 	if replay {
 		s.next, s.anchor = t.after(seen), seen
+		if seen.Compare(t.last) > 0 {
+			s.anchor = Position{} // never given out here, so the cursor must tell where it really is
+		}
 	}
 	return t.last
 }
@@ -269,32 +272,18 @@ func (t *topic) resume(from Position) (index uint64, anchor Position) {
 	if from.Page == 0 {
 		from.Page = t.last.Page
 	}
-	anchor = Position{Page: from.Page, Sequence: from.Sequence - 1}
-	if t.log == nil {
-		return t.end, anchor
-	}
-	index = t.log.search(from)
-	if from.Page == t.last.Page || t.keeps(from.Page, index) || index > t.log.first && t.keeps(from.Page, index-1) {
-		return index, anchor
-	}
-	// Of an unknown page nothing can be continued: the reader gets what the current page has.
-	return t.log.search(Position{Page: t.last.Page}), anchor
+	anchor = from.behind()
+	return t.after(anchor), anchor
 }
 
-// keeps reports whether the item with the given index is kept and of the page.
-func (t *topic) keeps(page, index uint64) bool {
-	return index < t.end && t.log.at(index).Page == page
-}
-
-// after returns the log index of the first item a reader has not seen whose anchor is given. Unlike resume it takes the
-// anchor for one that this topic gave out, or a node that had its items from the same leaders.
+// after returns the log index of the first item for a reader with the given anchor.
 func (t *topic) after(anchor Position) uint64 {
 	switch {
 	case t.log == nil:
 		return t.end
-	case anchor.Compare(t.last) > 0:
-		index, _ := t.resume(anchor.next())
-		return index
+	case anchor.Page > t.last.Page:
+		// Of a page that is still to come nothing can be continued: the reader gets what the current page has.
+		return t.log.search(Position{Page: t.last.Page})
 	default:
 		return t.log.search(anchor.next())
 	}
