@@ -214,7 +214,20 @@ func TestLeadershipIsTransferred(t *testing.T) {
 // A replica that joins long after the log was trimmed gets the state as a
 // snapshot, in pieces, and keeps it.
 func TestLearnerGetsALargeState(t *testing.T) {
-	c := newFleet(t, "n1", "n2")
+	t.Run("pipes", func(t *testing.T) { learnLargeState(t, newFleet(t, "n1", "n2")) })
+	t.Run("tcp", func(t *testing.T) {
+		c := newCluster([]cluster.NodeID{"n1", "n2"}, []cluster.NodeID{"n1"})
+		ports := &ports{addrs: make(map[string]string)}
+		c.tune = func(_ cluster.NodeID, cfg *Config) { cfg.Network = ports }
+		for _, name := range c.names {
+			c.dirs[name] = t.TempDir()
+			c.start(t, name)
+		}
+		learnLargeState(t, c)
+	})
+}
+
+func learnLargeState(t *testing.T, c *trio) {
 	leader := c.leader(t)
 	g := leader.Group(1)
 	for range 16 {
@@ -242,6 +255,28 @@ func TestLearnerGetsALargeState(t *testing.T) {
 		})
 		c.restart(t, "n2")
 	}
+}
+
+// A learner that missed the entry which made it one finds the configuration in
+// the snapshot it is sent.
+func TestSnapshotBringsTheConfiguration(t *testing.T) {
+	c := newFleet(t, "n1", "n2")
+	g := c.leader(t).Group(1)
+	c.isolate("n2", true)
+	c.learn(t, "n2")
+	want := g.Configuration()
+	for i := range 40 {
+		propose(t, g, fmt.Sprint("line ", i))
+	}
+	if err := g.Snapshot(timeout(t)); err != nil {
+		t.Fatal(err)
+	}
+	if s := g.Stats(); s.FirstIndex <= want.Index {
+		t.Fatalf("the log still holds the configuration: %+v", s)
+	}
+	c.isolate("n2", false)
+	until(t, "the learner knows the configuration", func() bool { return reflect.DeepEqual(c.group("n2").Configuration(), want) })
+	until(t, "the learner is near", func() bool { return c.group("n2").Progress().Near(g.Progress()) })
 }
 
 // Configurations survive restarts with their indexes, out of the log and out of

@@ -205,3 +205,27 @@ func (c *trio) reach(from, to cluster.NodeID) error {
 	}
 	return nil
 }
+
+// ports is a Network over the loopback interface, one port per replica.
+type ports struct {
+	mu    sync.Mutex
+	addrs map[string]string
+}
+
+func (p *ports) Listen(_ cluster.GroupID, replica string) (net.Listener, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addrs[replica] = l.Addr().String()
+	return l, nil
+}
+
+func (p *ports) Dial(_ cluster.GroupID, replica string, timeout time.Duration) (net.Conn, error) {
+	p.mu.Lock()
+	addr := p.addrs[replica]
+	p.mu.Unlock()
+	return net.DialTimeout("tcp", addr, timeout)
+}
