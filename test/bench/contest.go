@@ -26,7 +26,7 @@ func (s sample) perSecond() float64 { return float64(s.Operations) / s.Elapsed.S
 // of each, round by round. A round in which one of them fails is told and left
 // out for all.
 func (b *bench) contest(name string, f fleet, task func(*server, int) load.Task) ([][]sample, error) {
-	fmt.Fprintf(b.log, "measuring %s\n", name)
+	_, _ = fmt.Fprintf(b.log, "measuring %s\n", name)
 	samples := make([][]sample, len(f))
 	for round := range b.rounds {
 		got := make([]sample, len(f))
@@ -48,7 +48,7 @@ func (b *bench) contest(name string, f fleet, task func(*server, int) load.Task)
 		}
 		if failure != nil {
 			b.failed++
-			fmt.Fprintf(b.out, "FAILED: %s: %v\n", name, failure)
+			_, _ = fmt.Fprintf(b.out, "FAILED: %s: %v\n", name, failure)
 			continue
 		}
 		for i := range f {

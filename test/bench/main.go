@@ -61,7 +61,7 @@ func serveEcho(args []string) error {
 	if err != nil {
 		return fmt.Errorf("echo: size: %w", err)
 	}
-	listener, err := net.Listen("tcp", args[0])
+	listener, err := net.Listen("tcp", args[0]) //nolint:noctx // answered at once
 	if err != nil {
 		return err
 	}

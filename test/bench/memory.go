@@ -60,7 +60,7 @@ func (b *bench) memory() error {
 
 // weigh measures a hoard in a fresh server.
 func (b *bench) weigh(h hoard, name string) ([]string, error) {
-	fmt.Fprintf(b.log, "weighing %s\n", h.name)
+	_, _ = fmt.Fprintf(b.log, "weighing %s\n", h.name)
 	f, err := b.raise(name)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func (t table) print(out io.Writer) {
 			words = i + 1
 		}
 	}
-	fmt.Fprintf(out, "\n%s\n\n", t.Title)
+	_, _ = fmt.Fprintf(out, "\n%s\n\n", t.Title)
 	for _, row := range append([][]string{t.Columns}, t.Rows...) {
 		var line strings.Builder
 		for i, cell := range row {
@@ -43,9 +43,9 @@ func (t table) print(out io.Writer) {
 				line.WriteString("  " + pad + cell)
 			}
 		}
-		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
+		_, _ = fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 	}
-	fmt.Fprintf(out, "\n  %s\n", t.Note)
+	_, _ = fmt.Fprintf(out, "\n  %s\n", t.Note)
 }
 
 // number writes a count with commas between thousands.

@@ -63,13 +63,13 @@ func (r *result) print(out io.Writer) {
 	if len(r.Verdicts) == 0 {
 		return
 	}
-	fmt.Fprint(out, "\nTargets (server CPU per operation, as a multiple of the other's)\n\n")
+	_, _ = fmt.Fprint(out, "\nTargets (server CPU per operation, as a multiple of the other's)\n\n")
 	for _, v := range r.Verdicts {
 		word := "NOT MET"
 		if v.Met {
 			word = "met"
 		}
-		fmt.Fprintf(out, "  %-8s %s of %.1f  %s, %s beside %s\n", word, ratio(v.Ratio), v.Limit, v.Name, v.Server, v.Against)
+		_, _ = fmt.Fprintf(out, "  %-8s %s of %.1f  %s, %s beside %s\n", word, ratio(v.Ratio), v.Limit, v.Name, v.Server, v.Against)
 	}
 }
 

@@ -88,7 +88,7 @@ func (b *mayflyBus) subscribe(readers []*reader, perConnection int, fail func(er
 			}
 		}
 		b.running.Go(func() {
-			if err := conn.receive(); err != nil && b.ctx.Err() == nil {
+			if err := conn.receive(); b.ctx.Err() == nil {
 				fail(err)
 			}
 		})

@@ -69,7 +69,7 @@ func (b *natsBus) connect(ctx context.Context, readers []*reader, fail func(erro
 	}
 	b.conns = append(b.conns, c)
 	b.running.Go(func() {
-		if err := c.receive(readers); err != nil && !b.closing.Load() {
+		if err := c.receive(readers); !b.closing.Load() {
 			fail(err)
 		}
 		close(c.pongs)

@@ -51,8 +51,8 @@ func Start(s Spec) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the child has its own copy
-	cmd := exec.Command(s.Path, s.Args...)
+	defer func() { _ = log.Close() }()     // the child has its own copy
+	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // Stop ends it, by signal
 	cmd.Env = s.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, log
 	if s.Stdout == nil {
