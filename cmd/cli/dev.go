@@ -22,7 +22,7 @@ const devHeartbeat = 900 * time.Millisecond
 
 func (p *Program) devCommand() *cobra.Command {
 	cfg := node.DefaultConfig()
-	cfg.Name = "dev"
+	cfg.NameHint = "dev"
 	cfg.PeerListen, cfg.GossipListen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Open = true
 	cfg.Caches = []string{"default"}

@@ -32,7 +32,7 @@ func (p *Program) serverCommand() *cobra.Command {
 	cfg := node.DefaultConfig()
 	cfg.DataDir = p.defaultDataDir()
 	if host, err := os.Hostname(); err == nil {
-		cfg.Name = nodeName(host)
+		cfg.NameHint = nodeName(host)
 	}
 	var file string
 	var logs logOptions

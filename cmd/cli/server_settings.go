@@ -34,11 +34,11 @@ func serverSettings(c *node.Config) []config.Setting {
 	return []config.Setting{
 		listenSetting(&c.Listen),
 		dataDirSetting(&c.DataDir),
-		{Name: "node-name", Help: "name of this node in the cluster, stable over restarts", Value: config.Text(&c.Name), Default: "the host name"},
+		{Name: "node-name", Help: "name of this node in the cluster, stable over restarts", Value: config.Text(&c.Name), Default: "the host name at the first start"},
 		{Name: "peer-listen", Help: "address of the node-to-node port", Value: config.Address(&c.PeerListen)},
 		{Name: "gossip-listen", Help: "address of the membership port", Value: config.Address(&c.GossipListen)},
 		{Name: "endpoint", Help: "base host that is put into minted keys and tokens", Value: config.Text(&c.Endpoint), Default: "the client address"},
-		{Name: "data-groups", Help: "data groups of a new cluster, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64)},
+		{Name: "data-groups", Help: "data groups of a new cluster, 1 to 64, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64), Default: "16"},
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{Name: "drain-timeout", Help: "longest graceful stop", Value: config.Duration(&c.DrainTimeout)},
@@ -86,7 +86,7 @@ func nodeName(host string) string {
 	}
 	name = strings.Trim(name, "-.")
 	if name == "" {
-		return node.DefaultConfig().Name
+		return node.DefaultConfig().NameHint
 	}
 	return name
 }

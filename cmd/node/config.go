@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 )
 
@@ -16,9 +17,12 @@ type Config struct {
 	// DataDir is where Raft logs, snapshots and the admin credential live.
 	// Empty keeps everything in memory and forgets it at the end.
 	DataDir string
-	// Name is the node's name in the cluster, unique and stable over
-	// restarts: 1 to 63 letters, digits, dots or dashes.
+	// Name is the node's name in the cluster, unique and stable over restarts.
+	// Empty means the name that the data directory records.
 	Name string
+	// NameHint is the name of a node that is born without a Name, such as its
+	// host's. Later it has no say: a host may be renamed.
+	NameHint string
 	// Listen is the client port as host:port; port 0 picks a free one.
 	Listen string
 	// PeerListen is the node-to-node port as host:port.
@@ -30,7 +34,8 @@ type Config struct {
 	// address.
 	Endpoint string
 	// DataGroups is the number of data groups a new cluster is born with, 1 to
-	// 64; it is fixed from then on.
+	// 64; it is fixed from then on. 0 means what the data directory records, or
+	// 16 for a new cluster.
 	DataGroups int
 	// Open allows calls without a credential whatever keys exist. Only a
 	// loopback listener may be open.
@@ -56,11 +61,10 @@ type Limits = api.Limits
 // only, in memory.
 func DefaultConfig() Config {
 	return Config{
-		Name:         "mayfly",
+		NameHint:     "mayfly",
 		Listen:       "127.0.0.1:8080",
 		PeerListen:   "127.0.0.1:7947",
 		GossipListen: "127.0.0.1:7946",
-		DataGroups:   16,
 		Heartbeat:    5 * time.Second,
 		DrainTimeout: 10 * time.Second,
 		Limits:       api.DefaultLimits(),
@@ -69,12 +73,13 @@ func DefaultConfig() Config {
 
 // Validate names the first setting that cannot work and what would.
 func (c Config) Validate() error {
-	if c.Name == "" || len(c.Name) > 63 {
-		return fmt.Errorf("node name %q: want 1 to 63 letters, digits, dots or dashes", c.Name)
-	}
-	for _, r := range c.Name {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' {
-			return fmt.Errorf("node name %q: %q is not allowed; use letters, digits, dots and dashes", c.Name, r)
+	for _, name := range []string{c.Name, c.NameHint} {
+		if name == "" {
+			continue
+		}
+		if _, err := cluster.ParseNodeID(name); err != nil {
+			return fmt.Errorf("node name %q: want 1 to %d letters, digits, dots, dashes or underscores, a letter or digit first",
+				name, cluster.MaxNodeIDLen)
 		}
 	}
 	for _, a := range []struct{ setting, addr string }{
@@ -84,8 +89,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s address %q: want host:port, such as 127.0.0.1:8080", a.setting, a.addr)
 		}
 	}
-	if c.DataGroups < 1 || c.DataGroups > 64 {
-		return fmt.Errorf("data groups: %d is out of range, want 1 to 64", c.DataGroups)
+	if c.DataGroups < 0 || c.DataGroups > cluster.MaxGroups {
+		return fmt.Errorf("data groups: %d is out of range, want 1 to %d", c.DataGroups, cluster.MaxGroups)
 	}
 	if c.Open && !c.loopbackOnly() {
 		return fmt.Errorf("open mode needs a loopback listener, %s is not one: listen on 127.0.0.1", c.Listen)

@@ -101,7 +101,8 @@ func (n *Node) openGroups(ctx context.Context) error {
 		Dir:          n.config.DataDir,
 		Node:         cluster.NodeID(n.config.Name),
 		DataGroups:   n.config.DataGroups,
-		Founders:     []cluster.NodeID{cluster.NodeID(n.config.Name)},
+		NodeHint:     cluster.NodeID(n.config.NameHint),
+		FoundAlone:   true,
 		StateMachine: n.local.StateMachine,
 		Logger:       n.logger,
 	})
@@ -196,7 +197,7 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 // end with OK, calls under way are finished, and the data is closed. It returns
 // nil after such a stop. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
-	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", n.config.Name))
+	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	served := make(chan error, 1)
 	go func() { served <- n.server.Serve(n.listener) }()
 	var failure error

@@ -166,6 +166,28 @@ func TestPortInUse(t *testing.T) {
 	run(t, config) // the failed start left nothing behind, its lock neither
 }
 
+// A renamed host and a forgotten flag do not keep a node from its data; an
+// order that contradicts the data does.
+func TestIdentityIsRecorded(t *testing.T) {
+	config := small(t)
+	config.NameHint = "before"
+	_, stop := run(t, config)
+	stop()
+	config.NameHint, config.DataGroups = "after", 0
+	_, stop = run(t, config)
+	stop()
+	for _, change := range []func(*Config){
+		func(c *Config) { c.Name = "after" },
+		func(c *Config) { c.DataGroups = 3 },
+	} {
+		other := config
+		change(&other)
+		if n, err := New(t.Context(), other); err == nil {
+			t.Errorf("%s with %d groups took over the data of another node", n.host.Node(), n.host.Topology().Groups())
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Fatal(err)
@@ -174,12 +196,12 @@ func TestValidate(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"no name":        {func(c *Config) { c.Name = "" }, "node name"},
-		"slash in name":  {func(c *Config) { c.Name = "a/b" }, `'/'`},
+		"slash in name":  {func(c *Config) { c.Name = "a/b" }, "node name"},
+		"bad hint":       {func(c *Config) { c.NameHint = "a b" }, "node name"},
 		"no port":        {func(c *Config) { c.Listen = "127.0.0.1" }, "host:port"},
 		"no peer port":   {func(c *Config) { c.PeerListen = "x" }, "peer-listen"},
 		"no gossip port": {func(c *Config) { c.GossipListen = "" }, "gossip-listen"},
-		"no groups":      {func(c *Config) { c.DataGroups = 0 }, "1 to 64"},
+		"minus groups":   {func(c *Config) { c.DataGroups = -1 }, "1 to 64"},
 		"many groups":    {func(c *Config) { c.DataGroups = 65 }, "1 to 64"},
 		"no heartbeat":   {func(c *Config) { c.Heartbeat = 0 }, "heartbeat"},
 		"open to all":    {func(c *Config) { c.Open, c.Listen = true, ":8080" }, "loopback"},
