@@ -74,7 +74,7 @@ func (p *planner) hold(g GroupID, why string) { p.Held = append(p.Held, Hold{g, 
 // bookkeeping brings the record up to what was observed.
 func (p *planner) bookkeeping() {
 	for g := range p.Placement.All() {
-		if o, ok := p.observed(g); ok && (o.Index > g.Index || g.Step != nil && g.Step.done(o)) {
+		if o, ok := p.observed(g); ok && o.Index > g.Index {
 			p.add(recordOf(g, o))
 			continue
 		}

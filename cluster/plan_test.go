@@ -292,24 +292,74 @@ func TestPlanReleasesOnlyWhatTheGroupLetGo(t *testing.T) {
 	if got := kinds(); !slices.Equal(got, []StepKind{StepRelease}) {
 		t.Errorf("once it is not: %v", got)
 	}
+	g.Target.Learners = []NodeID{"b"}
+	v.Placement = p.with(3, g)
+	if got := kinds(); !slices.Equal(got, []StepKind{StepRelease}) {
+		t.Errorf("wanted again before it is deleted: %v", got)
+	}
 }
 
 // The meta group comes first: all others need it to move.
 func TestPlanBeginsWithMeta(t *testing.T) {
-	w := grown(t, 3, 2)
-	w.join()
-	w.join()
-	for range 20 {
-		var order []GroupID
-		for _, s := range w.drive(calmly).Steps {
-			if s.Kind == StepCreate {
-				order = append(order, s.Group)
+	w := grown(t, 3, 3)
+	n := other(w, w.groups[1].leader.Node)
+	for _, h := range w.state.Placement().Of(n) {
+		w.must(0, &LoseReplica{h.Group, h.Replica})
+	}
+	var order []GroupID
+	for _, s := range Plan(w.view()).Steps {
+		if s.Kind == StepCreate {
+			order = append(order, s.Group)
+		}
+	}
+	if !slices.Equal(order, []GroupID{0, 1}) {
+		t.Errorf("replicas are created in the order %v", order)
+	}
+}
+
+// Votes are taken from followers before the leader, and where the leader has
+// to go it hands over while the number of voters is odd.
+func TestPlanDropsTheLeaderLast(t *testing.T) {
+	for _, c := range []struct {
+		voters, target, leader string
+		want                   []string
+	}{
+		{"abc", "a", "c", []string{"transfer c a"}},
+		{"abc", "a", "a", []string{"demote b", "demote c"}},
+		{"abcd", "abx", "c", []string{"demote d"}},
+		{"abcd", "abc", "d", []string{"transfer d a", "demote d"}},
+		{"abcde", "abc", "e", []string{"transfer e a"}},
+		{"abcde", "abc", "a", []string{"demote d", "demote e"}},
+	} {
+		v := View{Health: make(map[NodeID]Health)}
+		o := Observed{Index: 1, Leader: Replica{NodeID(c.leader), 1}}
+		g := GroupPlacement{Group: 1, Index: 1, Next: 2, Target: Target{Leader: "a"}}
+		for _, n := range "abcdex" {
+			name := NodeID(n)
+			v.Members, v.Health[name] = append(v.Members, member(string(n))), Live
+			if strings.ContainsRune(c.voters, n) {
+				g.Voters = append(g.Voters, Replica{name, 1})
+				o.Replicas = append(o.Replicas, ObservedReplica{Replica{name, 1}, true, CaughtUp})
+			}
+			if strings.ContainsRune(c.target, n) {
+				g.Target.Voters = append(g.Target.Voters, name)
+			} else {
+				g.Target.Learners = append(g.Target.Learners, name)
 			}
 		}
-		if i := slices.Index(order, MetaGroup); i > 0 {
-			t.Fatalf("replicas are created in the order %v", order)
+		v.Placement, v.Observed = indexed(1, []GroupPlacement{{}, g}), map[GroupID]Observed{1: o}
+		p := planner{View: v}
+		p.count()
+		p.walk(g)
+		var got []string
+		for _, s := range p.Steps {
+			if s.Kind.OnGroup() {
+				got = append(got, strings.TrimSpace(fmt.Sprint(s.Kind, " ", s.Replica.Node, " ", s.To.Node)))
+			}
 		}
-		w.tick(func() bool { return true })
+		if !slices.Equal(got, c.want) {
+			t.Errorf("voters %s, target %s, leader %s: %q, want %q", c.voters, c.target, c.leader, got, c.want)
+		}
 	}
 }
 

@@ -142,9 +142,3 @@ func (s Step) check() error {
 	}
 	return nil
 }
-
-// done reports whether an observation shows that the step on a group is over,
-// by itself or because the configuration moved on.
-func (s Step) done(o Observed) bool {
-	return o.Index > s.Index || s.Kind == StepTransfer && o.Leader != s.Replica
-}

@@ -24,7 +24,7 @@ func (p *planner) walk(g GroupPlacement) {
 		w.balance()
 	}
 	if g.Step != nil && !slices.ContainsFunc(p.Steps[before:], func(s Step) bool { return s.Kind.OnGroup() }) {
-		p.add(recordOf(g, o)) // what was under way is no longer wanted
+		p.add(recordOf(g, o)) // what was under way is done, or no longer wanted
 	}
 }
 

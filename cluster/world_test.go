@@ -316,7 +316,8 @@ func (w *world) perform(s Step) bool {
 			w.used[id] = true
 		}
 		for r := range g.have {
-			if r.Node == s.Replica.Node && w.made(g, r) {
+			record, _ := w.state.Placement().Group(g.id)
+			if r.Node == s.Replica.Node && record.RoleOf(r) != 0 && !hasReplica(record.Lost, r) && !g.blank[r] {
 				w.t.Fatalf("group %s: %v, but the node still has %v", g.id, s, r)
 			}
 		}
