@@ -146,7 +146,7 @@ func (s *Subscription) collect(buf []Event, bytes int) (n, gaps int) {
 // placed after asking a leader is beyond that one's numbers, and is told.
 func (s *Subscription) ahead() bool {
 	t := s.topic
-	return s.anchor.Compare(t.last) > 0 && !s.asked && s.cursor == nil && !t.owned() && s.end() == nil
+	return s.anchor.Compare(t.last) > 0 && !s.asked && s.cursor == nil && t.shard.partition.mirrored.Load() && s.end() == nil
 }
 
 // drained reports whether the reader has been told everything.
