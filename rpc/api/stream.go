@@ -69,8 +69,6 @@ func (s *stream) loop() error {
 			continue
 		case err != nil:
 			return ended(err)
-		case s.call.Err() != nil:
-			return s.call.Err()
 		}
 		if s.pulse.due.Swap(false) {
 			if err := s.send(heartbeat); err != nil {
@@ -155,7 +153,7 @@ func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error 
 	s := &stream{call: c, out: out, sub: sub, anchored: anchored}
 	s.pulse = newPulse(all.heartbeat, all.stall, sub.Wake, func() { abandon(c) })
 	defer s.pulse.stop()
-	defer context.AfterFunc(c, sub.Wake)()
+	defer context.AfterFunc(c, func() { s.end(&ending{c.Err()}) })()
 	if anchored {
 		defer time.AfterFunc(after, func() { s.end(cleanEnd) }).Stop()
 	}
