@@ -93,3 +93,39 @@ func BenchmarkOpen(b *testing.B) {
 		n.close(b)
 	}
 }
+
+// BenchmarkConfirmThreeVoters measures reads of a group of three replicas in
+// one process, by asking the voters for their terms and through the log. The
+// network is memory, so what is left is our own work.
+func BenchmarkConfirmThreeVoters(b *testing.B) {
+	for _, way := range []string{"terms", "log"} {
+		for _, readers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("by=%s/readers=%d", way, readers), func(b *testing.B) {
+				c := newCluster(trioNames, trioNames)
+				c.tune = func(_ cluster.NodeID, cfg *Config) {
+					cfg.tuning = defaultTuning()
+					if way == "log" {
+						cfg.Terms = nil
+					}
+				}
+				for _, name := range c.names {
+					c.dirs[name] = b.TempDir()
+					c.start(b, name)
+				}
+				g := c.leader(b).Group(1)
+				ctx := context.Background()
+				b.ReportAllocs()
+				b.SetParallelism(readers)
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if err := g.Confirm(ctx); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			})
+		}
+	}
+}

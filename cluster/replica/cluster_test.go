@@ -85,6 +85,7 @@ func TestLeaderCutOffKnowsNothing(t *testing.T) {
 // Writers write, readers read, and leaders are cut off and killed. Nothing that
 // was acknowledged is lost or done twice, and no confirmed read is stale.
 func TestNoAcknowledgedWriteIsLost(t *testing.T) {
+	t.Parallel()
 	c := newTrio(t)
 	c.leader(t)
 	load := c.begin(t)

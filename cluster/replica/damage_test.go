@@ -447,7 +447,7 @@ func TestInterruptedInstallIsFinished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := replicaRecord{Group: 1, Number: 1, State: ReplicaCreated}
+	record := replicaRecord{Group: 1, Number: 1, State: StateCreated}
 	reopen := func() *storage {
 		t.Helper()
 		found, err := inspect(cfg.Dir, record)
@@ -484,7 +484,7 @@ func TestInterruptedInstallIsFinished(t *testing.T) {
 	if err := errors.Join(sink.Close(), st.close()); err != nil {
 		t.Fatal(err)
 	}
-	record.State = ReplicaStarted
+	record.State = StateStarted
 	for range 2 {
 		st = reopen()
 		if first, last, bytes := st.log.size(); first != 0 || last != 0 || bytes != 0 {

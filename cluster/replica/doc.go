@@ -17,11 +17,28 @@
 // and why bbolt's own checks are not enough. Nothing is ever deleted to get
 // past damage.
 //
+// # Replicas and configurations
+//
+// The replicas of a node are written in its identity file before anything is
+// done in their name, and start from it without asking anybody. A node that
+// founded its cluster was born with one of every group; any other gets them one
+// by one ([Host.StartReplica]), waits until the group's leader adds them, and
+// gives them up for ever ([Host.RemoveReplica], [Host.Purge]). A number is used
+// once per group and node: a replica that forgot what it promised must not be
+// taken for the one that promised.
+//
+// A leader changes its group by [Group.AddLearner], [Group.Promote],
+// [Group.Remove] and [Group.TransferLeadership]. Every change names the index of
+// the configuration it was decided on and fails with [ErrConflict] on another.
+// When a change is due is decided elsewhere.
+//
 // # Reads
 //
 // [Group.Confirm] is the only way to a linearizable read. It never uses
 // VerifyLeader, which was stale in our tests. With one voter it costs a few
-// atomic loads; with several it is a log barrier shared by all waiting reads.
+// atomic loads. With several, a majority of them is asked for their terms, in
+// one round for all reads that wait and one call per node for all groups
+// ([Config.Terms], [Host.Terms]); where that proves nothing, a log barrier does.
 //
 // # Leadership of a lone voter
 //
@@ -36,7 +53,8 @@
 // # Concurrency and memory
 //
 // Host and Group are safe for concurrent use. Each group has its own
-// goroutines, all waited for by [Host.Close]. StateMachine methods are called
+// goroutines, all waited for by [Host.Close] or [Host.RemoveReplica]; those that
+// ask other nodes for terms belong to the Host. StateMachine methods are called
 // by one goroutine per group, except that a snapshot's WriteTo runs beside
 // later Apply calls. The bytes passed to Propose belong to the caller again
 // once it returns, whatever it returns; the bytes handed to Apply belong to

@@ -74,7 +74,7 @@ func (h *Host) openGroup(record replicaRecord, found evidence) (*Group, error) {
 			return nil, err
 		}
 	}
-	if record.State == ReplicaCreated {
+	if record.State == StateCreated {
 		if err := g.store.begin(h.identity.Founders, record, g.settings()); err != nil {
 			return nil, errors.Join(err, g.store.close())
 		}

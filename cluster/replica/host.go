@@ -184,8 +184,8 @@ func eachReplica(ctx context.Context, replicas records, f func(i int, record rep
 func (h *Host) recordStarted(replicas records) error {
 	next := h.identity.Replicas
 	for _, r := range replicas {
-		if r.State == ReplicaCreated {
-			r.State = ReplicaStarted
+		if r.State == StateCreated {
+			r.State = StateStarted
 			next = next.with(r)
 		}
 	}

@@ -69,7 +69,7 @@ func newManifest(cfg Config) (*manifest, error) {
 	}
 	if len(m.Founders) > 0 {
 		for group := range topology.All() {
-			m.Replicas = append(m.Replicas, replicaRecord{Group: group, Number: cluster.FirstReplica, State: ReplicaCreated})
+			m.Replicas = append(m.Replicas, replicaRecord{Group: group, Number: cluster.FirstReplica, State: StateCreated})
 		}
 	}
 	return m, nil

@@ -17,6 +17,7 @@ import (
 // node, under load, while after every step the leader dies and comes back from
 // its disk. Nothing that was acknowledged is lost or done twice.
 func TestGrowAndShrinkUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := newFleet(t, "n1", "n2", "n3", "n4", "n5")
 	c.leader(t)
 	load := c.begin(t)
@@ -124,9 +125,8 @@ func TestChangeOfAnotherConfigurationIsRefused(t *testing.T) {
 // Whoever is not heard of, or lacks too much, is given no vote.
 func TestSilentReplicaIsNotPromoted(t *testing.T) {
 	c := newFleet(t, "n1", "n2", "n3")
-	g := c.leader(t).Group(1)
 	voter, learner := c.join(t, "n2"), c.learn(t, "n3")
-	g = c.leader(t).Group(1)
+	g := c.leader(t).Group(1)
 	followers := func() map[string]Follower {
 		m := make(map[string]Follower)
 		for _, f := range g.Followers() {

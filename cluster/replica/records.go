@@ -9,35 +9,35 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 )
 
-// ReplicaState is what a data directory knows about one of its replicas. It
+// State is what a data directory knows about one of its replicas. It
 // only moves forward.
-type ReplicaState string
+type State string
 
 const (
-	// ReplicaCreated: has never taken part in its group, so it may be empty.
-	ReplicaCreated ReplicaState = "created"
-	// ReplicaStarted: may have voted and acknowledged. Should it be empty now,
+	// StateCreated: has never taken part in its group, so it may be empty.
+	StateCreated State = "created"
+	// StateStarted: may have voted and acknowledged. Should it be empty now,
 	// its disk was lost and it must not come back under the same id: we saw an
 	// acknowledged write vanish that way (reliability.md, rule 2).
-	ReplicaStarted ReplicaState = "started"
-	// ReplicaRemoved: never to be started again. Its data is still there.
-	ReplicaRemoved ReplicaState = "removed"
-	// ReplicaPurged: removed, and its data deleted.
-	ReplicaPurged ReplicaState = "purged"
+	StateStarted State = "started"
+	// StateRemoved: never to be started again. Its data is still there.
+	StateRemoved State = "removed"
+	// StatePurged: removed, and its data deleted.
+	StatePurged State = "purged"
 )
 
-func (s ReplicaState) known() bool {
-	return s.alive() || s == ReplicaRemoved || s == ReplicaPurged
+func (s State) known() bool {
+	return s.alive() || s == StateRemoved || s == StatePurged
 }
 
 // alive reports whether the replica is to run.
-func (s ReplicaState) alive() bool { return s == ReplicaCreated || s == ReplicaStarted }
+func (s State) alive() bool { return s == StateCreated || s == StateStarted }
 
 // replicaRecord is one replica of this node.
 type replicaRecord struct {
 	Group  cluster.GroupID `json:"group"`
 	Number uint64          `json:"number"`
-	State  ReplicaState    `json:"state"`
+	State  State           `json:"state"`
 }
 
 func (r replicaRecord) compare(o replicaRecord) int {
@@ -78,13 +78,13 @@ func (rs records) with(record replicaRecord) records {
 		if r.Group == record.Group && r.Number == record.Number && r != record {
 			continue
 		}
-		if r.Group == record.Group && r.State == ReplicaPurged {
+		if r.Group == record.Group && r.State == StatePurged {
 			newest = max(newest, r.Number)
 		}
 		next = append(next, r)
 	}
 	next = slices.DeleteFunc(next, func(r replicaRecord) bool {
-		return r.Group == record.Group && r.State == ReplicaPurged && r.Number < newest
+		return r.Group == record.Group && r.State == StatePurged && r.Number < newest
 	})
 	slices.SortFunc(next, replicaRecord.compare)
 	return slices.Compact(next)
@@ -104,5 +104,5 @@ func (rs records) claim(group cluster.GroupID, number uint64) (record replicaRec
 			return r, false, fmt.Errorf("%w: number %d is %s, a number above it is needed, not %d", ErrRetired, r.Number, r.State, number)
 		}
 	}
-	return replicaRecord{Group: group, Number: number, State: ReplicaCreated}, false, nil
+	return replicaRecord{Group: group, Number: number, State: StateCreated}, false, nil
 }

@@ -141,7 +141,7 @@ func RecoverGroup(r Recovery) (err error) {
 	if err := r.rewrite(m.Node, next); err != nil {
 		return fmt.Errorf("replica: recovering group %s: %w", r.Group, err)
 	}
-	old.State = ReplicaRemoved
+	old.State = StateRemoved
 	m.Replicas = m.Replicas.with(old).with(next)
 	return m.save(r.Dir)
 }
@@ -168,7 +168,7 @@ func (r Recovery) records(m *manifest) (old, next replicaRecord, err error) {
 			return old, next, err
 		}
 	}
-	return old, replicaRecord{Group: r.Group, Number: r.Voters[self].Number, State: ReplicaStarted}, nil
+	return old, replicaRecord{Group: r.Group, Number: r.Voters[self].Number, State: StateStarted}, nil
 }
 
 // copyReplica copies the files, over the rest of an earlier attempt. They name

@@ -81,7 +81,7 @@ func TestLostMajorityIsRecovered(t *testing.T) {
 			c.node(name).close(t)
 		}
 	}
-	if got := c.node(name).Replicas(); !slices.Contains(got, LocalReplica{1, 1, ReplicaRemoved}) || !slices.Contains(got, LocalReplica{1, 7, ReplicaStarted}) {
+	if got := c.node(name).Replicas(); !slices.Contains(got, LocalReplica{1, 1, StateRemoved}) || !slices.Contains(got, LocalReplica{1, 7, StateStarted}) {
 		t.Errorf("the books say %v", got)
 	}
 	if err := c.node(name).Purge(1, 1); err != nil {

@@ -15,7 +15,7 @@ import (
 type LocalReplica struct {
 	Group  cluster.GroupID
 	Number uint64
-	State  ReplicaState
+	State  State
 }
 
 // Replicas lists every replica this node holds or remembers to have held, by
@@ -95,9 +95,9 @@ func (h *Host) RemoveReplica(ctx context.Context, group cluster.GroupID, number 
 			return nil // a later number retired it already
 		}
 		// Nothing to stop, but a late order to start it must be refused.
-		return h.record(all.with(replicaRecord{Group: group, Number: number, State: ReplicaPurged}))
+		return h.record(all.with(replicaRecord{Group: group, Number: number, State: StatePurged}))
 	}
-	record.State = ReplicaRemoved
+	record.State = StateRemoved
 	if err := h.record(all.with(record)); err != nil {
 		return err
 	}
@@ -127,9 +127,9 @@ func (h *Host) Purge(group cluster.GroupID, number uint64) error {
 	switch {
 	case h.closed:
 		return fmt.Errorf("group %s: %w", group, ErrClosed)
-	case !known, record.State == ReplicaPurged:
+	case !known, record.State == StatePurged:
 		return nil
-	case record.State != ReplicaRemoved:
+	case record.State != StateRemoved:
 		return fmt.Errorf("group %s: replica number %d is %s, only the data of a removed one is deleted", group, number, record.State)
 	case slices.ContainsFunc(h.stuck, func(g *Group) bool { return g.replica == self }):
 		return fmt.Errorf("group %s: replica number %d did not stop, its files are in use until this process ends", group, number)
@@ -140,7 +140,7 @@ func (h *Host) Purge(group cluster.GroupID, number uint64) error {
 			return fmt.Errorf("group %s: deleting %s: %w", group, dir, err)
 		}
 	}
-	record.State = ReplicaPurged
+	record.State = StatePurged
 	return h.record(h.identity.Replicas.with(record))
 }
 

@@ -83,7 +83,7 @@ func TestNumbersAreUsedOnce(t *testing.T) {
 				t.Error("a living replica was purged")
 			}
 			old := n.Group(1)
-			books(LocalReplica{1, 4, ReplicaStarted})
+			books(LocalReplica{1, 4, StateStarted})
 			life()
 			if dir == "" {
 				do(n.RemoveReplica(timeout(t), 1, 4))
@@ -106,11 +106,11 @@ func TestNumbersAreUsedOnce(t *testing.T) {
 			do(n.RemoveReplica(timeout(t), 1, 9)) // was never here
 			start(8, ErrRetired)
 			start(9, ErrRetired)
-			books(LocalReplica{1, 4, ReplicaRemoved}, LocalReplica{1, 6, ReplicaRemoved}, LocalReplica{1, 9, ReplicaPurged})
+			books(LocalReplica{1, 4, StateRemoved}, LocalReplica{1, 6, StateRemoved}, LocalReplica{1, 9, StatePurged})
 			for _, number := range []uint64{4, 4, 6, 9, 77} {
 				do(n.Purge(1, number))
 			}
-			books(LocalReplica{1, 9, ReplicaPurged})
+			books(LocalReplica{1, 9, StatePurged})
 			life()
 			start(9, ErrRetired)
 			start(10, nil)
@@ -152,11 +152,11 @@ func TestReplicaWithoutItsDiskStaysAway(t *testing.T) {
 
 // A crash at any step of starting a replica leaves what can be started again.
 func TestStartIsResumedAfterACrash(t *testing.T) {
-	for name, state := range map[string]ReplicaState{"before the record": ReplicaCreated, "after it": ReplicaStarted} {
+	for name, state := range map[string]State{"before the record": StateCreated, "after it": StateStarted} {
 		t.Run(name, func(t *testing.T) {
 			cfg := joiner(t.TempDir(), "n2")
 			n := open(t, cfg)
-			record := replicaRecord{Group: 1, Number: 3, State: ReplicaCreated}
+			record := replicaRecord{Group: 1, Number: 3, State: StateCreated}
 			if err := n.record(n.identity.Replicas.with(record)); err != nil {
 				t.Fatal(err)
 			}
@@ -189,11 +189,11 @@ func TestManifestIsChecked(t *testing.T) {
 	}
 	for name, list := range map[string]records{
 		"an unknown state": {{1, 1, "asleep"}},
-		"no such group":    {{2, 1, ReplicaStarted}},
-		"number 0":         {{1, 0, ReplicaStarted}},
-		"twice":            {{1, 1, ReplicaStarted}, {1, 1, ReplicaStarted}},
-		"two living":       {{1, 1, ReplicaStarted}, {1, 2, ReplicaCreated}},
-		"no order":         {{1, 1, ReplicaStarted}, {0, 1, ReplicaCreated}},
+		"no such group":    {{2, 1, StateStarted}},
+		"number 0":         {{1, 0, StateStarted}},
+		"twice":            {{1, 1, StateStarted}, {1, 1, StateStarted}},
+		"two living":       {{1, 1, StateStarted}, {1, 2, StateCreated}},
+		"no order":         {{1, 1, StateStarted}, {0, 1, StateCreated}},
 	} {
 		m.Replicas = list
 		if err := m.save(dir); err != nil {

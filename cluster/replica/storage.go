@@ -61,7 +61,7 @@ func inspect(dir string, record replicaRecord) (evidence, error) {
 	case err == nil:
 	case !errors.Is(err, os.ErrNotExist):
 		return evidence{}, fmt.Errorf("group %s: %w", record.Group, err)
-	case record.State != ReplicaCreated:
+	case record.State != StateCreated:
 		return evidence{}, lostStore(record, path)
 	default:
 		return evidence{}, nil
@@ -78,7 +78,7 @@ func inspect(dir string, record replicaRecord) (evidence, error) {
 	if err := log.verifyReach(found.reach()); err != nil {
 		return evidence{}, fmt.Errorf("group %s: %w: %w (%s)", record.Group, ErrDamaged, err, path)
 	}
-	if record.State != ReplicaCreated && log.blank() && snapshot == nil {
+	if record.State != StateCreated && log.blank() && snapshot == nil {
 		return evidence{}, lostStore(record, path)
 	}
 	return found, nil
@@ -124,7 +124,7 @@ func openDisk(cfg Config, self string, record replicaRecord, found evidence, sto
 // without a log, a crash came between the two writes of founding; it starts
 // over.
 func createIfNew(path string, record replicaRecord, found *evidence) error {
-	if found.exists && (record.State != ReplicaCreated || !found.log.empty() || found.log.blank()) {
+	if found.exists && (record.State != StateCreated || !found.log.empty() || found.log.blank()) {
 		return nil
 	}
 	if err := mkdirSynced(filepath.Dir(path)); err != nil {

@@ -112,6 +112,7 @@ func (f *fence) waitedFor() bool {
 // A leader that sleeps while others go on confirms no stale read. The same
 // readers catch one that only asks itself.
 func TestSleepingLeaderReadsNothingStale(t *testing.T) {
+	t.Parallel()
 	stale, confirmed := staleReads(t, true, (*Group).prove)
 	if stale > 0 {
 		t.Errorf("%d of %d confirmed reads were stale", stale, confirmed)
