@@ -49,4 +49,4 @@ func (c *catalog) cache(name string) (*storev1.CacheRecord, bool) {
 }
 
 // confirm returns once this node knows every change acknowledged before.
-func (c *catalog) confirm(ctx context.Context) error { return outcome(c.group.Confirm(ctx)) }
+func (c *catalog) confirm(ctx context.Context) error { return refused(c.group, c.group.Confirm(ctx)) }

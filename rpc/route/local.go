@@ -137,10 +137,10 @@ func (l *Local) Publish(ctx context.Context, g cluster.GroupID, topic fanout.Key
 	}
 	// A leader that was replaced without noticing must not number items.
 	if err := p.group.Confirm(ctx); err != nil {
-		return fanout.Position{}, outcome(err)
+		return fanout.Position{}, refused(p.group, err)
 	}
 	at, err := l.topics.Publish(uint32(g), topic, time.Now(), func(at fanout.Position) []byte { return l.encode(at, m) })
-	return at, outcome(err)
+	return at, refused(p.group, err)
 }
 
 // Subscribe places a reader in a topic. The caller closes the subscription.

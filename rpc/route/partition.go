@@ -35,7 +35,7 @@ func (p *partition) apply(ctx context.Context, command *storev1.Command) (*store
 func (p *partition) view(ctx context.Context, query *storev1.Query, relaxed bool) (*storev1.Result, error) {
 	if !relaxed {
 		if err := p.group.Confirm(ctx); err != nil {
-			return nil, outcome(err)
+			return nil, refused(p.group, err)
 		}
 	}
 	at := p.clock.milliseconds()

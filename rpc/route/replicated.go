@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
 )
 
 // group is what is asked of a Raft group here; *replica.Group is one.
@@ -13,6 +16,12 @@ type group interface {
 	Propose(ctx context.Context, command []byte) (any, error)
 	// Confirm returns once local reads see everything acknowledged before.
 	Confirm(ctx context.Context) error
+	// ID is the number of the group.
+	ID() cluster.GroupID
+	// Leadership tells who leads the group, and announces when that changes.
+	Leadership() (replica.Leadership, <-chan struct{})
+	// Progress tells how far this replica is.
+	Progress() replica.Progress
 }
 
 // machine is one of the store's state machines: C are its commands, R its
@@ -73,7 +82,7 @@ func (r *replicated[C, R, S, M]) propose(ctx context.Context, encoded []byte) (R
 	result, err := r.group.Propose(ctx, encoded)
 	if err != nil {
 		var none R
-		return none, outcome(err)
+		return none, refused(r.group, err)
 	}
 	return result.(R), nil
 }

@@ -76,6 +76,81 @@ func (Hello_Class) EnumDescriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Reason decides what the sender may do next. One that it does not know, and
+// the first, leave the outcome of a change unknown.
+type Refusal_Reason int32
+
+const (
+	Refusal_REASON_UNSPECIFIED     Refusal_Reason = 0 // something failed that nobody foresaw
+	Refusal_REASON_NOT_EXECUTED    Refusal_Reason = 1 // nothing was done, it may be sent again
+	Refusal_REASON_NOT_LEADER      Refusal_Reason = 2 // the same, and who leads instead
+	Refusal_REASON_UNKNOWN_OUTCOME Refusal_Reason = 3 // the change may have been made
+	Refusal_REASON_EXPIRED         Refusal_Reason = 4 // nothing was done, the budget was used up
+	Refusal_REASON_OVERLOADED      Refusal_Reason = 5 // nothing was done, too much is waiting
+	Refusal_REASON_INVALID         Refusal_Reason = 6 // the request is malformed
+	Refusal_REASON_LIMIT           Refusal_Reason = 7 // a limit would be passed
+	Refusal_REASON_CACHE_NOT_FOUND Refusal_Reason = 8
+	Refusal_REASON_CACHE_EXISTS    Refusal_Reason = 9
+	Refusal_REASON_KEY_NOT_FOUND   Refusal_Reason = 10
+)
+
+// Enum value maps for Refusal_Reason.
+var (
+	Refusal_Reason_name = map[int32]string{
+		0:  "REASON_UNSPECIFIED",
+		1:  "REASON_NOT_EXECUTED",
+		2:  "REASON_NOT_LEADER",
+		3:  "REASON_UNKNOWN_OUTCOME",
+		4:  "REASON_EXPIRED",
+		5:  "REASON_OVERLOADED",
+		6:  "REASON_INVALID",
+		7:  "REASON_LIMIT",
+		8:  "REASON_CACHE_NOT_FOUND",
+		9:  "REASON_CACHE_EXISTS",
+		10: "REASON_KEY_NOT_FOUND",
+	}
+	Refusal_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED":     0,
+		"REASON_NOT_EXECUTED":    1,
+		"REASON_NOT_LEADER":      2,
+		"REASON_UNKNOWN_OUTCOME": 3,
+		"REASON_EXPIRED":         4,
+		"REASON_OVERLOADED":      5,
+		"REASON_INVALID":         6,
+		"REASON_LIMIT":           7,
+		"REASON_CACHE_NOT_FOUND": 8,
+		"REASON_CACHE_EXISTS":    9,
+		"REASON_KEY_NOT_FOUND":   10,
+	}
+)
+
+func (x Refusal_Reason) Enum() *Refusal_Reason {
+	p := new(Refusal_Reason)
+	*p = x
+	return p
+}
+
+func (x Refusal_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Refusal_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_peer_v1_peer_proto_enumTypes[1].Descriptor()
+}
+
+func (Refusal_Reason) Type() protoreflect.EnumType {
+	return &file_peer_v1_peer_proto_enumTypes[1]
+}
+
+func (x Refusal_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Refusal_Reason.Descriptor instead.
+func (Refusal_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3, 0}
+}
+
 // Hello opens every connection to the peer port, before anything else.
 type Hello struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -88,8 +163,10 @@ type Hello struct {
 	Callee string      `protobuf:"bytes,5,opt,name=callee,proto3" json:"callee,omitempty"`
 	Class  Hello_Class `protobuf:"varint,6,opt,name=class,proto3,enum=mayfly.peer.v1.Hello_Class" json:"class,omitempty"`
 	// For Raft streams: the group, and the replica that is meant.
-	Group         uint32 `protobuf:"varint,7,opt,name=group,proto3" json:"group,omitempty"`
-	Replica       string `protobuf:"bytes,8,opt,name=replica,proto3" json:"replica,omitempty"`
+	Group   uint32 `protobuf:"varint,7,opt,name=group,proto3" json:"group,omitempty"`
+	Replica string `protobuf:"bytes,8,opt,name=replica,proto3" json:"replica,omitempty"`
+	// For calls: the caller's clock, as in Origin.sent_at_ms.
+	SentAtMs      uint64 `protobuf:"varint,9,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,20 +257,30 @@ func (x *Hello) GetReplica() string {
 	return ""
 }
 
-// Origin goes with every forwarded request.
+func (x *Hello) GetSentAtMs() uint64 {
+	if x != nil {
+		return x.SentAtMs
+	}
+	return 0
+}
+
+// Origin goes with every request.
 type Origin struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	Node      string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
-	// Drawn at random at every start of the sending process.
-	BootId []byte `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
-	// Version of the placement the sender routed with.
-	Placement uint64 `protobuf:"varint,4,opt,name=placement,proto3" json:"placement,omitempty"`
-	// What is left of the caller's deadline when the request is sent.
-	BudgetMs uint64 `protobuf:"varint,5,opt,name=budget_ms,json=budgetMs,proto3" json:"budget_ms,omitempty"`
-	// The sender's clock when the request was sent, milliseconds since the Unix
-	// epoch; tells requests that lay in a paused process from fresh ones.
-	SentAtMs      uint64 `protobuf:"varint,6,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node that sends, and its process: what the hello of the connection
+	// says, or the request is refused.
+	Node   string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	BootId string `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// What is left for the answer, from the moment the request is sent. The
+	// request is refused once that has passed; 0 is refused.
+	BudgetMs uint64 `protobuf:"varint,3,opt,name=budget_ms,json=budgetMs,proto3" json:"budget_ms,omitempty"`
+	// The sender's clock when the request was sent, in milliseconds since any
+	// moment. Compared with the receiver's own it tells requests that lay in a
+	// paused process from fresh ones.
+	SentAtMs uint64 `protobuf:"varint,4,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
+	// Grows when the sender finds that its clock and the receiver's have parted;
+	// then they are compared anew.
+	Clock         uint32 `protobuf:"varint,5,opt,name=clock,proto3" json:"clock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,13 +315,6 @@ func (*Origin) Descriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Origin) GetClusterId() string {
-	if x != nil {
-		return x.ClusterId
-	}
-	return ""
-}
-
 func (x *Origin) GetNode() string {
 	if x != nil {
 		return x.Node
@@ -242,18 +322,11 @@ func (x *Origin) GetNode() string {
 	return ""
 }
 
-func (x *Origin) GetBootId() []byte {
+func (x *Origin) GetBootId() string {
 	if x != nil {
 		return x.BootId
 	}
-	return nil
-}
-
-func (x *Origin) GetPlacement() uint64 {
-	if x != nil {
-		return x.Placement
-	}
-	return 0
+	return ""
 }
 
 func (x *Origin) GetBudgetMs() uint64 {
@@ -266,6 +339,13 @@ func (x *Origin) GetBudgetMs() uint64 {
 func (x *Origin) GetSentAtMs() uint64 {
 	if x != nil {
 		return x.SentAtMs
+	}
+	return 0
+}
+
+func (x *Origin) GetClock() uint32 {
+	if x != nil {
+		return x.Clock
 	}
 	return 0
 }
@@ -332,18 +412,94 @@ func (x *NotLeader) GetTerm() uint64 {
 	return 0
 }
 
+// Refusal is why there is no result. What became of a request is always said
+// in one; the status of a call only ever tells that its connection failed.
+type Refusal struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason Refusal_Reason         `protobuf:"varint,1,opt,name=reason,proto3,enum=mayfly.peer.v1.Refusal_Reason" json:"reason,omitempty"`
+	// For people. Never holds a key or a value.
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// With REASON_NOT_LEADER.
+	NotLeader *NotLeader `protobuf:"bytes,3,opt,name=not_leader,json=notLeader,proto3" json:"not_leader,omitempty"`
+	// With REASON_UNKNOWN_OUTCOME: the budget was used up before the outcome was
+	// known.
+	Late          bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Refusal) GetReason() Refusal_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Refusal_REASON_UNSPECIFIED
+}
+
+func (x *Refusal) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Refusal) GetNotLeader() *NotLeader {
+	if x != nil {
+		return x.NotLeader
+	}
+	return nil
+}
+
+func (x *Refusal) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 type ApplyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	Group         uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
-	Command       *v1.Command            `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Group  uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	// A store.v1.Command, encoded as for the log: a node that does not know all
+	// of it must refuse it, since its replicas could not read the log either.
+	Command       []byte `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_peer_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +511,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_peer_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +524,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApplyRequest) GetOrigin() *Origin {
@@ -385,7 +541,7 @@ func (x *ApplyRequest) GetGroup() uint32 {
 	return 0
 }
 
-func (x *ApplyRequest) GetCommand() *v1.Command {
+func (x *ApplyRequest) GetCommand() []byte {
 	if x != nil {
 		return x.Command
 	}
@@ -397,7 +553,7 @@ type ApplyResponse struct {
 	// Types that are valid to be assigned to Outcome:
 	//
 	//	*ApplyResponse_Result
-	//	*ApplyResponse_NotLeader
+	//	*ApplyResponse_Refusal
 	Outcome       isApplyResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -405,7 +561,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_peer_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +573,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_peer_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +586,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApplyResponse) GetOutcome() isApplyResponse_Outcome {
@@ -449,10 +605,10 @@ func (x *ApplyResponse) GetResult() *v1.Result {
 	return nil
 }
 
-func (x *ApplyResponse) GetNotLeader() *NotLeader {
+func (x *ApplyResponse) GetRefusal() *Refusal {
 	if x != nil {
-		if x, ok := x.Outcome.(*ApplyResponse_NotLeader); ok {
-			return x.NotLeader
+		if x, ok := x.Outcome.(*ApplyResponse_Refusal); ok {
+			return x.Refusal
 		}
 	}
 	return nil
@@ -466,13 +622,13 @@ type ApplyResponse_Result struct {
 	Result *v1.Result `protobuf:"bytes,1,opt,name=result,proto3,oneof"`
 }
 
-type ApplyResponse_NotLeader struct {
-	NotLeader *NotLeader `protobuf:"bytes,2,opt,name=not_leader,json=notLeader,proto3,oneof"`
+type ApplyResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
 }
 
 func (*ApplyResponse_Result) isApplyResponse_Outcome() {}
 
-func (*ApplyResponse_NotLeader) isApplyResponse_Outcome() {}
+func (*ApplyResponse_Refusal) isApplyResponse_Outcome() {}
 
 type ViewRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -487,7 +643,7 @@ type ViewRequest struct {
 
 func (x *ViewRequest) Reset() {
 	*x = ViewRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_peer_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +655,7 @@ func (x *ViewRequest) String() string {
 func (*ViewRequest) ProtoMessage() {}
 
 func (x *ViewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_peer_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +668,7 @@ func (x *ViewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewRequest.ProtoReflect.Descriptor instead.
 func (*ViewRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ViewRequest) GetOrigin() *Origin {
@@ -548,7 +704,7 @@ type ViewResponse struct {
 	// Types that are valid to be assigned to Outcome:
 	//
 	//	*ViewResponse_Result
-	//	*ViewResponse_NotLeader
+	//	*ViewResponse_Refusal
 	Outcome       isViewResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -556,7 +712,7 @@ type ViewResponse struct {
 
 func (x *ViewResponse) Reset() {
 	*x = ViewResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +724,7 @@ func (x *ViewResponse) String() string {
 func (*ViewResponse) ProtoMessage() {}
 
 func (x *ViewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +737,7 @@ func (x *ViewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewResponse.ProtoReflect.Descriptor instead.
 func (*ViewResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ViewResponse) GetOutcome() isViewResponse_Outcome {
@@ -600,10 +756,10 @@ func (x *ViewResponse) GetResult() *v1.Result {
 	return nil
 }
 
-func (x *ViewResponse) GetNotLeader() *NotLeader {
+func (x *ViewResponse) GetRefusal() *Refusal {
 	if x != nil {
-		if x, ok := x.Outcome.(*ViewResponse_NotLeader); ok {
-			return x.NotLeader
+		if x, ok := x.Outcome.(*ViewResponse_Refusal); ok {
+			return x.Refusal
 		}
 	}
 	return nil
@@ -617,25 +773,26 @@ type ViewResponse_Result struct {
 	Result *v1.Result `protobuf:"bytes,1,opt,name=result,proto3,oneof"`
 }
 
-type ViewResponse_NotLeader struct {
-	NotLeader *NotLeader `protobuf:"bytes,2,opt,name=not_leader,json=notLeader,proto3,oneof"`
+type ViewResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
 }
 
 func (*ViewResponse_Result) isViewResponse_Outcome() {}
 
-func (*ViewResponse_NotLeader) isViewResponse_Outcome() {}
+func (*ViewResponse_Refusal) isViewResponse_Outcome() {}
 
 type ApplyCatalogRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	Command       *v1.CatalogCommand     `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// A store.v1.CatalogCommand, encoded as for the log.
+	Command       []byte `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyCatalogRequest) Reset() {
 	*x = ApplyCatalogRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +804,7 @@ func (x *ApplyCatalogRequest) String() string {
 func (*ApplyCatalogRequest) ProtoMessage() {}
 
 func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +817,7 @@ func (x *ApplyCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogRequest.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyCatalogRequest) GetOrigin() *Origin {
@@ -670,7 +827,7 @@ func (x *ApplyCatalogRequest) GetOrigin() *Origin {
 	return nil
 }
 
-func (x *ApplyCatalogRequest) GetCommand() *v1.CatalogCommand {
+func (x *ApplyCatalogRequest) GetCommand() []byte {
 	if x != nil {
 		return x.Command
 	}
@@ -682,10 +839,10 @@ type ApplyCatalogResponse struct {
 	// Types that are valid to be assigned to Outcome:
 	//
 	//	*ApplyCatalogResponse_Result
-	//	*ApplyCatalogResponse_NotLeader
+	//	*ApplyCatalogResponse_Refusal
 	Outcome isApplyCatalogResponse_Outcome `protobuf_oneof:"outcome"`
-	// Index of the meta log at which the command is in force; the caller waits
-	// until its own copy has come that far.
+	// With a result: the index of the meta log at which the command is in force;
+	// the caller waits until its own copy has come that far.
 	Index         uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -693,7 +850,7 @@ type ApplyCatalogResponse struct {
 
 func (x *ApplyCatalogResponse) Reset() {
 	*x = ApplyCatalogResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +862,7 @@ func (x *ApplyCatalogResponse) String() string {
 func (*ApplyCatalogResponse) ProtoMessage() {}
 
 func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +875,7 @@ func (x *ApplyCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyCatalogResponse.ProtoReflect.Descriptor instead.
 func (*ApplyCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApplyCatalogResponse) GetOutcome() isApplyCatalogResponse_Outcome {
@@ -737,10 +894,10 @@ func (x *ApplyCatalogResponse) GetResult() *v1.CatalogResult {
 	return nil
 }
 
-func (x *ApplyCatalogResponse) GetNotLeader() *NotLeader {
+func (x *ApplyCatalogResponse) GetRefusal() *Refusal {
 	if x != nil {
-		if x, ok := x.Outcome.(*ApplyCatalogResponse_NotLeader); ok {
-			return x.NotLeader
+		if x, ok := x.Outcome.(*ApplyCatalogResponse_Refusal); ok {
+			return x.Refusal
 		}
 	}
 	return nil
@@ -761,13 +918,13 @@ type ApplyCatalogResponse_Result struct {
 	Result *v1.CatalogResult `protobuf:"bytes,1,opt,name=result,proto3,oneof"`
 }
 
-type ApplyCatalogResponse_NotLeader struct {
-	NotLeader *NotLeader `protobuf:"bytes,2,opt,name=not_leader,json=notLeader,proto3,oneof"`
+type ApplyCatalogResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
 }
 
 func (*ApplyCatalogResponse_Result) isApplyCatalogResponse_Outcome() {}
 
-func (*ApplyCatalogResponse_NotLeader) isApplyCatalogResponse_Outcome() {}
+func (*ApplyCatalogResponse_Refusal) isApplyCatalogResponse_Outcome() {}
 
 type Topic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -779,7 +936,7 @@ type Topic struct {
 
 func (x *Topic) Reset() {
 	*x = Topic{}
-	mi := &file_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +948,7 @@ func (x *Topic) String() string {
 func (*Topic) ProtoMessage() {}
 
 func (x *Topic) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +961,7 @@ func (x *Topic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topic.ProtoReflect.Descriptor instead.
 func (*Topic) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Topic) GetCache() string {
@@ -831,7 +988,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1000,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1013,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Position) GetPage() uint64 {
@@ -888,7 +1045,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1057,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1070,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PublishRequest) GetOrigin() *Origin {
@@ -963,7 +1120,7 @@ type PublishResponse struct {
 	// Types that are valid to be assigned to Outcome:
 	//
 	//	*PublishResponse_Position
-	//	*PublishResponse_NotLeader
+	//	*PublishResponse_Refusal
 	Outcome       isPublishResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -971,7 +1128,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1140,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1153,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PublishResponse) GetOutcome() isPublishResponse_Outcome {
@@ -1015,10 +1172,10 @@ func (x *PublishResponse) GetPosition() *Position {
 	return nil
 }
 
-func (x *PublishResponse) GetNotLeader() *NotLeader {
+func (x *PublishResponse) GetRefusal() *Refusal {
 	if x != nil {
-		if x, ok := x.Outcome.(*PublishResponse_NotLeader); ok {
-			return x.NotLeader
+		if x, ok := x.Outcome.(*PublishResponse_Refusal); ok {
+			return x.Refusal
 		}
 	}
 	return nil
@@ -1032,13 +1189,13 @@ type PublishResponse_Position struct {
 	Position *Position `protobuf:"bytes,1,opt,name=position,proto3,oneof"`
 }
 
-type PublishResponse_NotLeader struct {
-	NotLeader *NotLeader `protobuf:"bytes,2,opt,name=not_leader,json=notLeader,proto3,oneof"`
+type PublishResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
 }
 
 func (*PublishResponse_Position) isPublishResponse_Outcome() {}
 
-func (*PublishResponse_NotLeader) isPublishResponse_Outcome() {}
+func (*PublishResponse_Refusal) isPublishResponse_Outcome() {}
 
 type MirrorRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1054,7 +1211,7 @@ type MirrorRequest struct {
 
 func (x *MirrorRequest) Reset() {
 	*x = MirrorRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1223,7 @@ func (x *MirrorRequest) String() string {
 func (*MirrorRequest) ProtoMessage() {}
 
 func (x *MirrorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1236,7 @@ func (x *MirrorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MirrorRequest) GetOrigin() *Origin {
@@ -1141,7 +1298,7 @@ type MirrorResponse struct {
 
 func (x *MirrorResponse) Reset() {
 	*x = MirrorResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1310,7 @@ func (x *MirrorResponse) String() string {
 func (*MirrorResponse) ProtoMessage() {}
 
 func (x *MirrorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1323,7 @@ func (x *MirrorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse.ProtoReflect.Descriptor instead.
 func (*MirrorResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MirrorResponse) GetFrames() []*MirrorResponse_Frame {
@@ -1177,17 +1334,18 @@ func (x *MirrorResponse) GetFrames() []*MirrorResponse_Frame {
 }
 
 type SurveyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	Group         uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
-	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Group  uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The term in which the sender was elected.
+	Term          uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SurveyRequest) Reset() {
 	*x = SurveyRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1357,7 @@ func (x *SurveyRequest) String() string {
 func (*SurveyRequest) ProtoMessage() {}
 
 func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1370,7 @@ func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyRequest.ProtoReflect.Descriptor instead.
 func (*SurveyRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SurveyRequest) GetOrigin() *Origin {
@@ -1236,16 +1394,20 @@ func (x *SurveyRequest) GetTerm() uint64 {
 	return 0
 }
 
+// SurveyResponse is a piece of the answer. The pieces of one topic follow each
+// other; all repeat its highest position.
 type SurveyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seen          []*SurveyResponse_Seen `protobuf:"bytes,1,rep,name=seen,proto3" json:"seen,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Seen  []*SurveyResponse_Seen `protobuf:"bytes,1,rep,name=seen,proto3" json:"seen,omitempty"`
+	// The survey was refused; nothing follows.
+	Refusal       *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SurveyResponse) Reset() {
 	*x = SurveyResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1419,7 @@ func (x *SurveyResponse) String() string {
 func (*SurveyResponse) ProtoMessage() {}
 
 func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1432,7 @@ func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyResponse.ProtoReflect.Descriptor instead.
 func (*SurveyResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SurveyResponse) GetSeen() []*SurveyResponse_Seen {
@@ -1280,17 +1442,24 @@ func (x *SurveyResponse) GetSeen() []*SurveyResponse_Seen {
 	return nil
 }
 
+func (x *SurveyResponse) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
 type TermsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	Groups        []uint32               `protobuf:"varint,2,rep,packed,name=groups,proto3" json:"groups,omitempty"`
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Origin        *Origin                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Replicas      []*TermsRequest_Replica `protobuf:"bytes,2,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TermsRequest) Reset() {
 	*x = TermsRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1471,7 @@ func (x *TermsRequest) String() string {
 func (*TermsRequest) ProtoMessage() {}
 
 func (x *TermsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1484,7 @@ func (x *TermsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermsRequest.ProtoReflect.Descriptor instead.
 func (*TermsRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TermsRequest) GetOrigin() *Origin {
@@ -1325,24 +1494,27 @@ func (x *TermsRequest) GetOrigin() *Origin {
 	return nil
 }
 
-func (x *TermsRequest) GetGroups() []uint32 {
+func (x *TermsRequest) GetReplicas() []*TermsRequest_Replica {
 	if x != nil {
-		return x.Groups
+		return x.Replicas
 	}
 	return nil
 }
 
 type TermsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order of the request; 0 for a group without a replica here.
-	Terms         []uint64 `protobuf:"varint,1,rep,packed,name=terms,proto3" json:"terms,omitempty"`
+	// In the order of the request; 0 for a replica that does not run here under
+	// that very number.
+	Terms []uint64 `protobuf:"varint,1,rep,packed,name=terms,proto3" json:"terms,omitempty"`
+	// Absent when the question was answered.
+	Refusal       *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TermsResponse) Reset() {
 	*x = TermsResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1526,7 @@ func (x *TermsResponse) String() string {
 func (*TermsResponse) ProtoMessage() {}
 
 func (x *TermsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,12 +1539,19 @@ func (x *TermsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermsResponse.ProtoReflect.Descriptor instead.
 func (*TermsResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TermsResponse) GetTerms() []uint64 {
 	if x != nil {
 		return x.Terms
+	}
+	return nil
+}
+
+func (x *TermsResponse) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
 	}
 	return nil
 }
@@ -1389,7 +1568,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1580,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1593,7 @@ func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest_Interest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest_Interest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{13, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *MirrorRequest_Interest) GetTopic() *Topic {
@@ -1454,7 +1633,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1645,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1658,7 @@ func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Frame.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Frame) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *MirrorResponse_Frame) GetHandle() uint32 {
@@ -1576,7 +1755,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1767,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1780,7 @@ func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Items.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Items) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 1}
 }
 
 func (x *MirrorResponse_Items) GetFirst() *Position {
@@ -1628,7 +1807,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1819,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1832,7 @@ func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorResponse_Gap.ProtoReflect.Descriptor instead.
 func (*MirrorResponse_Gap) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 2}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 2}
 }
 
 func (x *MirrorResponse_Gap) GetLastBefore() *Position {
@@ -1674,15 +1853,15 @@ type SurveyResponse_Seen struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Topic   *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
 	Highest *Position              `protobuf:"bytes,2,opt,name=highest,proto3" json:"highest,omitempty"`
-	// Recent items, oldest first, ending at highest.
-	Encoded       [][]byte `protobuf:"bytes,3,rep,name=encoded,proto3" json:"encoded,omitempty"`
+	// Recent items, oldest first, none above highest. There may be holes.
+	Items         []*SurveyResponse_Item `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1873,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1886,7 @@ func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyResponse_Seen.ProtoReflect.Descriptor instead.
 func (*SurveyResponse_Seen) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{16, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *SurveyResponse_Seen) GetTopic() *Topic {
@@ -1724,18 +1903,123 @@ func (x *SurveyResponse_Seen) GetHighest() *Position {
 	return nil
 }
 
-func (x *SurveyResponse_Seen) GetEncoded() [][]byte {
+func (x *SurveyResponse_Seen) GetItems() []*SurveyResponse_Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type SurveyResponse_Item struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Position *Position              `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// As subscribers receive it.
+	Encoded       []byte `protobuf:"bytes,2,opt,name=encoded,proto3" json:"encoded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyResponse_Item) Reset() {
+	*x = SurveyResponse_Item{}
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyResponse_Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyResponse_Item) ProtoMessage() {}
+
+func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyResponse_Item.ProtoReflect.Descriptor instead.
+func (*SurveyResponse_Item) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{17, 1}
+}
+
+func (x *SurveyResponse_Item) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *SurveyResponse_Item) GetEncoded() []byte {
 	if x != nil {
 		return x.Encoded
 	}
 	return nil
 }
 
+type TermsRequest_Replica struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TermsRequest_Replica) Reset() {
+	*x = TermsRequest_Replica{}
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TermsRequest_Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TermsRequest_Replica) ProtoMessage() {}
+
+func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TermsRequest_Replica.ProtoReflect.Descriptor instead.
+func (*TermsRequest_Replica) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{18, 0}
+}
+
+func (x *TermsRequest_Replica) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *TermsRequest_Replica) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 var File_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xaa\x02\n" +
+	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xc8\x02\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
@@ -1745,51 +2029,67 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x06callee\x18\x05 \x01(\tR\x06callee\x121\n" +
 	"\x05class\x18\x06 \x01(\x0e2\x1b.mayfly.peer.v1.Hello.ClassR\x05class\x12\x14\n" +
 	"\x05group\x18\a \x01(\rR\x05group\x12\x18\n" +
-	"\areplica\x18\b \x01(\tR\areplica\"?\n" +
+	"\areplica\x18\b \x01(\tR\areplica\x12\x1c\n" +
+	"\n" +
+	"sent_at_ms\x18\t \x01(\x04R\bsentAtMs\"?\n" +
 	"\x05Class\x12\x15\n" +
 	"\x11CLASS_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCLASS_CALLS\x10\x01\x12\x0e\n" +
 	"\n" +
-	"CLASS_RAFT\x10\x02\"\xad\x01\n" +
-	"\x06Origin\x12\x1d\n" +
+	"CLASS_RAFT\x10\x02\"\x86\x01\n" +
+	"\x06Origin\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x17\n" +
+	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x1b\n" +
+	"\tbudget_ms\x18\x03 \x01(\x04R\bbudgetMs\x12\x1c\n" +
 	"\n" +
-	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\x12\x17\n" +
-	"\aboot_id\x18\x03 \x01(\fR\x06bootId\x12\x1c\n" +
-	"\tplacement\x18\x04 \x01(\x04R\tplacement\x12\x1b\n" +
-	"\tbudget_ms\x18\x05 \x01(\x04R\bbudgetMs\x12\x1c\n" +
-	"\n" +
-	"sent_at_ms\x18\x06 \x01(\x04R\bsentAtMs\"M\n" +
+	"sent_at_ms\x18\x04 \x01(\x04R\bsentAtMs\x12\x14\n" +
+	"\x05clock\x18\x05 \x01(\rR\x05clock\"M\n" +
 	"\tNotLeader\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\x88\x01\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\xb6\x03\n" +
+	"\aRefusal\x126\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1e.mayfly.peer.v1.Refusal.ReasonR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x128\n" +
+	"\n" +
+	"not_leader\x18\x03 \x01(\v2\x19.mayfly.peer.v1.NotLeaderR\tnotLeader\x12\x12\n" +
+	"\x04late\x18\x04 \x01(\bR\x04late\"\x8c\x02\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13REASON_NOT_EXECUTED\x10\x01\x12\x15\n" +
+	"\x11REASON_NOT_LEADER\x10\x02\x12\x1a\n" +
+	"\x16REASON_UNKNOWN_OUTCOME\x10\x03\x12\x12\n" +
+	"\x0eREASON_EXPIRED\x10\x04\x12\x15\n" +
+	"\x11REASON_OVERLOADED\x10\x05\x12\x12\n" +
+	"\x0eREASON_INVALID\x10\x06\x12\x10\n" +
+	"\fREASON_LIMIT\x10\a\x12\x1a\n" +
+	"\x16REASON_CACHE_NOT_FOUND\x10\b\x12\x17\n" +
+	"\x13REASON_CACHE_EXISTS\x10\t\x12\x18\n" +
+	"\x14REASON_KEY_NOT_FOUND\x10\n" +
+	"\"n\n" +
 	"\fApplyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
-	"\x05group\x18\x02 \x01(\rR\x05group\x122\n" +
-	"\acommand\x18\x03 \x01(\v2\x18.mayfly.store.v1.CommandR\acommand\"\x89\x01\n" +
+	"\x05group\x18\x02 \x01(\rR\x05group\x12\x18\n" +
+	"\acommand\x18\x03 \x01(\fR\acommand\"\x82\x01\n" +
 	"\rApplyResponse\x121\n" +
-	"\x06result\x18\x01 \x01(\v2\x17.mayfly.store.v1.ResultH\x00R\x06result\x12:\n" +
-	"\n" +
-	"not_leader\x18\x02 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\tnotLeaderB\t\n" +
+	"\x06result\x18\x01 \x01(\v2\x17.mayfly.store.v1.ResultH\x00R\x06result\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
 	"\aoutcome\"\x9b\x01\n" +
 	"\vViewRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12,\n" +
 	"\x05query\x18\x03 \x01(\v2\x16.mayfly.store.v1.QueryR\x05query\x12\x18\n" +
-	"\arelaxed\x18\x04 \x01(\bR\arelaxed\"\x88\x01\n" +
+	"\arelaxed\x18\x04 \x01(\bR\arelaxed\"\x81\x01\n" +
 	"\fViewResponse\x121\n" +
-	"\x06result\x18\x01 \x01(\v2\x17.mayfly.store.v1.ResultH\x00R\x06result\x12:\n" +
-	"\n" +
-	"not_leader\x18\x02 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\tnotLeaderB\t\n" +
-	"\aoutcome\"\x80\x01\n" +
+	"\x06result\x18\x01 \x01(\v2\x17.mayfly.store.v1.ResultH\x00R\x06result\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"_\n" +
 	"\x13ApplyCatalogRequest\x12.\n" +
-	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x129\n" +
-	"\acommand\x18\x02 \x01(\v2\x1f.mayfly.store.v1.CatalogCommandR\acommand\"\xad\x01\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x18\n" +
+	"\acommand\x18\x02 \x01(\fR\acommand\"\xa6\x01\n" +
 	"\x14ApplyCatalogResponse\x128\n" +
-	"\x06result\x18\x01 \x01(\v2\x1e.mayfly.store.v1.CatalogResultH\x00R\x06result\x12:\n" +
-	"\n" +
-	"not_leader\x18\x02 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\tnotLeader\x12\x14\n" +
+	"\x06result\x18\x01 \x01(\v2\x1e.mayfly.store.v1.CatalogResultH\x00R\x06result\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05indexB\t\n" +
 	"\aoutcome\"1\n" +
 	"\x05Topic\x12\x14\n" +
@@ -1804,11 +2104,10 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x05topic\x18\x03 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\bR\x04text\x12\x14\n" +
 	"\x05value\x18\x05 \x01(\fR\x05value\x12!\n" +
-	"\fpublisher_id\x18\x06 \x01(\tR\vpublisherId\"\x90\x01\n" +
+	"\fpublisher_id\x18\x06 \x01(\tR\vpublisherId\"\x89\x01\n" +
 	"\x0fPublishResponse\x126\n" +
-	"\bposition\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\bposition\x12:\n" +
-	"\n" +
-	"not_leader\x18\x02 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\tnotLeaderB\t\n" +
+	"\bposition\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\bposition\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
 	"\aoutcome\"\xbf\x02\n" +
 	"\rMirrorRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
@@ -1840,25 +2139,33 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\rSurveyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\xcd\x01\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\xf9\x02\n" +
 	"\x0eSurveyResponse\x127\n" +
-	"\x04seen\x18\x01 \x03(\v2#.mayfly.peer.v1.SurveyResponse.SeenR\x04seen\x1a\x81\x01\n" +
+	"\x04seen\x18\x01 \x03(\v2#.mayfly.peer.v1.SurveyResponse.SeenR\x04seen\x121\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\x1a\xa2\x01\n" +
 	"\x04Seen\x12+\n" +
 	"\x05topic\x18\x01 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x122\n" +
-	"\ahighest\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\ahighest\x12\x18\n" +
-	"\aencoded\x18\x03 \x03(\fR\aencoded\"V\n" +
+	"\ahighest\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\ahighest\x129\n" +
+	"\x05items\x18\x03 \x03(\v2#.mayfly.peer.v1.SurveyResponse.ItemR\x05items\x1aV\n" +
+	"\x04Item\x124\n" +
+	"\bposition\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionR\bposition\x12\x18\n" +
+	"\aencoded\x18\x02 \x01(\fR\aencoded\"\xb9\x01\n" +
 	"\fTermsRequest\x12.\n" +
-	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x16\n" +
-	"\x06groups\x18\x02 \x03(\rR\x06groups\"%\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12@\n" +
+	"\breplicas\x18\x02 \x03(\v2$.mayfly.peer.v1.TermsRequest.ReplicaR\breplicas\x1a7\n" +
+	"\aReplica\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"X\n" +
 	"\rTermsResponse\x12\x14\n" +
-	"\x05terms\x18\x01 \x03(\x04R\x05terms2\x92\x04\n" +
+	"\x05terms\x18\x01 \x03(\x04R\x05terms\x121\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\x94\x04\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
 	"\fApplyCatalog\x12#.mayfly.peer.v1.ApplyCatalogRequest\x1a$.mayfly.peer.v1.ApplyCatalogResponse\x12J\n" +
 	"\aPublish\x12\x1e.mayfly.peer.v1.PublishRequest\x1a\x1f.mayfly.peer.v1.PublishResponse\x12K\n" +
-	"\x06Mirror\x12\x1d.mayfly.peer.v1.MirrorRequest\x1a\x1e.mayfly.peer.v1.MirrorResponse(\x010\x01\x12G\n" +
-	"\x06Survey\x12\x1d.mayfly.peer.v1.SurveyRequest\x1a\x1e.mayfly.peer.v1.SurveyResponse\x12D\n" +
+	"\x06Mirror\x12\x1d.mayfly.peer.v1.MirrorRequest\x1a\x1e.mayfly.peer.v1.MirrorResponse(\x010\x01\x12I\n" +
+	"\x06Survey\x12\x1d.mayfly.peer.v1.SurveyRequest\x1a\x1e.mayfly.peer.v1.SurveyResponse0\x01\x12D\n" +
 	"\x05Terms\x12\x1c.mayfly.peer.v1.TermsRequest\x1a\x1d.mayfly.peer.v1.TermsResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
@@ -1873,95 +2180,102 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_peer_v1_peer_proto_rawDescData
 }
 
-var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),               // 0: mayfly.peer.v1.Hello.Class
-	(*Hello)(nil),                  // 1: mayfly.peer.v1.Hello
-	(*Origin)(nil),                 // 2: mayfly.peer.v1.Origin
-	(*NotLeader)(nil),              // 3: mayfly.peer.v1.NotLeader
-	(*ApplyRequest)(nil),           // 4: mayfly.peer.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 5: mayfly.peer.v1.ApplyResponse
-	(*ViewRequest)(nil),            // 6: mayfly.peer.v1.ViewRequest
-	(*ViewResponse)(nil),           // 7: mayfly.peer.v1.ViewResponse
-	(*ApplyCatalogRequest)(nil),    // 8: mayfly.peer.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),   // 9: mayfly.peer.v1.ApplyCatalogResponse
-	(*Topic)(nil),                  // 10: mayfly.peer.v1.Topic
-	(*Position)(nil),               // 11: mayfly.peer.v1.Position
-	(*PublishRequest)(nil),         // 12: mayfly.peer.v1.PublishRequest
-	(*PublishResponse)(nil),        // 13: mayfly.peer.v1.PublishResponse
-	(*MirrorRequest)(nil),          // 14: mayfly.peer.v1.MirrorRequest
-	(*MirrorResponse)(nil),         // 15: mayfly.peer.v1.MirrorResponse
-	(*SurveyRequest)(nil),          // 16: mayfly.peer.v1.SurveyRequest
-	(*SurveyResponse)(nil),         // 17: mayfly.peer.v1.SurveyResponse
-	(*TermsRequest)(nil),           // 18: mayfly.peer.v1.TermsRequest
-	(*TermsResponse)(nil),          // 19: mayfly.peer.v1.TermsResponse
-	(*MirrorRequest_Interest)(nil), // 20: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),   // 21: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),   // 22: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),     // 23: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),    // 24: mayfly.peer.v1.SurveyResponse.Seen
-	(*v1.Command)(nil),             // 25: mayfly.store.v1.Command
-	(*v1.Result)(nil),              // 26: mayfly.store.v1.Result
-	(*v1.Query)(nil),               // 27: mayfly.store.v1.Query
-	(*v1.CatalogCommand)(nil),      // 28: mayfly.store.v1.CatalogCommand
-	(*v1.CatalogResult)(nil),       // 29: mayfly.store.v1.CatalogResult
+	(Refusal_Reason)(0),            // 1: mayfly.peer.v1.Refusal.Reason
+	(*Hello)(nil),                  // 2: mayfly.peer.v1.Hello
+	(*Origin)(nil),                 // 3: mayfly.peer.v1.Origin
+	(*NotLeader)(nil),              // 4: mayfly.peer.v1.NotLeader
+	(*Refusal)(nil),                // 5: mayfly.peer.v1.Refusal
+	(*ApplyRequest)(nil),           // 6: mayfly.peer.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 7: mayfly.peer.v1.ApplyResponse
+	(*ViewRequest)(nil),            // 8: mayfly.peer.v1.ViewRequest
+	(*ViewResponse)(nil),           // 9: mayfly.peer.v1.ViewResponse
+	(*ApplyCatalogRequest)(nil),    // 10: mayfly.peer.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),   // 11: mayfly.peer.v1.ApplyCatalogResponse
+	(*Topic)(nil),                  // 12: mayfly.peer.v1.Topic
+	(*Position)(nil),               // 13: mayfly.peer.v1.Position
+	(*PublishRequest)(nil),         // 14: mayfly.peer.v1.PublishRequest
+	(*PublishResponse)(nil),        // 15: mayfly.peer.v1.PublishResponse
+	(*MirrorRequest)(nil),          // 16: mayfly.peer.v1.MirrorRequest
+	(*MirrorResponse)(nil),         // 17: mayfly.peer.v1.MirrorResponse
+	(*SurveyRequest)(nil),          // 18: mayfly.peer.v1.SurveyRequest
+	(*SurveyResponse)(nil),         // 19: mayfly.peer.v1.SurveyResponse
+	(*TermsRequest)(nil),           // 20: mayfly.peer.v1.TermsRequest
+	(*TermsResponse)(nil),          // 21: mayfly.peer.v1.TermsResponse
+	(*MirrorRequest_Interest)(nil), // 22: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),   // 23: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),   // 24: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),     // 25: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),    // 26: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),    // 27: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),   // 28: mayfly.peer.v1.TermsRequest.Replica
+	(*v1.Result)(nil),              // 29: mayfly.store.v1.Result
+	(*v1.Query)(nil),               // 30: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),       // 31: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
-	2,  // 1: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	25, // 2: mayfly.peer.v1.ApplyRequest.command:type_name -> mayfly.store.v1.Command
-	26, // 3: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
-	3,  // 4: mayfly.peer.v1.ApplyResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	2,  // 5: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	27, // 6: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	26, // 7: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
-	3,  // 8: mayfly.peer.v1.ViewResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	2,  // 9: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	28, // 10: mayfly.peer.v1.ApplyCatalogRequest.command:type_name -> mayfly.store.v1.CatalogCommand
-	29, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
-	3,  // 12: mayfly.peer.v1.ApplyCatalogResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	2,  // 13: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
-	10, // 14: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
-	11, // 15: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
-	3,  // 16: mayfly.peer.v1.PublishResponse.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	2,  // 17: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	20, // 18: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	10, // 19: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	21, // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	2,  // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	24, // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	2,  // 23: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	10, // 24: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	11, // 25: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	22, // 26: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	23, // 27: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	11, // 28: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	3,  // 29: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	11, // 30: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	11, // 31: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	11, // 32: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	10, // 33: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	11, // 34: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	4,  // 35: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	6,  // 36: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	8,  // 37: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	12, // 38: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	14, // 39: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	16, // 40: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	18, // 41: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	5,  // 42: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	7,  // 43: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	9,  // 44: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	13, // 45: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	15, // 46: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	17, // 47: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	19, // 48: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	42, // [42:49] is the sub-list for method output_type
-	35, // [35:42] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	1,  // 1: mayfly.peer.v1.Refusal.reason:type_name -> mayfly.peer.v1.Refusal.Reason
+	4,  // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	3,  // 3: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	29, // 4: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	5,  // 5: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 6: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
+	30, // 7: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	29, // 8: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	5,  // 9: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 10: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
+	31, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	5,  // 12: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 13: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
+	12, // 14: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
+	13, // 15: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
+	5,  // 16: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 17: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
+	22, // 18: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	12, // 19: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
+	23, // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	3,  // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	26, // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	5,  // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	28, // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	5,  // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	12, // 27: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	13, // 28: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
+	24, // 29: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	25, // 30: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	13, // 31: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	4,  // 32: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
+	13, // 33: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	13, // 34: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
+	13, // 35: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
+	12, // 36: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	13, // 37: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	27, // 38: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	13, // 39: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	6,  // 40: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	8,  // 41: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	10, // 42: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	14, // 43: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	16, // 44: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	18, // 45: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	20, // 46: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	7,  // 47: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	9,  // 48: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	11, // 49: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	15, // 50: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	17, // 51: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	19, // 52: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	21, // 53: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	47, // [47:54] is the sub-list for method output_type
+	40, // [40:47] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -1969,27 +2283,27 @@ func file_peer_v1_peer_proto_init() {
 	if File_peer_v1_peer_proto != nil {
 		return
 	}
-	file_peer_v1_peer_proto_msgTypes[4].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[5].OneofWrappers = []any{
 		(*ApplyResponse_Result)(nil),
-		(*ApplyResponse_NotLeader)(nil),
+		(*ApplyResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[6].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[7].OneofWrappers = []any{
 		(*ViewResponse_Result)(nil),
-		(*ViewResponse_NotLeader)(nil),
+		(*ViewResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[8].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[9].OneofWrappers = []any{
 		(*ApplyCatalogResponse_Result)(nil),
-		(*ApplyCatalogResponse_NotLeader)(nil),
-	}
-	file_peer_v1_peer_proto_msgTypes[12].OneofWrappers = []any{
-		(*PublishResponse_Position)(nil),
-		(*PublishResponse_NotLeader)(nil),
+		(*ApplyCatalogResponse_Refusal)(nil),
 	}
 	file_peer_v1_peer_proto_msgTypes[13].OneofWrappers = []any{
+		(*PublishResponse_Position)(nil),
+		(*PublishResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[14].OneofWrappers = []any{
 		(*MirrorRequest_Open)(nil),
 		(*MirrorRequest_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[20].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[21].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
@@ -2000,8 +2314,8 @@ func file_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   24,
+			NumEnums:      2,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

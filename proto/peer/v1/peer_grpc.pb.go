@@ -51,8 +51,8 @@ type PeerClient interface {
 	// this node leads: interest goes up, items come down, one stream for all.
 	Mirror(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[MirrorRequest, MirrorResponse], error)
 	// Survey tells the highest positions this node has seen in a group's
-	// topics, so that a new leader numbers above them.
-	Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error)
+	// topics, so that a new leader numbers above them. The topics come in pieces.
+	Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SurveyResponse], error)
 	// Terms tells the current Raft term of this node's replicas, so that a
 	// leader can prove that it still leads before it answers a read.
 	Terms(ctx context.Context, in *TermsRequest, opts ...grpc.CallOption) (*TermsResponse, error)
@@ -119,15 +119,24 @@ func (c *peerClient) Mirror(ctx context.Context, opts ...grpc.CallOption) (grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peer_MirrorClient = grpc.BidiStreamingClient[MirrorRequest, MirrorResponse]
 
-func (c *peerClient) Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error) {
+func (c *peerClient) Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SurveyResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(SurveyResponse)
-	err := c.cc.Invoke(ctx, Peer_Survey_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Peer_ServiceDesc.Streams[1], Peer_Survey_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[SurveyRequest, SurveyResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_SurveyClient = grpc.ServerStreamingClient[SurveyResponse]
 
 func (c *peerClient) Terms(ctx context.Context, in *TermsRequest, opts ...grpc.CallOption) (*TermsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -158,8 +167,8 @@ type PeerServer interface {
 	// this node leads: interest goes up, items come down, one stream for all.
 	Mirror(grpc.BidiStreamingServer[MirrorRequest, MirrorResponse]) error
 	// Survey tells the highest positions this node has seen in a group's
-	// topics, so that a new leader numbers above them.
-	Survey(context.Context, *SurveyRequest) (*SurveyResponse, error)
+	// topics, so that a new leader numbers above them. The topics come in pieces.
+	Survey(*SurveyRequest, grpc.ServerStreamingServer[SurveyResponse]) error
 	// Terms tells the current Raft term of this node's replicas, so that a
 	// leader can prove that it still leads before it answers a read.
 	Terms(context.Context, *TermsRequest) (*TermsResponse, error)
@@ -188,8 +197,8 @@ func (UnimplementedPeerServer) Publish(context.Context, *PublishRequest) (*Publi
 func (UnimplementedPeerServer) Mirror(grpc.BidiStreamingServer[MirrorRequest, MirrorResponse]) error {
 	return status.Error(codes.Unimplemented, "method Mirror not implemented")
 }
-func (UnimplementedPeerServer) Survey(context.Context, *SurveyRequest) (*SurveyResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Survey not implemented")
+func (UnimplementedPeerServer) Survey(*SurveyRequest, grpc.ServerStreamingServer[SurveyResponse]) error {
+	return status.Error(codes.Unimplemented, "method Survey not implemented")
 }
 func (UnimplementedPeerServer) Terms(context.Context, *TermsRequest) (*TermsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Terms not implemented")
@@ -294,23 +303,16 @@ func _Peer_Mirror_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peer_MirrorServer = grpc.BidiStreamingServer[MirrorRequest, MirrorResponse]
 
-func _Peer_Survey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SurveyRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Peer_Survey_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SurveyRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(PeerServer).Survey(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Peer_Survey_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(PeerServer).Survey(ctx, req.(*SurveyRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(PeerServer).Survey(m, &grpc.GenericServerStream[SurveyRequest, SurveyResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_SurveyServer = grpc.ServerStreamingServer[SurveyResponse]
 
 func _Peer_Terms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TermsRequest)
@@ -354,10 +356,6 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Peer_Publish_Handler,
 		},
 		{
-			MethodName: "Survey",
-			Handler:    _Peer_Survey_Handler,
-		},
-		{
 			MethodName: "Terms",
 			Handler:    _Peer_Terms_Handler,
 		},
@@ -368,6 +366,11 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Peer_Mirror_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Survey",
+			Handler:       _Peer_Survey_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "peer/v1/peer.proto",
