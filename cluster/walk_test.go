@@ -86,7 +86,7 @@ func (w *world) wipe(m Member, version uint64) {
 	w.must(version, &ReplaceStore{Old: old, Member: m})
 	w.nodes[m.Node].store = m.Store
 	for _, g := range w.groups {
-		for r := range g.have {
+		for _, r := range slices.Concat(sortedReplicas(g.voters), sortedReplicas(g.learns)) {
 			if r.Node == m.Node {
 				g.have[r], g.near[r], g.blank[r] = 0, Behind, true
 			}
@@ -114,15 +114,7 @@ func (w *world) lose(t *rapid.T, m Member) {
 	}
 	w.must(0, &LoseReplica{Group: h.Group, Replica: h.Replica})
 	g.have[h.Replica], g.near[h.Replica], g.blank[h.Replica] = 0, Behind, true
-	if g.leader == h.Replica {
-		g.leader = Replica{}
-		w.electWithout(g, h.Replica)
-	}
-}
-
-func (w *world) electWithout(g *raftGroup, lost Replica) {
-	up := slices.DeleteFunc(w.upVoters(g), func(r Replica) bool { return r == lost })
-	g.leader = slices.MaxFunc(up, func(a, b Replica) int { return g.have[a] - g.have[b] })
+	w.elect()
 }
 
 // A single node grows to three and five and shrinks back to one. Every group

@@ -109,10 +109,13 @@ func (w *world) isUp(r Replica) bool {
 	return p != nil && p.up
 }
 
+// runs: the node is up and has the replica's disk.
+func (w *world) runs(g *raftGroup, r Replica) bool { return w.isUp(r) && !g.blank[r] }
+
 func (w *world) upVoters(g *raftGroup) []Replica {
 	var up []Replica
 	for _, r := range sortedReplicas(g.voters) {
-		if w.isUp(r) {
+		if w.runs(g, r) {
 			up = append(up, r)
 		}
 	}
@@ -133,7 +136,7 @@ func (w *world) elect() {
 			g.leader = Replica{}
 			continue
 		}
-		if g.voters[g.leader] && w.isUp(g.leader) {
+		if g.voters[g.leader] && w.runs(g, g.leader) {
 			continue
 		}
 		up := w.upVoters(g)
@@ -154,12 +157,12 @@ func (w *world) write() {
 		next := g.have[g.leader] + 1
 		kept := 0
 		for r := range g.near {
-			if (g.voters[r] || g.learns[r]) && w.isUp(r) && (g.near[r] != Behind || r == g.leader) {
+			if (g.voters[r] || g.learns[r]) && w.runs(g, r) && (g.near[r] != Behind || r == g.leader) {
 				g.have[r] = next
 			}
 		}
 		for r := range g.voters {
-			if w.isUp(r) && g.have[r] == next {
+			if w.runs(g, r) && g.have[r] == next {
 				kept++
 			}
 		}
@@ -178,7 +181,7 @@ func (w *world) tick(lucky func() bool) {
 		}
 		g.near[g.leader] = CaughtUp
 		for _, r := range slices.Concat(sortedReplicas(g.voters), sortedReplicas(g.learns)) {
-			if w.isUp(r) && w.made(g, r) && !g.blank[r] && lucky() {
+			if w.runs(g, r) && w.made(g, r) && lucky() {
 				g.near[r] = min(g.near[r]+1, CaughtUp)
 				g.have[r] = g.have[g.leader]
 			}
