@@ -90,20 +90,20 @@ func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 	c.leader(t)
 	load := c.begin(t)
 	for round := range 4 {
-		load.enough(100)
+		load.enough(50)
 		victim := c.leader(t)
 		c.isolate(victim.Node(), true)
 		if round%2 == 0 {
 			victim.close(t)
 			c.isolate(victim.Node(), false)
-			load.enough(100)
+			load.enough(50)
 			c.start(t, victim.Node())
 		} else {
-			load.enough(100)
+			load.enough(50)
 			c.isolate(victim.Node(), false)
 		}
 	}
-	load.enough(100)
+	load.enough(50)
 	load.end()
 }
 
