@@ -67,7 +67,7 @@ func (h *Host) openGroup(record replicaRecord, found evidence) (*Group, error) {
 	g.raftLog = newRaftLog(g.log)
 	g.view.Store(&leaderView{over: make(chan struct{})})
 	if cfg.Dir == "" {
-		g.store = openMemory(g.replica, g.id, cfg.Limits)
+		g.store = openMemory(g.replica, g.id, cfg)
 	} else {
 		var err error
 		if g.store, err = openDisk(cfg, g.replica, record, found, g.stop, h.space.admitSnapshot, g.raftLog); err != nil {

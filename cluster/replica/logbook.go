@@ -245,7 +245,8 @@ func (r *recentLog) add(entry *raft.Log, size uint32) {
 	if r.newest-r.oldest >= recentEntries {
 		r.dropOldest()
 	}
-	r.entries[entry.Index%recentEntries] = entry
+	own := *entry // the entry itself is part of raft's future
+	r.entries[entry.Index%recentEntries] = &own
 	for r.bytes += int64(size); r.bytes > recentBytes && r.oldest != 0; {
 		r.dropOldest()
 	}
@@ -280,5 +281,16 @@ func (r *recentLog) drop(from, to uint64) {
 
 // memStore adapts raft's own in-memory store.
 type memStore struct{ *raft.InmemStore }
+
+// StoreLogs implements raft.LogStore. It keeps copies: the entries it is given
+// are parts of raft's futures, which would stay with them, results included.
+func (m memStore) StoreLogs(entries []*raft.Log) error {
+	own := make([]*raft.Log, len(entries))
+	for i, entry := range entries {
+		own[i] = new(raft.Log)
+		*own[i] = *entry
+	}
+	return m.InmemStore.StoreLogs(own)
+}
 
 func (m memStore) deleteSuffix(keep, last uint64) error { return m.DeleteRange(keep+1, last) }

@@ -15,6 +15,9 @@ import (
 // store shows a snapshot while it is still being written.
 type memSnapshots struct {
 	group cluster.GroupID
+	// alone: there is no other replica that could ask for a snapshot, nor a next
+	// start. The log is trimmed behind each as ever, but its bytes are let go.
+	alone bool
 	// closed is told of every snapshot that is complete.
 	closed func(*raft.SnapshotMeta)
 
@@ -75,7 +78,12 @@ func (s *memSink) header() []byte { return encodeSnapHeader(s.store.group, &s.me
 func (s *memSink) ID() string { return s.meta.ID }
 
 // Write implements io.Writer.
-func (s *memSink) Write(p []byte) (int, error) { return s.data.Write(p) }
+func (s *memSink) Write(p []byte) (int, error) {
+	if s.store.alone {
+		return len(p), nil
+	}
+	return s.data.Write(p)
+}
 
 // Close shows the snapshot.
 func (s *memSink) Close() error {

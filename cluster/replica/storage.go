@@ -27,13 +27,13 @@ func replicaDir(dir string, r replicaRecord) string {
 const logFileName = "log.db"
 
 // openMemory makes a storage that ends with the process.
-func openMemory(self string, group cluster.GroupID, limits Limits) *storage {
+func openMemory(self string, group cluster.GroupID, cfg Config) *storage {
 	store := raft.NewInmemStore()
-	log := newLogbook(memStore{store}, self, logFile{}, limits.LogBytes)
+	log := newLogbook(memStore{store}, self, logFile{}, cfg.Limits.LogBytes)
 	return &storage{
 		log:       log,
 		stable:    store,
-		snapshots: &memSnapshots{group: group, closed: log.roster.snapshotted},
+		snapshots: &memSnapshots{group: group, alone: cfg.Network == nil, closed: log.roster.snapshotted},
 		close:     func() error { return nil },
 	}
 }
