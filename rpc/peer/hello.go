@@ -38,6 +38,11 @@ type Identity struct {
 	Node, StoreID, BootID string
 }
 
+// identityOf is who a caller says it is.
+func identityOf(hello *peerv1.Hello) Identity {
+	return Identity{ClusterID: hello.GetClusterId(), Node: hello.GetNode(), StoreID: hello.GetStoreId(), BootID: hello.GetBootId()}
+}
+
 // Guard decides whether a caller that is of this cluster may talk to this node;
 // nil error means welcome. The error's text is told to the caller.
 type Guard func(caller Identity) error

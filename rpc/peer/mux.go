@@ -70,7 +70,7 @@ func NewMux(config MuxConfig) *Mux {
 	return m
 }
 
-// Calls is the listener of the Peer service's connections.
+// Calls is the listener of the Peer service's connections, for Server.Serve.
 func (m *Mux) Calls() net.Listener { return m.calls }
 
 // Listen implements replica.Network.
@@ -112,6 +112,7 @@ func (m *Mux) Dial(group cluster.GroupID, replica string, timeout time.Duration)
 func (m *Mux) DialCalls(ctx context.Context, node cluster.NodeID) (net.Conn, error) {
 	hello := m.hello()
 	hello.Class = peerv1.Hello_CLASS_CALLS
+	hello.SentAtMs = ticks()
 	return m.dial(ctx, node, hello)
 }
 
@@ -211,6 +212,7 @@ func (m *Mux) welcome(conn net.Conn) {
 		delete(m.open, conn)
 	}()
 	hello, err := hearHello(conn)
+	heard := ticks()
 	if err != nil {
 		_ = conn.Close() // whoever it is does not speak our language
 		return
@@ -225,13 +227,16 @@ func (m *Mux) welcome(conn net.Conn) {
 		return
 	}
 	tune(conn)
+	if to == m.calls {
+		conn = introduced(conn, hello, heard)
+	}
 	to.give(conn)
 }
 
 // judge decides whether the caller is welcome, and whom it wants.
 func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
 	self := m.config.Self
-	caller := Identity{ClusterID: hello.GetClusterId(), Node: hello.GetNode(), StoreID: hello.GetStoreId(), BootID: hello.GetBootId()}
+	caller := identityOf(hello)
 	switch {
 	case caller.ClusterID != self.ClusterID:
 		return nil, errors.New("this node belongs to another cluster")
@@ -250,6 +255,9 @@ func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
 	}
 	switch hello.GetClass() {
 	case peerv1.Hello_CLASS_CALLS:
+		if m.calls.closed() {
+			return nil, errors.New("this node is stopping")
+		}
 		return m.calls, nil
 	case peerv1.Hello_CLASS_RAFT:
 		m.mu.Lock()
@@ -263,5 +271,5 @@ func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
 	}
 }
 
-// clip shortens what a stranger said, for logs.
+// clip shortens what another said, for logs and errors.
 func clip(s string) string { return s[:min(len(s), 256)] }

@@ -34,7 +34,7 @@ func (w *town) resolve(node cluster.NodeID) (string, bool) {
 	return addr, ok
 }
 
-func (w *town) mux(t *testing.T, node string, change ...func(*MuxConfig)) *Mux {
+func (w *town) mux(t testing.TB, node string, change ...func(*MuxConfig)) *Mux {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // portion is the part of the peer port that one taker listens to.
@@ -50,6 +48,16 @@ func (p *portion) drain() {
 		default:
 			return
 		}
+	}
+}
+
+// closed reports whether nobody takes connections any more.
+func (p *portion) closed() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -106,10 +114,4 @@ func tune(conn net.Conn) {
 	if raw, err := tcp.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { limitUnsent(int(fd)) })
 	}
-}
-
-// limitUnsent ends a connection whose bytes nobody acknowledges. It is Linux's
-// own; elsewhere the keepalive must do.
-func limitUnsent(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unsentFor.Milliseconds()))
 }
