@@ -145,7 +145,7 @@ func (t *topic) ask(l *Link, i *interest) *Feed {
 	if t.fed() && !i.again && len(i.waiting) == i.gone {
 		return nil
 	}
-	if t.audience == nil && !t.fed() {
+	if t.audience == nil && !t.fed() { // it only lingers, which is not worth asking anew
 		t.lose()
 		t.settle()
 		return nil
@@ -209,15 +209,15 @@ func (t *topic) place(f *Feed, w *wakeList) *wakeList {
 	return w
 }
 
-// follow begins to wait for a leader elsewhere. The broker owned the partition, or nobody here knew the owner. Cursors of
-// other nodes must look elsewhere, too.
+// follow begins to wait for a leader elsewhere. The broker owned the partition, or nobody here knew the owner.
+// Cursors of other nodes must look elsewhere, too.
 func (t *topic) follow() *wakeList {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a := t.audience; a != nil && a.size > a.cursors {
 		t.watch(Position{}) // who numbered the items has all there were
 	}
-	t.merges++ // a reader that is ahead, see there, must not read what it has seen
+	t.merges++ // a reader that has strayed here, see there, must not read what it has seen
 	return t.release()
 }
 

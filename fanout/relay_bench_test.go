@@ -37,8 +37,9 @@ func BenchmarkFeed(b *testing.B) {
 	}
 }
 
-// BenchmarkMux publishes one item in each of many topics that a Mux reads and sleeps in between, beside the same topics read
-// by a subscription and a goroutine each. cpu-ns/delivery is CPU time of the process, publishing included, per item.
+// BenchmarkMux publishes one item in each of many topics that a Mux reads and sleeps in between, beside the same
+// topics read by a subscription and a goroutine each. cpu-ns/delivery is CPU time of the process, publishing
+// included, per item.
 func BenchmarkMux(b *testing.B) {
 	payload := make([]byte, 128)
 	encode := func(Position) []byte { return payload }

@@ -34,8 +34,8 @@ func (c *stressCluster) stopped() bool {
 	}
 }
 
-// TestRelayStress lets everything happen at once. Every reader checks its own stream; in the end all must stand where the
-// leader is.
+// TestRelayStress lets everything happen at once. Every reader checks its own stream; in the end all must stand where
+// the leader is.
 func TestRelayStress(t *testing.T) {
 	const readers, items = 12, 4_000
 	c := &stressCluster{t: t, stop: make(chan struct{})}

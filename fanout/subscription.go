@@ -20,8 +20,9 @@ type Subscription struct {
 	next       uint64   // log index of the item to read next
 	anchor     Position // the last position the reader was told; while pending: what it asked for
 	merges     uint32   // the topic's, when next was found
-	dismissals uint32   // the topic's, when the subscription began
-	place      uint32   // where in the list of waiting readers, if it is listed
+	listed     uint32   // round of the audience in which it was listed last
+	place      uint32   // where in the list
+	dismissals uint8    // the topic's, when the subscription began; a reader looks long before it wraps
 	pending    bool     // waits until a leader elsewhere was asked
 	asked      bool     // a leader elsewhere was asked for what this reader needs
 	closed     bool
@@ -68,7 +69,7 @@ func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, then seq
 	case t.ended == cacheDropped:
 		return 0, 0, wait, t.ended.err()
 	case s.pending:
-	case s.ahead():
+	case s.anchor.above(t.last) && s.strayed():
 		if t.await(s, s.anchor.next()) {
 			then = ask
 		}
@@ -141,12 +142,12 @@ func (s *Subscription) collect(buf []Event, bytes int) (n, gaps int) {
 	return n, gaps
 }
 
-// ahead reports whether the reader may have seen more than this mirror. That happens when it was placed by a broker that
-// owned the topic and has been replaced since: only the leader that the reader comes from can tell. A reader that was
-// placed after asking a leader is beyond that one's numbers, and is told.
-func (s *Subscription) ahead() bool {
-	t := s.topic
-	return s.anchor.Compare(t.last) > 0 && !s.asked && s.cursor == nil && t.shard.partition.mirrored.Load() && s.end() == nil
+// strayed reports whether a reader whose anchor is above all that this mirror has seen may be right. That happens
+// when it was placed by a broker that owned the topic and had been replaced without knowing: only the leader that the
+// reader comes from can tell. A reader that was placed after asking a leader is beyond that one's numbers, and is
+// told.
+func (s *Subscription) strayed() bool {
+	return !s.asked && s.cursor == nil && s.topic.shard.partition.mirrored.Load() && s.end() == nil
 }
 
 // drained reports whether the reader has been told everything.
@@ -196,8 +197,8 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 
 // Position returns the anchor: the last position the reader was told, or, before its first event, the one the
 // subscription began behind. A client that resumes at Sequence+1 on Page misses nothing and sees nothing twice. While
-// a subscription in a mirrored partition waits for the leader (see Live), it is the one before the item it asked for; or
-// zero, if it asked for what is new.
+// a subscription in a mirrored partition waits for the leader (see Live), it is the one before the item it asked for;
+// or zero, if it asked for what is new.
 func (s *Subscription) Position() Position {
 	s.topic.mu.Lock()
 	defer s.topic.mu.Unlock()
@@ -211,9 +212,10 @@ func (s *Subscription) Position() Position {
 	}
 }
 
-// Live reports whether the subscription has its place and its topic's leader reaches it: this broker owns the partition,
-// or a link feeds the mirror of the topic. While it is false silence means nothing, and a stream should not claim to be
-// well. Ready is rung when a subscription gets the place it waited for; other changes of the answer ring nothing.
+// Live reports whether the subscription has its place and its topic's leader reaches it: this broker owns the
+// partition, or a link feeds the mirror of the topic. While it is false silence means nothing, and a stream should
+// not claim to be well. Ready is rung when a subscription gets the place it waited for; other changes of the answer
+// ring nothing.
 func (s *Subscription) Live() bool {
 	t := s.topic
 	t.mu.Lock()

@@ -39,7 +39,7 @@ type topic struct {
 	audience   *audience
 	interest   *interest // while the topic is led elsewhere and wanted here
 	merges     uint32    // how often indexes changed, see merge
-	dismissals uint32    // how often all subscriptions were ended, see dismiss
+	dismissals uint8     // how often all subscriptions were ended, see dismiss
 	ended      ending
 	aging      bool // in the timeline of topics with items
 	idling     bool // in the timeline of topics that may be forgotten
@@ -76,7 +76,7 @@ func (t *topic) serve(s *Subscription, seen Position, replay bool, at int64) (ne
 	s.next, s.anchor = t.end, t.last
 	if replay {
 		s.next, s.anchor = t.after(seen), seen
-		if seen.Compare(t.last) > 0 {
+		if seen.above(t.last) {
 			s.anchor = Position{} // never given out here, so the cursor must tell where it really is
 		}
 	}
@@ -161,8 +161,8 @@ func (t *topic) expire(now int64) {
 	t.settle()
 }
 
-// giveWay drops the oldest items until the broker is back under its byte cap or nothing is left. The topic just left the
-// aging timeline.
+// giveWay drops the oldest items until the broker is back under its byte cap or nothing is left. The topic just left
+// the aging timeline.
 func (t *topic) giveWay() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -289,8 +289,8 @@ func (t *topic) after(anchor Position) uint64 {
 	}
 }
 
-// merge enters items, in ascending order, that are missing in the log. Readers find their places anew. The last position
-// is left to the caller.
+// merge enters items, in ascending order, that are missing in the log. Readers find their places anew. The last
+// position is left to the caller.
 func (t *topic) merge(items []Item, at int64) (added int) {
 	b := t.shard.broker
 	t.used = max(t.used, at)
