@@ -323,6 +323,13 @@ func TestDeadlinesGoAlong(t *testing.T) {
 			t.Errorf("of %v the node has %v", limit, got)
 		}
 	}
+	stuck, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	budgets <- 0 // the node's next answer waits
+	if _, err := c.View(stuck, 1, nodetest.Get("k"), false); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, route.ErrNotExecuted) {
+		t.Errorf("an answer that does not come: %v", err)
+	}
+	<-budgets
 	short, cancel := context.WithTimeout(t.Context(), hop)
 	defer cancel()
 	if _, err := c.View(short, 1, nodetest.Get("k"), false); !errors.Is(err, context.DeadlineExceeded) {
@@ -378,6 +385,10 @@ func TestCatalogOverTheWire(t *testing.T) {
 		if applied := node.Host.Group(cluster.MetaGroup).Progress().Applied; index == 0 || index > applied {
 			t.Errorf("in force from %d on, the group is at %d", index, applied)
 		}
+	}
+	router := route.NewRouter(node.Host.Topology(), node.Local, nodetest.Gateway())
+	if record, ok := router.Lookup("chat"); !ok || record.GetCreatedAtMs() == 0 {
+		t.Errorf("the leader's copy has %v", record)
 	}
 }
 

@@ -8,12 +8,38 @@
 // two clusters on one network from talking to each other.
 //
 // Server translates calls into the words of a route.Node, Client translates
-// them back: a Client is the face of another node. The Server is wired to this
-// node's own face, never to a router, so nothing can be forwarded twice.
+// them back: a Client is the face of another node, and a Pool keeps one for each.
+// The Server is wired to this node's own face, never to a router, so nothing can
+// be forwarded twice.
+//
+// # Outcomes
+//
+// What became of a request is told in a Refusal and never by the status of a
+// call, so errors.Is and errors.As find the same things on both sides. A status
+// only says that the connection failed, and the Client alone decides what that
+// means: a change that had left has an unknown outcome, everything else was not
+// executed. Nothing here repeats a request.
+//
+// # Time
+//
+// A request carries what is left of its caller's deadline, ten seconds at most.
+// The server gives it that much, less what it spent on the way (lateness.go),
+// and refuses it unread when nothing is left. Wall clocks play no part.
+//
+// # Memory
+//
+// What is sent is only read, and must not be changed before the call returns.
+// What is received belongs to whoever receives it. The bytes of all requests
+// being served are bounded (ServerConfig.InFlightBytes); a decoded command may
+// take several times its bytes, which the doors bound by counting elements.
 //
 // The package must never know what a command means, where a key belongs, or
 // who leads a group.
 //
-// Everything exported may be used by many goroutines. Close of a Mux closes
-// every connection it handed out and waits for its goroutines.
+// # Concurrency
+//
+// Everything exported may be used by many goroutines. Close of a Mux waits for
+// its own goroutines; connections it handed out are closed by their takers.
+// Server.Stop waits for every call. A node stops in this order: Server, Pool,
+// replica host, Mux.
 package peer

@@ -105,10 +105,7 @@ func TestRequestsThatLay(t *testing.T) {
 		_, err := c.View(ctx, 1, nodetest.Get("k"), false)
 		return err
 	}
-	if err := ask(); err != nil {
-		t.Fatal(err)
-	}
-	stale := origin()
+	stale := origin() // the first on its connection: the hello was in time
 	stale.SentAtMs -= 6000
 	raw := peerv1.NewPeerClient(c.conn)
 	got, err := raw.View(t.Context(), &peerv1.ViewRequest{Origin: stale, Group: 1, Query: nodetest.Get("k")})
@@ -116,7 +113,7 @@ func TestRequestsThatLay(t *testing.T) {
 		t.Errorf("a request that lay for six of its five seconds: %v, %v", got, err)
 	}
 	if err := ask(); err != nil {
-		t.Errorf("a fresh one after it: %v", err)
+		t.Fatalf("a fresh one after it: %v", err)
 	}
 	behind.Store(60_000)
 	if err := ask(); !errors.Is(err, route.ErrNotExecuted) || !strings.Contains(err.Error(), "parted") {
@@ -205,9 +202,14 @@ func (l *lines) String() string {
 func TestBytesInFlight(t *testing.T) {
 	var w town
 	reached, release := make(chan struct{}), make(chan struct{})
-	w.served(t, &double{apply: func(context.Context, cluster.GroupID, *storev1.Command) (*storev1.Result, error) {
-		reached <- struct{}{}
-		<-release
+	w.served(t, &double{apply: func(ctx context.Context, _ cluster.GroupID, _ *storev1.Command) (*storev1.Result, error) {
+		for _, step := range []chan struct{}{reached, release} {
+			select {
+			case step <- struct{}{}:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 		return new(storev1.Result), nil
 	}, view: okView}, func(c *ServerConfig) { c.InFlightBytes = 10_000 })
 	c := w.caller(t)
@@ -223,13 +225,13 @@ func TestBytesInFlight(t *testing.T) {
 	if _, err := c.View(t.Context(), 1, nodetest.Get("k"), false); err != nil {
 		t.Errorf("little enough: %v", err)
 	}
-	release <- struct{}{}
+	<-release
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
 	go func() {
 		<-reached
-		release <- struct{}{}
+		<-release
 	}()
 	if _, err := c.Apply(t.Context(), 1, nodetest.Set("k", make([]byte, 6000), time.Hour)); err != nil {
 		t.Errorf("after the first was done: %v", err)
