@@ -57,9 +57,8 @@ func (b *Broker) Owns(partition uint32) bool {
 	return err == nil && p.page.Load() != 0
 }
 
-// Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics
-// and subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See
-// Abandon.
+// Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics and
+// subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See Abandon.
 func (b *Broker) Disown(partition uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

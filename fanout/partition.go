@@ -69,8 +69,8 @@ const (
 	toRead                  // a mirror is enough
 )
 
-// admit returns the page for new topics; 0 if a leader elsewhere will tell. Whoever holds a shard's lock may rely on
-// the answer for this shard's topics.
+// admit returns the page for new topics; 0 if a leader elsewhere will tell. Whoever holds a shard's lock may rely on the
+// answer for this shard's topics.
 func (p *partition) admit(why purpose) (uint64, error) {
 	page := p.page.Load()
 	switch {

@@ -62,12 +62,10 @@ func (t *topic) seen() (Seen, bool) {
 	return seen, true
 }
 
-// Adopt notes what another node has seen of a topic, for the case that this broker is about to own the partition:
-// [Broker.Own] then numbers above it and keeps the items that were not here. Until then nothing changes, so the order
-// in which nodes answer does not matter; if the partition gets a link or is disowned, what was noted is dropped. A
-// broker that owns the partition under an older page and was elected again without a pause has to give it up first,
-// with [Broker.Mirror]. The bytes of the items belong to the broker from now on, the slice does not. Errors:
-// ErrOwned, ErrBadPosition, ErrTooManyTopics, ErrClosed.
+// Adopt notes what another node has seen of a topic, for the case that this broker is about to own the partition: [Broker.Own]
+// then numbers above it and keeps the items that were not here. Until then nothing changes, so the order in which nodes
+// answer does not matter; if the partition gets a link or is disowned, what was noted is dropped. The bytes of the items
+// belong to the broker from now on, the slice does not. Errors: ErrOwned, ErrBadPosition, ErrTooManyTopics, ErrClosed.
 func (b *Broker) Adopt(id uint32, seen Seen) error {
 	if err := seen.check(); err != nil {
 		return err
@@ -82,7 +80,7 @@ func (s *Seen) check() error {
 	}
 	before := Position{}
 	for _, item := range s.Items {
-		if !item.valid() || item.Sequence == 0 || item.Compare(before) <= 0 || item.above(s.Last) {
+		if !item.valid() || item.Sequence == 0 || item.Compare(before) <= 0 || item.Compare(s.Last) > 0 {
 			return fmt.Errorf("%w: %v between %v and %v", ErrBadPosition, item.Position, before, s.Last)
 		}
 		before = item.Position
@@ -105,7 +103,7 @@ func (p *partition) adopt(seen Seen) error {
 		}
 		known.Key = Key{Cache: strings.Clone(seen.Key.Cache), Topic: strings.Clone(seen.Key.Topic)}
 	}
-	if seen.Last.above(known.Last) {
+	if seen.Last.Compare(known.Last) > 0 {
 		known.Last = seen.Last
 	}
 	known.Items = union(known.Items, seen.Items)
@@ -132,14 +130,13 @@ func union(a, b []Item) []Item {
 	return append(append(all, a...), b...)
 }
 
-// settleAdopted enters what was noted into the topics. A topic for which there is no room is left out: it will begin
-// on the new page, which is above all. The caller holds broker.mu and the locks of all shards.
+// settleAdopted enters what was noted into the topics. A topic for which there is no room is left out: it will begin on the
+// new page, which is above all. The caller holds broker.mu and the locks of all shards.
 func (p *partition) settleAdopted(at int64) {
 	for key, seen := range p.adopted {
 		s := p.shard(key)
-		t := s.topics[key]
+		t, err := s.topics[key], error(nil)
 		if t == nil {
-			var err error
 			if t, err = s.create(key, 0, at); err != nil {
 				continue
 			}
@@ -156,7 +153,7 @@ func (t *topic) adopt(seen Seen, at int64) (added int) {
 	if len(seen.Items) > 0 {
 		added = t.merge(seen.Items, at)
 	}
-	if seen.Last.above(t.last) {
+	if seen.Last.Compare(t.last) > 0 {
 		t.last = seen.Last
 	}
 	t.settle()

@@ -49,6 +49,7 @@ var rules = []struct {
 	{"cluster/gossip", rule{ours: []string{"cluster"}}},
 	{"cluster", rule{ours: none, others: []string{"github.com/cespare/xxhash/v2"}, never: impure}},
 	{"rpc/auth", rule{ours: []string{"proto/permission"}}},
+	{"rpc/route/nodetest", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto/store/v1"}}},
 	{"rpc/route", rule{ours: []string{"cluster", "fanout", "store", "proto/store/v1"}}},
 	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "fanout", "store", "proto"}}},
 	{"rpc/peer", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto"}}},
