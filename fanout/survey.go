@@ -135,8 +135,9 @@ func union(a, b []Item) []Item {
 func (p *partition) settleAdopted(at int64) {
 	for key, seen := range p.adopted {
 		s := p.shard(key)
-		t, err := s.topics[key], error(nil)
+		t := s.topics[key]
 		if t == nil {
+			var err error
 			if t, err = s.create(key, 0, at); err != nil {
 				continue
 			}
