@@ -79,9 +79,19 @@ type Config struct {
 	// makes Group.Confirm of a group with several voters go through the log.
 	Terms func(ctx context.Context, node cluster.NodeID, refs []Ref) ([]uint64, error)
 
+	// StoreID is the random name of the data directory of a node that is being
+	// born, for one that had to give it before it was born. Empty means that one
+	// is drawn. On a directory with an identity it means nothing.
+	StoreID string
+
 	// Network reaches the replicas of other nodes. Nil keeps this node alone: it
 	// can lead groups in which it is the only voter.
 	Network Network
+
+	// Connect makes the Network, for one that has to know whose it is. It is
+	// called once, when that is known and before any replica starts; nil means
+	// Network.
+	Connect func(Identity) (Network, error)
 
 	// Logger receives what an operator should know. Nil is silent.
 	Logger *slog.Logger

@@ -74,6 +74,11 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err := h.identify(); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
+	if cfg.Connect != nil {
+		if h.cfg.Network, err = cfg.Connect(h.Identity()); err != nil {
+			return nil, errors.Join(err, h.unlock())
+		}
+	}
 	h.space = newSpaceGuard(cfg)
 	h.terms = newTermDesk(cfg)
 	groups, err := h.launch(ctx, h.identity.Replicas.living())
@@ -224,6 +229,12 @@ func abandon(ctx context.Context, groups []*Group) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Identity says who this host is. The caller must not change its lists.
+func (h *Host) Identity() Identity {
+	m := &h.identity // these fields of it never change
+	return Identity{ClusterID: m.ClusterID, Node: m.Node, StoreID: m.StoreID, Groups: m.DataGroups, Founders: m.Founders}
 }
 
 // Node is the name of this node.

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -36,13 +37,37 @@ type manifest struct {
 	Replicas records `json:"replicas"`
 }
 
+// Identity says who a host is: what its data directory has on record.
+type Identity struct {
+	ClusterID string
+	Node      cluster.NodeID
+	StoreID   string
+	// Groups is the number of data groups of the cluster.
+	Groups int
+	// Founders are the first voters of every group, if this node is one of them.
+	Founders []cluster.NodeID
+}
+
+// Born tells whether the data directory has an identity already; without one a
+// node that is opened there is born. It reads nothing else of the directory.
+func Born(dir string) (bool, error) {
+	if dir == "" {
+		return false, nil
+	}
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // newManifest makes the identity of a node that is being born.
 func newManifest(cfg Config) (*manifest, error) {
 	m := &manifest{
 		Version:    manifestVersion,
 		ClusterID:  cfg.ClusterID,
 		Node:       cfg.Node,
-		StoreID:    rand.Text(),
+		StoreID:    cmp.Or(cfg.StoreID, rand.Text()),
 		DataGroups: cfg.DataGroups,
 	}
 	if err := m.chooseName(cfg); err != nil {
