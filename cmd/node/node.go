@@ -96,7 +96,7 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	n.local = route.NewLocal(route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Gateway: gateway, Logger: n.logger})
+	n.local = route.NewLocal(route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Logger: n.logger})
 	n.host, err = replica.Open(ctx, replica.Config{
 		Dir:          n.config.DataDir,
 		Node:         cluster.NodeID(n.config.Name),
@@ -112,8 +112,10 @@ func (n *Node) openGroups(ctx context.Context) error {
 	if err := n.host.WaitLeaders(ctx); err != nil {
 		return err
 	}
-	n.local.Bind(n.host.Groups())
-	n.router = route.NewRouter(n.host.Topology(), n.local, gateway)
+	for _, g := range n.host.Groups() {
+		n.local.Bind(g)
+	}
+	n.router = route.NewRouter(route.RouterConfig{Topology: n.host.Topology(), Local: n.local, Gateway: gateway, Self: n.host.Node()})
 	return nil
 }
 
@@ -238,5 +240,6 @@ func (n *Node) stop(ctx context.Context) error {
 	}
 	closing, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
+	defer n.local.Wait()
 	return n.host.Close(closing)
 }

@@ -386,7 +386,7 @@ func TestCatalogOverTheWire(t *testing.T) {
 			t.Errorf("in force from %d on, the group is at %d", index, applied)
 		}
 	}
-	router := route.NewRouter(node.Host.Topology(), node.Local, nodetest.Gateway())
+	router := route.NewRouter(route.RouterConfig{Topology: node.Host.Topology(), Local: node.Local, Gateway: nodetest.Gateway(), Self: node.Host.Node()})
 	if record, ok := router.Lookup("chat"); !ok || record.GetCreatedAtMs() == 0 {
 		t.Errorf("the leader's copy has %v", record)
 	}

@@ -2,51 +2,123 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/store"
 )
 
-// catalog is the meta group with its machine: caches and credentials.
-type catalog struct {
-	replicated[*storev1.CatalogCommand, *storev1.CatalogResult, *store.CatalogSnapshot, *store.Catalog]
-	clock    *clock
-	requests *requests
-}
-
-func newCatalog(clock *clock, gateway []byte) *catalog {
-	c := &catalog{clock: clock, requests: newRequests(gateway)}
-	c.decode, c.machine = store.DecodeCatalogCommand, store.NewCatalog()
-	return c
-}
-
-// apply stamps and commits a change and says in the router's words how it went.
-func (c *catalog) apply(ctx context.Context, command *storev1.CatalogCommand) (*storev1.CatalogResult, error) {
-	command.AtMs = c.clock.milliseconds()
-	command.Request = c.requests.begin()
-	defer c.requests.finish(command.GetRequest())
+// ApplyCatalog implements Face. It stamps the command's time; the request id is
+// the caller's.
+func (l *Local) ApplyCatalog(ctx context.Context, command *storev1.CatalogCommand) (*storev1.CatalogResult, uint64, error) {
+	m := l.meta.Load()
+	if m.group == nil {
+		return nil, 0, &NotLeaderError{Group: cluster.MetaGroup}
+	}
+	command.AtMs = l.clock.milliseconds()
 	encoded, err := store.EncodeCatalogCommand(nil, command)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, 0, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return c.propose(ctx, encoded)
+	result, err := m.propose(ctx, encoded)
+	if err != nil {
+		return nil, 0, err
+	}
+	// Read afterwards it is the command's own index or a later one.
+	at, _ := m.applied()
+	return result.(*storev1.CatalogResult), at, nil
 }
 
-// read runs look while no change is being applied. What look takes out of the
-// machine must not be changed.
-func read[T any](c *catalog, look func(*store.Catalog) T) T {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return look(c.machine)
+// change has the meta group's leader change the catalog, waits until this node
+// knows of the change, and returns the generation it gave. notFound is what a
+// missing subject is called.
+func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, notFound error) (uint64, error) {
+	command.Request = r.requests[cluster.MetaGroup].begin()
+	defer r.requests[cluster.MetaGroup].finish(command.GetRequest())
+	var result *storev1.CatalogResult
+	var index uint64
+	err := r.repeat(ctx, cluster.MetaGroup, func(ctx context.Context, n Face) (err error) {
+		result, index, err = n.ApplyCatalog(ctx, command)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	refusals := map[storev1.CatalogStatus]error{
+		storev1.CatalogStatus_CATALOG_STATUS_ALREADY_EXISTS:    ErrCacheExists,
+		storev1.CatalogStatus_CATALOG_STATUS_NOT_FOUND:         notFound,
+		storev1.CatalogStatus_CATALOG_STATUS_INVALID:           ErrInvalid,
+		storev1.CatalogStatus_CATALOG_STATUS_LIMIT:             ErrLimit,
+		storev1.CatalogStatus_CATALOG_STATUS_REQUEST_FORGOTTEN: ErrUnknownOutcome,
+	}
+	if refusal, refused := refusals[result.GetStatus()]; refused {
+		return 0, fmt.Errorf("%w: %s", refusal, result.GetDetail())
+	}
+	return result.GetGeneration(), r.local.reach(ctx, index)
 }
 
-// cache returns the record of a cache as this node knows it.
-func (c *catalog) cache(name string) (*storev1.CacheRecord, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.machine.Cache(name)
+// reachTick is how often a snapshot that was restored is looked for: it has no
+// index of its own until the entry behind it is applied.
+const reachTick = 20 * time.Millisecond
+
+// reach waits until this node's copy of what the meta group agrees on has come
+// as far as the index.
+func (l *Local) reach(ctx context.Context, index uint64) error {
+	if at, _ := l.meta.Load().applied(); at >= index {
+		return nil
+	}
+	tick := time.NewTicker(reachTick)
+	defer tick.Stop()
+	for {
+		at, more := l.meta.Load().applied()
+		if at >= index {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
-// confirm returns once this node knows every change acknowledged before.
-func (c *catalog) confirm(ctx context.Context) error { return refused(c.group, c.group.Confirm(ctx)) }
+// catchUp returns once this node knows every change of the catalog, and of the
+// cluster, that was acknowledged before the call.
+func (r *Router) catchUp(ctx context.Context) error {
+	if r.local.leads(cluster.MetaGroup) {
+		if _, err := r.local.Confirm(ctx, cluster.MetaGroup); !errors.Is(err, ErrNotExecuted) {
+			return err
+		}
+	}
+	return r.catching.do(ctx, func(ctx context.Context) error {
+		var index uint64
+		err := r.lead(ctx, cluster.MetaGroup, func(ctx context.Context, n Face) (err error) {
+			index, err = n.Confirm(ctx, cluster.MetaGroup)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return r.local.reach(ctx, index)
+	})
+}
+
+// record finds a cache. One that is not known here may have been made on
+// another node a moment ago, so the meta group's leader is asked before it is
+// given up.
+func (r *Router) record(ctx context.Context, cache string) (*storev1.CacheRecord, error) {
+	if record, ok := r.Lookup(cache); ok {
+		return record, nil
+	}
+	if err := r.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	if record, ok := r.Lookup(cache); ok {
+		return record, nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrCacheNotFound, cache)
+}

@@ -2,8 +2,9 @@ package route
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -23,34 +24,49 @@ type Node interface {
 	Publish(ctx context.Context, g cluster.GroupID, topic fanout.Key, m Message) (fanout.Position, error)
 }
 
+// Face is all of a node that the router asks for. Local is one; the others are
+// reached over a wire.
+type Face interface {
+	Node
+	// ApplyCatalog runs a command on the meta group. With the result comes an
+	// index of the meta log: the command is in force on every node whose copy has
+	// come that far.
+	ApplyCatalog(ctx context.Context, command *storev1.CatalogCommand) (*storev1.CatalogResult, uint64, error)
+	// Confirm proves that the node leads the group, and returns the index of its
+	// log that a copy must have reached to hold everything acknowledged before.
+	Confirm(ctx context.Context, g cluster.GroupID) (uint64, error)
+}
+
 // LocalConfig is what a node's own face is made of.
 type LocalConfig struct {
 	// Topics holds this node's topics; required.
 	Topics *fanout.Broker
 	// Encode makes an item's bytes; required.
 	Encode EncodeItem
-	// Gateway names this process among those that send commands: 16 random
-	// bytes, drawn at every start.
-	Gateway []byte
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
 
-// Local is this node's own face: its partitions, its topics and its copy of
-// the catalog. It is safe for concurrent use once Bind has returned.
+// Local is this node's own face: the groups that live here, its topics and its
+// copy of what the meta group agrees on. It is safe for concurrent use.
 type Local struct {
-	topics     *fanout.Broker
-	encode     EncodeItem
-	logger     *slog.Logger
-	clock      *clock
-	catalog    *catalog
-	partitions [cluster.MaxGroups + 1]*partition // by group; the meta group's is nil
-	groups     []*replica.Group                  // what Bind was given
+	topics *fanout.Broker
+	encode EncodeItem
+	logger *slog.Logger
+	clock  *clock
+
+	meta       atomic.Pointer[meta] // empty until the node knows its cluster, never nil
+	partitions [cluster.MaxGroups + 1]atomic.Pointer[partition]
+
+	mu    sync.Mutex
+	fresh map[cluster.GroupID]replica.StateMachine // made, and not bound yet
+
+	following sync.WaitGroup // one for each group that is bound
 }
 
-// NewLocal makes a Local with empty machines and starts nothing. Hand its
-// StateMachine to the replica host, then the host's groups to Bind, then let
-// Run keep it in order.
+// NewLocal makes a Local on which no group lives and starts nothing. Hand its
+// StateMachine to the replica host, every group that the host starts to Bind,
+// and let Run keep it in order.
 func NewLocal(config LocalConfig) *Local {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -60,55 +76,124 @@ func NewLocal(config LocalConfig) *Local {
 		encode: config.Encode,
 		logger: config.Logger,
 		clock:  newClock(systemClock(), config.Logger),
+		fresh:  make(map[cluster.GroupID]replica.StateMachine),
 	}
-	l.catalog = newCatalog(l.clock, config.Gateway)
-	for g := range l.partitions {
-		if cluster.GroupID(g) != cluster.MetaGroup {
-			l.partitions[g] = newPartition(l.clock)
-		}
-	}
+	l.meta.Store(newMeta(l.topics.DropCache))
 	return l
 }
 
-// StateMachine returns the machine that the group's log feeds.
+// StateMachine makes an empty machine for a replica of the group that is about
+// to start.
 func (l *Local) StateMachine(g cluster.GroupID) replica.StateMachine {
+	var machine replica.StateMachine
 	if g == cluster.MetaGroup {
-		return l.catalog
+		machine = newMeta(l.topics.DropCache)
+	} else {
+		machine = newPartition(l.clock)
 	}
-	return l.partitions[g]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fresh[g] = machine
+	return machine
 }
 
-// Bind joins the machines with their groups. It is called once, before
-// anything is asked of l. Groups that this node leads already are served as
-// soon as it returns; Run follows those that change.
-func (l *Local) Bind(groups []*replica.Group) {
-	l.groups = groups
-	for _, g := range groups {
-		if g.ID() == cluster.MetaGroup {
-			l.catalog.group = g
-			continue
-		}
-		l.partitions[g.ID()].group = g
+// Bind joins a replica that runs with the machine that was made for it, and
+// serves the group from then on, until the replica stops. Wait waits for that.
+func (l *Local) Bind(g *replica.Group) {
+	l.mu.Lock()
+	machine := l.fresh[g.ID()]
+	delete(l.fresh, g.ID())
+	l.mu.Unlock()
+	switch machine := machine.(type) {
+	case *meta:
+		machine.bind(g)
+		l.meta.Store(machine)
+		l.following.Go(func() { machine.follow(g.Done(), func(replica.Leadership) {}) })
+	case *partition:
+		machine.bind(g)
 		if now, _ := g.Leadership(); now.Leading {
-			l.own(g.ID(), now.Term)
+			l.own(g.ID(), now.Term) // so that a lone node serves at once
 		}
+		l.partitions[g.ID()].Store(machine)
+		l.following.Go(func() { l.follow(machine, g) })
 	}
+}
+
+// Wait waits until every group that was bound has stopped.
+func (l *Local) Wait() { l.following.Wait() }
+
+// follow serves a data group until its replica stops. While this node leads the
+// group it numbers its topics, under a page that no earlier leader used.
+func (l *Local) follow(p *partition, g *replica.Group) {
+	p.follow(g.Done(), func(now replica.Leadership) {
+		if now.Leading {
+			l.own(g.ID(), now.Term)
+		} else {
+			l.topics.Disown(uint32(g.ID()))
+		}
+	})
+	l.partitions[g.ID()].CompareAndSwap(p, nil)
 }
 
 // data yields the data groups that live here.
 func (l *Local) data(yield func(cluster.GroupID, *partition) bool) {
-	for _, g := range l.groups {
-		if g.ID() != cluster.MetaGroup && !yield(g.ID(), l.partitions[g.ID()]) {
+	for i := range l.partitions {
+		if p := l.partitions[i].Load(); p != nil && !yield(cluster.GroupID(i), p) {
 			return
 		}
 	}
 }
 
-func (l *Local) partition(g cluster.GroupID) (*partition, error) {
-	if g == cluster.MetaGroup || int(g) >= len(l.partitions) || l.partitions[g].group == nil {
-		return nil, fmt.Errorf("%w: group %d does not live here", ErrNotExecuted, g)
+// replica returns what is asked of a group that lives here, nil for the others.
+func (l *Local) replica(g cluster.GroupID) *bound {
+	if g == cluster.MetaGroup {
+		if m := l.meta.Load(); m.group != nil {
+			return &m.bound
+		}
+		return nil
 	}
-	return l.partitions[g], nil
+	if int(g) < len(l.partitions) {
+		if p := l.partitions[g].Load(); p != nil {
+			return &p.bound
+		}
+	}
+	return nil
+}
+
+// leads reports whether this node was announced as the leader of the group.
+func (l *Local) leads(g cluster.GroupID) bool {
+	now, _, _ := l.leadership(g)
+	return now.Leading
+}
+
+// leadership tells who leads the group as far as this node's replica knows, and
+// announces when that changes; ok is false if there is none.
+func (l *Local) leadership(g cluster.GroupID) (now replica.Leadership, changed <-chan struct{}, ok bool) {
+	b := l.replica(g)
+	if b == nil {
+		return replica.Leadership{}, nil, false
+	}
+	now, changed = b.group.Leadership()
+	return now, changed, true
+}
+
+// reign returns a context that ends when who leads the group changes, nil if no
+// replica of it lives here.
+func (l *Local) reign(g cluster.GroupID) context.Context {
+	b := l.replica(g)
+	if b == nil {
+		return nil
+	}
+	return *b.reign.Load()
+}
+
+func (l *Local) partition(g cluster.GroupID) (*partition, error) {
+	if g != cluster.MetaGroup && int(g) < len(l.partitions) {
+		if p := l.partitions[g].Load(); p != nil {
+			return p, nil
+		}
+	}
+	return nil, &NotLeaderError{Group: g}
 }
 
 // Apply implements Node.
@@ -141,6 +226,18 @@ func (l *Local) Publish(ctx context.Context, g cluster.GroupID, topic fanout.Key
 	}
 	at, err := l.topics.Publish(uint32(g), topic, time.Now(), func(at fanout.Position) []byte { return l.encode(at, m) })
 	return at, refused(p.group, err)
+}
+
+// Confirm implements Face.
+func (l *Local) Confirm(ctx context.Context, g cluster.GroupID) (uint64, error) {
+	b := l.replica(g)
+	if b == nil {
+		return 0, &NotLeaderError{Group: g}
+	}
+	if err := b.group.Confirm(ctx); err != nil {
+		return 0, refused(b.group, err)
+	}
+	return b.group.Progress().Applied, nil
 }
 
 // Subscribe places a reader in a topic. The caller closes the subscription.

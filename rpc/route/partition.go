@@ -84,10 +84,14 @@ func (p *partition) sweep(ctx context.Context) error {
 
 // retire declares everything of the cache below the generation dead.
 func (p *partition) retire(ctx context.Context, cache string, generation uint64, deleted bool) error {
-	_, err := p.apply(ctx, &storev1.Command{
+	_, err := p.apply(ctx, retirement(cache, generation, deleted))
+	return err
+}
+
+func retirement(cache string, generation uint64, deleted bool) *storev1.Command {
+	return &storev1.Command{
 		Cache:      cache,
 		Generation: generation,
 		Op:         &storev1.Command_Retire{Retire: &storev1.Retire{Deleted: deleted}},
-	})
-	return err
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
@@ -32,10 +33,43 @@ type machine[C, R any, S io.WriterTo] interface {
 	Restore(io.Reader) error
 }
 
+// bound is a machine's tie to its group. It is made before anything is asked of
+// the machine, and never changed.
+type bound struct {
+	group group
+	// reign ends when who leads the group changes.
+	reign atomic.Pointer[context.Context]
+}
+
+func (b *bound) bind(g group) {
+	b.group = g
+	ctx := context.Background()
+	b.reign.Store(&ctx)
+}
+
+// follow tells every change of the group's leadership until the group is done,
+// the present one first.
+func (b *bound) follow(done <-chan struct{}, tell func(replica.Leadership)) {
+	for {
+		now, changed := b.group.Leadership()
+		reign, end := context.WithCancel(context.Background())
+		b.reign.Store(&reign)
+		tell(now)
+		select {
+		case <-changed:
+			end()
+		case <-done:
+			end()
+			tell(replica.Leadership{Term: now.Term})
+			return
+		}
+	}
+}
+
 // replicated joins a machine with the Raft group whose log feeds it. It is the
 // group's replica.StateMachine.
 type replicated[C, R any, S io.WriterTo, M machine[C, R, S]] struct {
-	group  group // set before the first command, never changed
+	bound
 	decode func([]byte) (C, error)
 
 	mu      sync.RWMutex // commands write, reads read

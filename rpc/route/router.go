@@ -2,27 +2,51 @@ package route
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-// Router takes each request to the leader of its group. It is safe for
-// concurrent use.
+// RouterConfig is what a Router is made of.
+type RouterConfig struct {
+	// Topology and Local are the node's; required.
+	Topology cluster.Topology
+	Local    *Local
+	// Gateway names this process among those that send commands: 16 random
+	// bytes, drawn at every start.
+	Gateway []byte
+	// Self is the node's name, and Face gives the face of another node. Without
+	// Face the router knows no other node.
+	Self cluster.NodeID
+	Face func(cluster.NodeID) Face
+}
+
+// Router takes each request to the leader of its group, on this node or over
+// one hop on another. It is safe for concurrent use.
 type Router struct {
 	topology cluster.Topology
 	local    *Local
+	self     cluster.NodeID
+	face     func(cluster.NodeID) Face
 	requests []*requests // by group
+
+	told     []atomic.Pointer[guess] // by group: what other nodes said
+	waiting  atomic.Int64            // requests that wait for leaders
+	catching rounds                  // see catchUp
 }
 
-// NewRouter makes the router of a node. The gateway is as in LocalConfig.
-func NewRouter(topology cluster.Topology, local *Local, gateway []byte) *Router {
-	r := &Router{topology: topology, local: local, requests: make([]*requests, topology.Groups()+1)}
+// NewRouter makes the router of a node.
+func NewRouter(config RouterConfig) *Router {
+	r := &Router{
+		topology: config.Topology, local: config.Local, self: config.Self, face: config.Face,
+		requests: make([]*requests, config.Topology.Groups()+1),
+		told:     make([]atomic.Pointer[guess], config.Topology.Groups()+1),
+	}
 	for i := range r.requests {
-		r.requests[i] = newRequests(gateway)
+		r.requests[i] = newRequests(config.Gateway)
 	}
 	return r
 }
@@ -32,9 +56,6 @@ func NewRouter(topology cluster.Topology, local *Local, gateway []byte) *Router 
 func (r *Router) group(cache string, name []byte) cluster.GroupID {
 	return r.topology.GroupOf(cluster.SlotOf(cache, name))
 }
-
-// node returns the face of the node that leads the group.
-func (r *Router) node(cluster.GroupID) Node { return r.local }
 
 // Apply changes an item. The caller names cache, key and operation; the
 // generation, the time and the request id are filled in here. The command
@@ -50,16 +71,13 @@ func (r *Router) Apply(ctx context.Context, command *storev1.Command) (*storev1.
 
 // once has a command carried out at most once, under an id of its own: a group
 // remembers what it refused, too, so a corrected command is a new one.
-func (r *Router) once(ctx context.Context, g cluster.GroupID, command *storev1.Command) (*storev1.Result, error) {
-	node := r.node(g)
+func (r *Router) once(ctx context.Context, g cluster.GroupID, command *storev1.Command) (result *storev1.Result, err error) {
 	command.Request = r.requests[g].begin()
 	defer r.requests[g].finish(command.GetRequest())
-	result, err := node.Apply(ctx, g, command)
-	if errors.Is(err, ErrUnknownOutcome) && ctx.Err() == nil {
-		// If the first try ran, the second returns its result and changes
-		// nothing.
-		return node.Apply(ctx, g, command)
-	}
+	err = r.repeat(ctx, g, func(ctx context.Context, n Face) (err error) {
+		result, err = n.Apply(ctx, g, command)
+		return err
+	})
 	return result, err
 }
 
@@ -68,10 +86,13 @@ func (r *Router) once(ctx context.Context, g cluster.GroupID, command *storev1.C
 // acknowledged before the call. Errors as for Apply.
 func (r *Router) View(ctx context.Context, query *storev1.Query, relaxed bool) (*storev1.Result, error) {
 	g := r.group(query.GetCache(), query.GetKey())
-	node := r.node(g)
-	return r.current(ctx, query.GetCache(), func(generation uint64) (*storev1.Result, error) {
+	return r.current(ctx, query.GetCache(), func(generation uint64) (result *storev1.Result, err error) {
 		query.Generation = generation
-		return node.View(ctx, g, query, relaxed)
+		err = r.lead(ctx, g, func(ctx context.Context, n Face) (err error) {
+			result, err = n.View(ctx, g, query, relaxed)
+			return err
+		})
+		return result, err
 	})
 }
 
@@ -83,15 +104,15 @@ const staleTries = 3
 // partition knows a newer one.
 func (r *Router) current(ctx context.Context, cache string, ask func(generation uint64) (*storev1.Result, error)) (*storev1.Result, error) {
 	for range staleTries {
-		record, ok := r.local.catalog.cache(cache)
-		if !ok {
-			return nil, fmt.Errorf("%w: %q", ErrCacheNotFound, cache)
+		record, err := r.record(ctx, cache)
+		if err != nil {
+			return nil, err
 		}
 		result, err := ask(record.GetGeneration())
 		if err != nil || result.GetStatus() != storev1.Status_STATUS_STALE_GENERATION {
 			return result, err
 		}
-		if err := r.local.catalog.confirm(ctx); err != nil {
+		if err := r.catchUp(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -101,20 +122,22 @@ func (r *Router) current(ctx context.Context, cache string, ask func(generation 
 // Publish numbers a message in its topic and hands it to the subscribers. It
 // does not wait for any of them. Errors: ErrCacheNotFound and the outcomes.
 func (r *Router) Publish(ctx context.Context, cache, topic string, m Message) error {
-	if _, ok := r.local.catalog.cache(cache); !ok {
-		return fmt.Errorf("%w: %q", ErrCacheNotFound, cache)
+	if _, err := r.record(ctx, cache); err != nil {
+		return err
 	}
 	g := r.group(cache, []byte(topic))
-	_, err := r.node(g).Publish(ctx, g, fanout.Key{Cache: cache, Topic: topic}, m)
-	return err
+	return r.lead(ctx, g, func(ctx context.Context, n Face) error {
+		_, err := n.Publish(ctx, g, fanout.Key{Cache: cache, Topic: topic}, m)
+		return err
+	})
 }
 
 // Subscribe places a reader in a topic, behind a position or, with sequence 0,
 // behind the newest item. The caller closes the subscription. Errors:
 // ErrCacheNotFound and the outcomes.
-func (r *Router) Subscribe(_ context.Context, cache, topic string, from fanout.Position) (*fanout.Subscription, error) {
-	if _, ok := r.local.catalog.cache(cache); !ok {
-		return nil, fmt.Errorf("%w: %q", ErrCacheNotFound, cache)
+func (r *Router) Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (*fanout.Subscription, error) {
+	if _, err := r.record(ctx, cache); err != nil {
+		return nil, err
 	}
 	s, err := r.local.Subscribe(r.group(cache, []byte(topic)), fanout.Key{Cache: cache, Topic: topic}, from)
 	if err != nil {
@@ -122,7 +145,7 @@ func (r *Router) Subscribe(_ context.Context, cache, topic string, from fanout.P
 	}
 	// The cache may have been deleted in between, when its topics had no such
 	// subscription to end.
-	if _, ok := r.local.catalog.cache(cache); !ok {
+	if _, ok := r.Lookup(cache); !ok {
 		s.Close()
 		return nil, fmt.Errorf("%w: %q", ErrCacheNotFound, cache)
 	}

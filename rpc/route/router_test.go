@@ -28,8 +28,7 @@ func start(t *testing.T, dir string) (*Router, func()) {
 	gateway := make([]byte, 16)
 	rand.Read(gateway)
 	local := NewLocal(LocalConfig{
-		Topics:  topics,
-		Gateway: gateway,
+		Topics: topics,
 		Encode: func(at fanout.Position, m Message) []byte {
 			return fmt.Appendf(nil, "%d %s %s", at.Sequence, m.Value, m.PublisherID)
 		},
@@ -45,7 +44,9 @@ func start(t *testing.T, dir string) (*Router, func()) {
 	if err := host.WaitLeaders(ctx); err != nil {
 		t.Fatal(err)
 	}
-	local.Bind(host.Groups())
+	for _, g := range host.Groups() {
+		local.Bind(g)
+	}
 	running, stop := context.WithCancel(context.Background())
 	kept := make(chan struct{})
 	go func() {
@@ -64,9 +65,10 @@ func start(t *testing.T, dir string) (*Router, func()) {
 		if err := host.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		local.Wait()
 	}
 	t.Cleanup(end)
-	return NewRouter(host.Topology(), local, gateway), end
+	return NewRouter(RouterConfig{Topology: host.Topology(), Local: local, Gateway: gateway, Self: host.Node()}), end
 }
 
 func set(key, value string, ttl time.Duration) *storev1.Command {
@@ -203,7 +205,7 @@ func TestStaleCommandRunsAgain(t *testing.T) {
 	command := set("k", "v", time.Hour)
 	known := record.GetGeneration()
 	g := r.group("chat", []byte("k"))
-	if err := r.local.partitions[g].retire(t.Context(), "chat", known+1, false); err != nil {
+	if err := r.local.partitions[g].Load().retire(t.Context(), "chat", known+1, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []storev1.Status{storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_OK} {
@@ -230,7 +232,7 @@ func TestReconcileFreesWhatTheCatalogForgot(t *testing.T) {
 	kept := set("k", "v", time.Hour)
 	kept.Cache = "kept"
 	must(t, r, kept)
-	if _, err := r.local.catalog.change(ctx, &storev1.CatalogCommand{
+	if _, err := r.change(ctx, &storev1.CatalogCommand{
 		Op: &storev1.CatalogCommand_DeleteCache{DeleteCache: &storev1.DeleteCache{Name: "chat"}},
 	}, ErrCacheNotFound); err != nil {
 		t.Fatal(err)
@@ -253,7 +255,7 @@ func TestExpiryIsToldToTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, r, set("k", "v", 30*time.Millisecond))
-	p := r.local.partitions[r.group("chat", []byte("k"))]
+	p := r.local.partitions[r.group("chat", []byte("k"))].Load()
 	deadline := time.Now().Add(10 * time.Second)
 	for found := true; found; _, found = get(t, r, "k") {
 		if time.Now().After(deadline) {

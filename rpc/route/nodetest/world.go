@@ -55,7 +55,7 @@ func Start(t testing.TB, config Config) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{Local: route.NewLocal(route.LocalConfig{Topics: topics, Encode: encode, Gateway: Gateway()}), gates: map[cluster.GroupID]*gate{}}
+	n := &Node{Local: route.NewLocal(route.LocalConfig{Topics: topics, Encode: encode}), gates: map[cluster.GroupID]*gate{}}
 	for g := cluster.MetaGroup; g <= groups; g++ {
 		n.gates[g] = &gate{reached: make(chan struct{}, 1)}
 	}
@@ -75,8 +75,11 @@ func Start(t testing.TB, config Config) *Node {
 	t.Cleanup(func() {
 		topics.Close()
 		_ = n.Host.Close(context.Background()) // others of its cluster may be gone already
+		n.Local.Wait()
 	})
-	n.Local.Bind(n.Host.Groups())
+	for _, g := range n.Host.Groups() {
+		n.Local.Bind(g)
+	}
 	n.keep(t)
 	if len(config.Founders) == 1 {
 		n.settle(t)

@@ -1,0 +1,182 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+)
+
+const (
+	// patience is how long a request waits for a group to have a leader, within
+	// its own deadline. An election takes one to three seconds.
+	patience = 5 * time.Second
+	// lookAgain is the pause before a group without a known leader is asked for
+	// again, if nothing is heard of it earlier.
+	lookAgain = 50 * time.Millisecond
+	// maxWaiting bounds the requests that wait for leaders, since each holds its
+	// command in memory.
+	maxWaiting = 4096
+	// maxRepeats bounds how often a command of unknown outcome is repeated.
+	maxRepeats = 3
+)
+
+// errMoved ends a question to a node that no longer leads.
+var errMoved = errors.New("the leadership moved on")
+
+// guess is who may lead a group, and the term that was in.
+type guess struct {
+	node cluster.NodeID
+	term uint64
+}
+
+// lead has the leader of a group asked, here or, over one hop, on another node.
+// An answer of not executed is no answer yet: it asks whoever leads instead,
+// and waits for a group that is without a leader.
+func (r *Router) lead(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
+	if r.local.leads(g) {
+		if err := ask(ctx, r.local); !errors.Is(err, ErrNotExecuted) {
+			return err
+		}
+	}
+	return r.chase(ctx, g, ask)
+}
+
+// chase is lead where the leader is elsewhere, or unknown.
+func (r *Router) chase(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
+	enough, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	failure := error(&NotLeaderError{Group: g})
+	var last guess
+	for turn, followed := 0, false; ; {
+		at, moved := r.guess(g)
+		if voters := r.voters(g); (at.node == "" || at == last) && len(voters) > 0 {
+			at = guess{node: voters[turn%len(voters)]}
+			turn++
+		}
+		if at.node != "" {
+			err := r.ask(ctx, g, at, ask)
+			if !errors.Is(err, ErrNotExecuted) || ctx.Err() != nil {
+				return err
+			}
+			failure, last = err, at
+			if r.learn(g, at, err) && !followed {
+				followed = true // once: the word of that node may be old, too
+				continue
+			}
+		}
+		followed = false
+		if r.waiting.Add(1) > maxWaiting {
+			r.waiting.Add(-1)
+			return failure
+		}
+		again := time.NewTimer(lookAgain)
+		select {
+		case <-moved:
+		case <-again.C:
+		case <-enough.Done():
+		}
+		again.Stop()
+		r.waiting.Add(-1)
+		if enough.Err() != nil {
+			return failure
+		}
+	}
+}
+
+// ask asks one node. A question to another node is given up when that node
+// loses the leadership as far as this one can see; what became of a change is
+// then unknown, like after a broken connection.
+func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(context.Context, Face) error) error {
+	if at.node == r.self {
+		return ask(ctx, r.local)
+	}
+	if r.face == nil {
+		return &NotLeaderError{Group: g, Leader: at.node, Term: at.term}
+	}
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if reign := r.local.reign(g); reign != nil {
+		stop := context.AfterFunc(reign, func() {
+			if now, _, _ := r.local.leadership(g); now.Leader != at.node {
+				cancel(errMoved)
+			}
+		})
+		defer stop()
+	}
+	err := ask(asking, r.face(at.node))
+	if err != nil && errors.Is(context.Cause(asking), errMoved) && ctx.Err() == nil && !errors.Is(err, ErrUnknownOutcome) {
+		return fmt.Errorf("%w: %w", ErrNotExecuted, errMoved)
+	}
+	return err
+}
+
+// guess tells who leads by what this node knows, and a channel that is closed
+// when its own replica learns of another.
+func (r *Router) guess(g cluster.GroupID) (guess, <-chan struct{}) {
+	var best guess
+	now, changed, ok := r.local.leadership(g)
+	if ok {
+		best = guess{now.Leader, now.Term}
+	}
+	if told := r.told[g].Load(); told != nil && told.term > best.term {
+		best = *told
+	}
+	return best, changed
+}
+
+// voters lists the other nodes that vote in a group by the record, the preferred
+// leader first.
+func (r *Router) voters(g cluster.GroupID) []cluster.NodeID {
+	if r.face == nil {
+		return nil
+	}
+	var nodes []cluster.NodeID
+	r.local.Read(func(s *cluster.State) {
+		if !s.Founded() {
+			return
+		}
+		record, _ := s.Placement().Group(g)
+		for _, v := range record.Voters {
+			if v.Node == record.Target.Leader {
+				nodes = slices.Insert(nodes, 0, v.Node)
+			} else {
+				nodes = append(nodes, v.Node)
+			}
+		}
+	})
+	return slices.DeleteFunc(nodes, func(n cluster.NodeID) bool { return n == r.self })
+}
+
+// learn notes what a node that did not lead said, and reports whether that is
+// worth following.
+func (r *Router) learn(g cluster.GroupID, asked guess, err error) bool {
+	hint, ok := errors.AsType[*NotLeaderError](err)
+	if !ok || hint.Group != g || hint.Leader == "" || hint.Leader == asked.node {
+		if told := r.told[g].Load(); told != nil && told.node == asked.node {
+			r.told[g].CompareAndSwap(told, nil)
+		}
+		return false
+	}
+	r.told[g].Store(&guess{hint.Leader, hint.Term})
+	return hint.Leader != r.self || r.local.leads(g)
+}
+
+// repeat is lead for a command with a request id: when the outcome is unknown it
+// asks again, since a command that did run is not run a second time.
+func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
+	err := r.lead(ctx, g, ask)
+	for range maxRepeats - 1 {
+		if !errors.Is(err, ErrUnknownOutcome) || ctx.Err() != nil {
+			break
+		}
+		// An answer of not executed is about the repetition only.
+		if again := r.lead(ctx, g, ask); !errors.Is(again, ErrNotExecuted) {
+			err = again
+		}
+	}
+	return err
+}
