@@ -47,7 +47,7 @@ func (r *Router) Flush(ctx context.Context, name string) error {
 
 // List returns every cache, by name. The records must not be changed.
 func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	return read(r.local.meta.Load(), (*store.Catalog).Caches), nil
@@ -55,7 +55,9 @@ func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
 
 // Lookup returns a cache as this node knows it now. It asks nobody. The record
 // must not be changed.
-func (r *Router) Lookup(name string) (*storev1.CacheRecord, bool) { return r.local.meta.Load().cache(name) }
+func (r *Router) Lookup(name string) (*storev1.CacheRecord, bool) {
+	return r.local.meta.Load().cache(name)
+}
 
 // retire tells every group that everything of the cache below the generation is
 // dead: it frees the memory, and refuses nodes that have not heard of it. A group

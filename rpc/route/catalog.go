@@ -86,9 +86,9 @@ func (l *Local) reach(ctx context.Context, index uint64) error {
 	}
 }
 
-// catchUp returns once this node knows every change of the catalog, and of the
+// CatchUp returns once this node knows every change of the catalog, and of the
 // cluster, that was acknowledged before the call.
-func (r *Router) catchUp(ctx context.Context) error {
+func (r *Router) CatchUp(ctx context.Context) error {
 	if r.local.leads(cluster.MetaGroup) {
 		if _, err := r.local.Confirm(ctx, cluster.MetaGroup); !errors.Is(err, ErrNotExecuted) {
 			return err
@@ -114,7 +114,7 @@ func (r *Router) record(ctx context.Context, cache string) (*storev1.CacheRecord
 	if record, ok := r.Lookup(cache); ok {
 		return record, nil
 	}
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	if record, ok := r.Lookup(cache); ok {

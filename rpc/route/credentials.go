@@ -40,7 +40,7 @@ func (r *Router) RevokeAPIKey(ctx context.Context, id string) error {
 
 // APIKeys returns the record of every API key. They must not be changed.
 func (r *Router) APIKeys(ctx context.Context) ([]*storev1.ApiKey, error) {
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	return read(r.local.meta.Load(), (*store.Catalog).APIKeys), nil
@@ -59,4 +59,6 @@ func (r *Router) APIKey(id string) (*storev1.ApiKey, bool) {
 func (r *Router) Secured() bool { return read(r.local.meta.Load(), (*store.Catalog).Secured) }
 
 // CatalogRevision grows with every change of the catalog that this node knows.
-func (r *Router) CatalogRevision() uint64 { return read(r.local.meta.Load(), (*store.Catalog).Revision) }
+func (r *Router) CatalogRevision() uint64 {
+	return read(r.local.meta.Load(), (*store.Catalog).Revision)
+}

@@ -42,11 +42,24 @@ func (r *Router) lead(ctx context.Context, g cluster.GroupID, ask func(context.C
 			return err
 		}
 	}
-	return r.chase(ctx, g, ask)
+	return r.Chase(ctx, g, func(ctx context.Context, node cluster.NodeID) error {
+		switch {
+		case node == r.self:
+			return ask(ctx, r.local)
+		case r.face == nil:
+			return &NotLeaderError{Group: g}
+		default:
+			return ask(ctx, r.face(node))
+		}
+	})
 }
 
-// chase is lead where the leader is elsewhere, or unknown.
-func (r *Router) chase(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
+// Chase calls ask with the node that leads the group, as far as anybody knows,
+// until the answer is anything but ErrNotExecuted: it follows what nodes say of
+// the leader, and waits for a group that is without one, for some seconds at
+// most and within ctx. The context that ask gets ends when the node is seen to
+// lose the leadership.
+func (r *Router) Chase(ctx context.Context, g cluster.GroupID, ask func(context.Context, cluster.NodeID) error) error {
 	enough, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	failure := error(&NotLeaderError{Group: g})
@@ -90,12 +103,9 @@ func (r *Router) chase(ctx context.Context, g cluster.GroupID, ask func(context.
 // ask asks one node. A question to another node is given up when that node
 // loses the leadership as far as this one can see; what became of a change is
 // then unknown, like after a broken connection.
-func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(context.Context, Face) error) error {
+func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(context.Context, cluster.NodeID) error) error {
 	if at.node == r.self {
-		return ask(ctx, r.local)
-	}
-	if r.face == nil {
-		return &NotLeaderError{Group: g, Leader: at.node, Term: at.term}
+		return ask(ctx, at.node)
 	}
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -107,7 +117,7 @@ func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(
 		})
 		defer stop()
 	}
-	err := ask(asking, r.face(at.node))
+	err := ask(asking, at.node)
 	if err != nil && errors.Is(context.Cause(asking), errMoved) && ctx.Err() == nil && !errors.Is(err, ErrUnknownOutcome) {
 		return fmt.Errorf("%w: %w", ErrNotExecuted, errMoved)
 	}
@@ -134,11 +144,12 @@ func (r *Router) voters(g cluster.GroupID) []cluster.NodeID {
 	if r.face == nil {
 		return nil
 	}
-	var nodes []cluster.NodeID
+	nodes := r.seeds
 	r.local.Read(func(s *cluster.State) {
 		if !s.Founded() {
 			return
 		}
+		nodes = nil
 		record, _ := s.Placement().Group(g)
 		for _, v := range record.Voters {
 			if v.Node == record.Target.Leader {
@@ -148,7 +159,7 @@ func (r *Router) voters(g cluster.GroupID) []cluster.NodeID {
 			}
 		}
 	})
-	return slices.DeleteFunc(nodes, func(n cluster.NodeID) bool { return n == r.self })
+	return slices.DeleteFunc(slices.Clone(nodes), func(n cluster.NodeID) bool { return n == r.self })
 }
 
 // learn notes what a node that did not lead said, and reports whether that is

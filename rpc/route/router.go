@@ -22,6 +22,8 @@ type RouterConfig struct {
 	// Face the router knows no other node.
 	Self cluster.NodeID
 	Face func(cluster.NodeID) Face
+	// Seeds are nodes to ask as long as this one does not know its cluster.
+	Seeds []cluster.NodeID
 }
 
 // Router takes each request to the leader of its group, on this node or over
@@ -31,17 +33,18 @@ type Router struct {
 	local    *Local
 	self     cluster.NodeID
 	face     func(cluster.NodeID) Face
+	seeds    []cluster.NodeID
 	requests []*requests // by group
 
 	told     []atomic.Pointer[guess] // by group: what other nodes said
 	waiting  atomic.Int64            // requests that wait for leaders
-	catching rounds                  // see catchUp
+	catching rounds                  // see CatchUp
 }
 
 // NewRouter makes the router of a node.
 func NewRouter(config RouterConfig) *Router {
 	r := &Router{
-		topology: config.Topology, local: config.Local, self: config.Self, face: config.Face,
+		topology: config.Topology, local: config.Local, self: config.Self, face: config.Face, seeds: config.Seeds,
 		requests: make([]*requests, config.Topology.Groups()+1),
 		told:     make([]atomic.Pointer[guess], config.Topology.Groups()+1),
 	}
@@ -112,7 +115,7 @@ func (r *Router) current(ctx context.Context, cache string, ask func(generation 
 		if err != nil || result.GetStatus() != storev1.Status_STATUS_STALE_GENERATION {
 			return result, err
 		}
-		if err := r.catchUp(ctx); err != nil {
+		if err := r.CatchUp(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -389,15 +389,9 @@ func overload(t *testing.T, face Face) {
 
 // A node that does not lead says who does, and serves what may be a little old.
 func threeNodes(t *testing.T, face Face) {
-	names := []cluster.NodeID{"a", "b", "c"}
-	network := &wires{addrs: map[string]string{}}
 	subjects := map[cluster.NodeID]*subject{}
-	for _, name := range names {
-		node := Start(t, Config{Name: name, Founders: names, Network: network})
+	for name, node := range StartThree(t) {
 		subjects[name] = &subject{node, face(t, node.Local)}
-	}
-	for _, s := range subjects {
-		s.node.settle(t)
 	}
 	for tries := 1; ; tries++ {
 		leader, stayed := askFollowers(t, subjects)

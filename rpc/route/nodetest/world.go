@@ -40,7 +40,27 @@ type Node struct {
 	Host  *replica.Host
 
 	gates map[cluster.GroupID]*gate
+	stop  func()
 }
+
+// StartThree brings up three nodes, "a", "b" and "c", that founded a cluster
+// together, and waits until their groups have leaders.
+func StartThree(t testing.TB) map[cluster.NodeID]*Node {
+	t.Helper()
+	names := []cluster.NodeID{"a", "b", "c"}
+	network := &wires{addrs: map[string]string{}}
+	nodes := map[cluster.NodeID]*Node{}
+	for _, name := range names {
+		nodes[name] = Start(t, Config{Name: name, Founders: names, Network: network})
+	}
+	for _, node := range nodes {
+		node.settle(t)
+	}
+	return nodes
+}
+
+// Stop ends a node before the test ends, without a word to the others.
+func (n *Node) Stop() { n.stop() }
 
 // Start brings up a node in memory and runs it until the test ends.
 func Start(t testing.TB, config Config) *Node {
@@ -72,11 +92,12 @@ func Start(t testing.TB, config Config) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	n.stop = sync.OnceFunc(func() {
 		topics.Close()
 		_ = n.Host.Close(context.Background()) // others of its cluster may be gone already
 		n.Local.Wait()
 	})
+	t.Cleanup(n.stop)
 	for _, g := range n.Host.Groups() {
 		n.Local.Bind(g)
 	}
