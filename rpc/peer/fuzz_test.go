@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route/nodetest"
@@ -51,6 +52,10 @@ func seeds(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	change, err := cluster.Change{Op: &cluster.AddToken{Token: cluster.Token{ExpiresMs: 1}}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
 	for method, requests := range [][]proto.Message{
 		{
 			&peerv1.ApplyRequest{Group: 1, Command: command(nodetest.Add("k", &storev1.RequestId{Gateway: nodetest.Gateway(), Sequence: 1, DoneBelow: 1}))},
@@ -71,6 +76,16 @@ func seeds(f *testing.F) {
 		{&peerv1.TermsRequest{Replicas: []*peerv1.TermsRequest_Replica{{Group: 1, Number: 1}, {Group: 1<<32 - 1}, nil}}},
 		{&peerv1.SurveyRequest{Group: 1, Term: 1<<64 - 1}},
 		{&peerv1.MirrorRequest{Change: &peerv1.MirrorRequest_Close{}}},
+		{&peerv1.ObserveRequest{}},
+		{wireStep(someStep), &peerv1.StepRequest{Kind: "transfer"}},
+		{&peerv1.ReleaseRequest{Group: 1, Number: 1}, &peerv1.ReleaseRequest{}},
+		{&peerv1.ChangeRequest{Change: change}, &peerv1.ChangeRequest{Change: []byte(`{"format":2}`)}},
+		{&peerv1.ConfirmRequest{Group: 1<<32 - 1}},
+		{
+			&peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Drain_{}},
+			&peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Announce_{Announce: &peerv1.OperateRequest_Announce{Member: wireMember(someMember("d"))}}},
+			&peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Admit_{Admit: &peerv1.OperateRequest_Admit{Digest: make([]byte, 32)}}},
+		},
 	} {
 		for _, r := range requests {
 			f.Add(uint8(method), mustMarshal(r), true)

@@ -13,18 +13,38 @@ import (
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 )
 
-// A connection begins with the caller's hello and the answer to it:
+// A connection begins with the caller's hello and the answer to it. Their shape
+// is the same in all versions, for ever; what may change is the Hello, by adding
+// fields, and all that follows the answer.
 //
-//	hello   "MYFLY" | version (1 byte) | length (2 bytes, big endian) | peer.v1.Hello
-//	answer  length (2 bytes, big endian) | why it is refused; empty = welcome
+//	hello   "MYFLY" | oldest and newest version spoken (1 byte each) | length (2 bytes, big endian) | peer.v1.Hello
+//	answer  version to be spoken (1 byte), 0 = refused | length (2 bytes, big endian) | why it is refused
 const (
-	helloMagic   = "MYFLY"
-	helloVersion = 1
+	helloMagic = "MYFLY"
 	// maxHello bounds what is read of a caller that is not known yet.
 	maxHello = 2 << 10
 	// helloTime is how long either side waits for the other's first words.
 	helloTime = 5 * time.Second
 )
+
+// versions are those of the peer protocol that a node speaks: a whole range, so
+// that the nodes of a cluster are upgraded one after the other.
+type versions struct{ oldest, newest byte }
+
+// ourVersions is what this program speaks. A release raises newest when nodes
+// must do something in another way, not when they learn more, and oldest when no
+// program that is to work beside it speaks that any more.
+var ourVersions = versions{oldest: 1, newest: 1}
+
+// common returns the highest version that both sides speak.
+func (v versions) common(other versions) (byte, error) {
+	version := min(v.newest, other.newest)
+	if version == 0 || version < v.oldest || version < other.oldest {
+		return 0, fmt.Errorf("the caller speaks versions %d to %d of the peer protocol, this node %d to %d; upgrade the older one, through a release between the two if need be",
+			other.oldest, other.newest, v.oldest, v.newest)
+	}
+	return version, nil
+}
 
 // ErrRefused: the other side does not want this connection; the text says why.
 var ErrRefused = errors.New("peer: refused by the other node")
@@ -47,64 +67,68 @@ func identityOf(hello *peerv1.Hello) Identity {
 // nil error means welcome. The error's text is told to the caller.
 type Guard func(caller Identity) error
 
-// sayHello introduces the caller and returns nil once it is welcome.
-func sayHello(conn net.Conn, hello *peerv1.Hello) error {
+// sayHello introduces the caller and returns, once it is welcome, the version
+// that both sides speak on the connection.
+func sayHello(conn net.Conn, hello *peerv1.Hello, ours versions) (version byte, err error) {
 	if err := conn.SetDeadline(time.Now().Add(helloTime)); err != nil {
-		return err
+		return 0, err
 	}
 	body, err := proto.Marshal(hello)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	out := append([]byte(helloMagic), helloVersion)
+	out := append([]byte(helloMagic), ours.oldest, ours.newest)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(body)))
 	if _, err := conn.Write(append(out, body...)); err != nil {
-		return err
+		return 0, err
+	}
+	var chosen [1]byte
+	if _, err := io.ReadFull(conn, chosen[:]); err != nil {
+		return 0, fmt.Errorf("peer: no answer to the hello: %w", err)
 	}
 	refusal, err := readShort(conn)
-	if err != nil {
-		return fmt.Errorf("peer: no answer to the hello: %w", err)
+	switch version = chosen[0]; {
+	case err != nil:
+		return 0, fmt.Errorf("peer: no answer to the hello: %w", err)
+	case version == 0:
+		return 0, fmt.Errorf("%w: %q", ErrRefused, refusal)
+	case version < ours.oldest || version > ours.newest:
+		return 0, fmt.Errorf("peer: the other node chose version %d of the peer protocol, this one speaks %d to %d", version, ours.oldest, ours.newest)
 	}
-	if len(refusal) > 0 {
-		return fmt.Errorf("%w: %q", ErrRefused, refusal)
-	}
-	return conn.SetDeadline(time.Time{})
+	return version, conn.SetDeadline(time.Time{})
 }
 
 // hearHello reads a caller's introduction. Nothing of it is trusted.
-func hearHello(conn net.Conn) (*peerv1.Hello, error) {
+func hearHello(conn net.Conn) (*peerv1.Hello, versions, error) {
 	if err := conn.SetDeadline(time.Now().Add(helloTime)); err != nil {
-		return nil, err
+		return nil, versions{}, err
 	}
-	var head [len(helloMagic) + 1]byte
+	var head [len(helloMagic) + 2]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
-		return nil, err
+		return nil, versions{}, err
 	}
 	if string(head[:len(helloMagic)]) != helloMagic {
-		return nil, errors.New("peer: not a Mayfly node; clients belong on the client port")
-	}
-	if v := head[len(helloMagic)]; v != helloVersion {
-		return nil, fmt.Errorf("peer: the caller speaks version %d, this node version %d", v, helloVersion)
+		return nil, versions{}, errors.New("peer: not a Mayfly node; clients belong on the client port")
 	}
 	body, err := readShort(conn)
 	if err != nil {
-		return nil, err
+		return nil, versions{}, err
 	}
 	hello := new(peerv1.Hello)
 	if err := proto.Unmarshal(body, hello); err != nil {
-		return nil, errors.New("peer: malformed hello")
+		return nil, versions{}, errors.New("peer: malformed hello")
 	}
-	return hello, nil
+	return hello, versions{oldest: head[len(helloMagic)], newest: head[len(helloMagic)+1]}, nil
 }
 
-// answer tells the caller whether it is welcome.
-func answer(conn net.Conn, refusal error) error {
+// answer tells the caller that it is welcome, and in which version, or why not.
+func answer(conn net.Conn, version byte, refusal error) error {
 	text := ""
 	if refusal != nil {
-		text = refusal.Error()
+		version, text = 0, refusal.Error()
 		text = text[:min(len(text), maxHello)]
 	}
-	out := binary.BigEndian.AppendUint16(nil, uint16(len(text)))
+	out := binary.BigEndian.AppendUint16([]byte{version}, uint16(len(text)))
 	if _, err := conn.Write(append(out, text...)); err != nil {
 		return err
 	}
@@ -125,3 +149,7 @@ func readShort(r io.Reader) ([]byte, error) {
 	_, err := io.ReadFull(r, body)
 	return body, err
 }
+
+// errFounded: the node that was asked belongs to a cluster that the caller is
+// not one of the first members of.
+var errFounded = errors.New("the node belongs to a cluster already; let this one join it with a token: mayfly cluster join-token")

@@ -14,7 +14,10 @@ import (
 
 // link is one connection for calls as the node that is called sees it.
 type link struct {
-	caller   Identity
+	caller Identity
+	// version is the one of the peer protocol that is spoken on it. There is only
+	// one yet; where a later one differs, this tells which is meant.
+	version  byte
 	lateness lateness
 }
 
@@ -28,8 +31,8 @@ type introducedConn struct {
 }
 
 // introduced joins a connection with its hello, which was heard at that tick.
-func introduced(conn net.Conn, hello *peerv1.Hello, heard uint64) net.Conn {
-	l := &link{caller: identityOf(hello)}
+func introduced(conn net.Conn, hello *peerv1.Hello, version byte, heard uint64) net.Conn {
+	l := &link{caller: identityOf(hello), version: version}
 	l.lateness.waited(0, hello.GetSentAtMs(), heard)
 	return &introducedConn{Conn: conn, link: l}
 }

@@ -36,6 +36,8 @@ type MuxConfig struct {
 	Resolve func(node cluster.NodeID) (addr string, ok bool)
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
+
+	speaks versions // ourVersions, unless a test says otherwise
 }
 
 // Mux shares the peer port between the Raft streams of all groups and the
@@ -58,6 +60,9 @@ type Mux struct {
 func NewMux(config MuxConfig) *Mux {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.speaks == (versions{}) {
+		config.speaks = ourVersions
 	}
 	m := &Mux{
 		config:    config,
@@ -136,7 +141,7 @@ func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	err = sayHello(conn, hello)
+	_, err = sayHello(conn, hello, m.config.speaks)
 	if !stop() {
 		err = errors.Join(ctx.Err(), err)
 	}
@@ -211,14 +216,18 @@ func (m *Mux) welcome(conn net.Conn) {
 		defer m.mu.Unlock()
 		delete(m.open, conn)
 	}()
-	hello, err := hearHello(conn)
+	hello, theirs, err := hearHello(conn)
 	heard := ticks()
 	if err != nil {
 		_ = conn.Close() // whoever it is does not speak our language
 		return
 	}
-	to, refusal := m.judge(hello)
-	if err := answer(conn, refusal); err != nil || refusal != nil {
+	version, refusal := m.config.speaks.common(theirs)
+	var to *portion
+	if refusal == nil {
+		to, refusal = m.judge(hello)
+	}
+	if err := answer(conn, version, refusal); err != nil || refusal != nil {
 		if refusal != nil {
 			m.config.Logger.Warn("a node was refused", slog.String("caller", clip(hello.GetNode())),
 				slog.String("from", conn.RemoteAddr().String()), slog.Any("err", refusal))
@@ -228,7 +237,7 @@ func (m *Mux) welcome(conn net.Conn) {
 	}
 	tune(conn)
 	if to == m.calls {
-		conn = introduced(conn, hello, heard)
+		conn = introduced(conn, hello, version, heard)
 	}
 	to.give(conn)
 }

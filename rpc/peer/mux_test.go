@@ -160,10 +160,10 @@ func TestStrangers(t *testing.T) {
 	addr, _ := w.resolve("b")
 	for name, words := range map[string][]byte{
 		"a browser":         []byte("GET / HTTP/1.1\r\n\r\n"),
-		"another version":   append([]byte(helloMagic), 99, 0, 0),
-		"a huge hello":      binary.BigEndian.AppendUint16(append([]byte(helloMagic), helloVersion), 1<<16-1),
-		"garbage":           append([]byte(helloMagic), helloVersion, 0, 3, 0xff, 0xff, 0xff),
-		"an empty hello":    append([]byte(helloMagic), helloVersion, 0, 0),
+		"another version":   append([]byte(helloMagic), 99, 99, 0, 0),
+		"a huge hello":      binary.BigEndian.AppendUint16(append([]byte(helloMagic), 1, 1), 1<<16-1),
+		"garbage":           append([]byte(helloMagic), 1, 1, 0, 3, 0xff, 0xff, 0xff),
+		"an empty hello":    append([]byte(helloMagic), 1, 1, 0, 0),
 		"nothing but zeros": bytes.Repeat([]byte{0}, 100),
 	} {
 		conn, err := net.Dial("tcp", addr)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
 )
 
 // PoolConfig is what a Pool is made of. Self and Dial are needed.
@@ -31,6 +32,8 @@ type Pool struct {
 	closed  bool
 	clients map[cluster.NodeID]*Client
 }
+
+var _ steward.Peers = (*Pool)(nil)
 
 // NewPool makes a Pool without connections.
 func NewPool(config PoolConfig) *Pool {
@@ -68,6 +71,22 @@ func (p *Pool) Client(node cluster.NodeID) *Client {
 // Terms asks a node for the terms of its replicas. It is a replica.Config.Terms.
 func (p *Pool) Terms(ctx context.Context, node cluster.NodeID, refs []replica.Ref) ([]uint64, error) {
 	return p.Client(node).Terms(ctx, refs)
+}
+
+// Observe asks a node for its report. Together with Step and Release it makes
+// the pool a steward.Peers.
+func (p *Pool) Observe(ctx context.Context, node cluster.NodeID) (steward.Report, error) {
+	return p.Client(node).Observe(ctx)
+}
+
+// Step asks the node that leads a group for a step on it.
+func (p *Pool) Step(ctx context.Context, node cluster.NodeID, step cluster.Step) (index uint64, err error) {
+	return p.Client(node).Step(ctx, step)
+}
+
+// Release asks a node to delete a retired replica of its.
+func (p *Pool) Release(ctx context.Context, node cluster.NodeID, ref replica.Ref) error {
+	return p.Client(node).Release(ctx, ref)
 }
 
 // Forget closes the connection to a node that has left the cluster. Requests to

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
@@ -26,6 +27,18 @@ var reasons = []struct {
 	{peerv1.Refusal_REASON_CACHE_NOT_FOUND, route.ErrCacheNotFound},
 	{peerv1.Refusal_REASON_CACHE_EXISTS, route.ErrCacheExists},
 	{peerv1.Refusal_REASON_KEY_NOT_FOUND, route.ErrKeyNotFound},
+	// A word of a group comes as the word of route for the same; see groupError.
+	{peerv1.Refusal_REASON_UNKNOWN_OUTCOME, replica.ErrUnknownOutcome},
+	{peerv1.Refusal_REASON_NOT_EXECUTED, replica.ErrNotLeader},
+	{peerv1.Refusal_REASON_NOT_EXECUTED, replica.ErrClosed},
+	{peerv1.Refusal_REASON_OVERLOADED, replica.ErrOverloaded},
+	{peerv1.Refusal_REASON_LIMIT, replica.ErrNoSpace},
+	{peerv1.Refusal_REASON_CONFIGURATION_CONFLICT, replica.ErrConflict},
+	{peerv1.Refusal_REASON_CONFIGURATION_REFUSED, replica.ErrRefused},
+	{peerv1.Refusal_REASON_BEHIND, replica.ErrBehind},
+	{peerv1.Refusal_REASON_STATE_CONFLICT, cluster.ErrConflict},
+	{peerv1.Refusal_REASON_STATE_REFUSED, cluster.ErrRefused},
+	{peerv1.Refusal_REASON_FOUNDED, errFounded},
 	{peerv1.Refusal_REASON_EXPIRED, context.DeadlineExceeded},
 	// The caller's own end is told to nobody, so this is the server's, which is
 	// stopping.
@@ -35,6 +48,9 @@ var reasons = []struct {
 // refuse says on the wire why there is no result. known is false for an error
 // that nobody foresaw, whose text stays here.
 func refuse(err error) (refusal *peerv1.Refusal, known bool) {
+	if denial, ok := errors.AsType[*cluster.Refusal](err); ok {
+		return &peerv1.Refusal{Reason: peerv1.Refusal_REASON_DENIED, Denial: wireDenial(denial)}, true
+	}
 	for _, row := range reasons {
 		if !errors.Is(err, row.is) {
 			continue
@@ -58,9 +74,27 @@ func refuse(err error) (refusal *peerv1.Refusal, known bool) {
 // detail is the text of an error without that of its sentinel, which the other
 // side puts in front again.
 func detail(err, is error) string {
-	text := strings.TrimPrefix(err.Error(), is.Error())
-	text = strings.TrimPrefix(text, ": ")
-	return strings.ToValidUTF8(clip(text), "")
+	before, after, _ := strings.Cut(err.Error(), is.Error())
+	return strings.ToValidUTF8(clip(before+strings.TrimPrefix(after, ": ")), "")
+}
+
+func wireDenial(d *cluster.Refusal) *peerv1.Denial {
+	wire := &peerv1.Denial{What: d.What, Node: string(d.Node), Why: d.Why}
+	for _, g := range d.Groups {
+		wire.Groups = append(wire.Groups, uint32(g))
+	}
+	return wire
+}
+
+func denialOf(wire *peerv1.Denial) *cluster.Refusal {
+	d := &cluster.Refusal{What: clip(wire.GetWhat()), Why: clip(wire.GetWhy())}
+	if node, err := cluster.ParseNodeID(wire.GetNode()); err == nil {
+		d.Node = node
+	}
+	for _, g := range wire.GetGroups()[:min(len(wire.GetGroups()), maxReplicas)] {
+		d.Groups = append(d.Groups, cluster.GroupID(g))
+	}
+	return d
 }
 
 // refused makes the error of a refusal that another node sent. change says that
@@ -72,6 +106,9 @@ func refused(refusal *peerv1.Refusal, change bool) error {
 			hint.Leader = leader
 		}
 		return hint
+	}
+	if refusal.GetReason() == peerv1.Refusal_REASON_DENIED {
+		return denialOf(refusal.GetDenial())
 	}
 	for _, row := range reasons {
 		if row.reason != refusal.GetReason() {

@@ -80,6 +80,11 @@ type ServerConfig struct {
 	Catalog Catalog
 	Terms   Terms
 	Witness Witness
+	// Steward, Office and Fence answer what keeps the cluster in order. What is
+	// nil is refused with route.ErrNotExecuted.
+	Steward Steward
+	Office  Office
+	Fence   Fence
 	// InFlightBytes bounds the requests that are being served at one moment;
 	// more are refused as overload. 0 means 256 MiB.
 	InFlightBytes int64

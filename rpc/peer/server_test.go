@@ -377,11 +377,14 @@ func FuzzServer(f *testing.F) {
 	}
 	var panics lines
 	var w town
-	w.served(f, real, func(c *ServerConfig) { c.Logger = slog.New(slog.NewTextHandler(&panics, nil)) })
+	k := new(keeper)
+	w.served(f, real, func(c *ServerConfig) { c.Steward, c.Office, c.Fence = k, k, k }, func(c *ServerConfig) { c.Logger = slog.New(slog.NewTextHandler(&panics, nil)) })
 	conn := w.caller(f).conn
 	methods := []string{
 		peerv1.Peer_Apply_FullMethodName, peerv1.Peer_View_FullMethodName, peerv1.Peer_ApplyCatalog_FullMethodName,
 		peerv1.Peer_Publish_FullMethodName, peerv1.Peer_Terms_FullMethodName, peerv1.Peer_Survey_FullMethodName, peerv1.Peer_Mirror_FullMethodName,
+		peerv1.Peer_Observe_FullMethodName, peerv1.Peer_Step_FullMethodName, peerv1.Peer_Release_FullMethodName,
+		peerv1.Peer_Change_FullMethodName, peerv1.Peer_Confirm_FullMethodName, peerv1.Peer_Operate_FullMethodName,
 	}
 	seeds(f)
 	f.Fuzz(func(t *testing.T, method uint8, body []byte, signed bool) {

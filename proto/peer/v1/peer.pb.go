@@ -33,6 +33,8 @@ const (
 	Hello_CLASS_UNSPECIFIED Hello_Class = 0 // refused
 	Hello_CLASS_CALLS       Hello_Class = 1 // the Peer service
 	Hello_CLASS_RAFT        Hello_Class = 2 // the stream of one replica
+	Hello_CLASS_JOIN        Hello_Class = 3 // a newborn node asks to be let in, with a token
+	Hello_CLASS_FOUND       Hello_Class = 4 // a newborn node looks for others to found a cluster with
 )
 
 // Enum value maps for Hello_Class.
@@ -41,11 +43,15 @@ var (
 		0: "CLASS_UNSPECIFIED",
 		1: "CLASS_CALLS",
 		2: "CLASS_RAFT",
+		3: "CLASS_JOIN",
+		4: "CLASS_FOUND",
 	}
 	Hello_Class_value = map[string]int32{
 		"CLASS_UNSPECIFIED": 0,
 		"CLASS_CALLS":       1,
 		"CLASS_RAFT":        2,
+		"CLASS_JOIN":        3,
+		"CLASS_FOUND":       4,
 	}
 )
 
@@ -81,17 +87,24 @@ func (Hello_Class) EnumDescriptor() ([]byte, []int) {
 type Refusal_Reason int32
 
 const (
-	Refusal_REASON_UNSPECIFIED     Refusal_Reason = 0 // something failed that nobody foresaw
-	Refusal_REASON_NOT_EXECUTED    Refusal_Reason = 1 // nothing was done, it may be sent again
-	Refusal_REASON_NOT_LEADER      Refusal_Reason = 2 // the same, and who leads instead
-	Refusal_REASON_UNKNOWN_OUTCOME Refusal_Reason = 3 // the change may have been made
-	Refusal_REASON_EXPIRED         Refusal_Reason = 4 // nothing was done, the budget was used up
-	Refusal_REASON_OVERLOADED      Refusal_Reason = 5 // nothing was done, too much is waiting
-	Refusal_REASON_INVALID         Refusal_Reason = 6 // the request is malformed
-	Refusal_REASON_LIMIT           Refusal_Reason = 7 // a limit would be passed
-	Refusal_REASON_CACHE_NOT_FOUND Refusal_Reason = 8
-	Refusal_REASON_CACHE_EXISTS    Refusal_Reason = 9
-	Refusal_REASON_KEY_NOT_FOUND   Refusal_Reason = 10
+	Refusal_REASON_UNSPECIFIED            Refusal_Reason = 0 // something failed that nobody foresaw
+	Refusal_REASON_NOT_EXECUTED           Refusal_Reason = 1 // nothing was done, it may be sent again
+	Refusal_REASON_NOT_LEADER             Refusal_Reason = 2 // the same, and who leads instead
+	Refusal_REASON_UNKNOWN_OUTCOME        Refusal_Reason = 3 // the change may have been made
+	Refusal_REASON_EXPIRED                Refusal_Reason = 4 // nothing was done, the budget was used up
+	Refusal_REASON_OVERLOADED             Refusal_Reason = 5 // nothing was done, too much is waiting
+	Refusal_REASON_INVALID                Refusal_Reason = 6 // the request is malformed
+	Refusal_REASON_LIMIT                  Refusal_Reason = 7 // a limit would be passed
+	Refusal_REASON_CACHE_NOT_FOUND        Refusal_Reason = 8
+	Refusal_REASON_CACHE_EXISTS           Refusal_Reason = 9
+	Refusal_REASON_KEY_NOT_FOUND          Refusal_Reason = 10
+	Refusal_REASON_CONFIGURATION_CONFLICT Refusal_Reason = 11 // the group's configuration is another one
+	Refusal_REASON_CONFIGURATION_REFUSED  Refusal_Reason = 12 // the step makes no sense for it
+	Refusal_REASON_BEHIND                 Refusal_Reason = 13 // the replica is not caught up
+	Refusal_REASON_STATE_CONFLICT         Refusal_Reason = 14 // the cluster's state is another one
+	Refusal_REASON_STATE_REFUSED          Refusal_Reason = 15 // its rules do not allow the change
+	Refusal_REASON_DENIED                 Refusal_Reason = 16 // what an operator asked would do harm now
+	Refusal_REASON_FOUNDED                Refusal_Reason = 17 // the node belongs to a cluster already
 )
 
 // Enum value maps for Refusal_Reason.
@@ -108,19 +121,33 @@ var (
 		8:  "REASON_CACHE_NOT_FOUND",
 		9:  "REASON_CACHE_EXISTS",
 		10: "REASON_KEY_NOT_FOUND",
+		11: "REASON_CONFIGURATION_CONFLICT",
+		12: "REASON_CONFIGURATION_REFUSED",
+		13: "REASON_BEHIND",
+		14: "REASON_STATE_CONFLICT",
+		15: "REASON_STATE_REFUSED",
+		16: "REASON_DENIED",
+		17: "REASON_FOUNDED",
 	}
 	Refusal_Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":     0,
-		"REASON_NOT_EXECUTED":    1,
-		"REASON_NOT_LEADER":      2,
-		"REASON_UNKNOWN_OUTCOME": 3,
-		"REASON_EXPIRED":         4,
-		"REASON_OVERLOADED":      5,
-		"REASON_INVALID":         6,
-		"REASON_LIMIT":           7,
-		"REASON_CACHE_NOT_FOUND": 8,
-		"REASON_CACHE_EXISTS":    9,
-		"REASON_KEY_NOT_FOUND":   10,
+		"REASON_UNSPECIFIED":            0,
+		"REASON_NOT_EXECUTED":           1,
+		"REASON_NOT_LEADER":             2,
+		"REASON_UNKNOWN_OUTCOME":        3,
+		"REASON_EXPIRED":                4,
+		"REASON_OVERLOADED":             5,
+		"REASON_INVALID":                6,
+		"REASON_LIMIT":                  7,
+		"REASON_CACHE_NOT_FOUND":        8,
+		"REASON_CACHE_EXISTS":           9,
+		"REASON_KEY_NOT_FOUND":          10,
+		"REASON_CONFIGURATION_CONFLICT": 11,
+		"REASON_CONFIGURATION_REFUSED":  12,
+		"REASON_BEHIND":                 13,
+		"REASON_STATE_CONFLICT":         14,
+		"REASON_STATE_REFUSED":          15,
+		"REASON_DENIED":                 16,
+		"REASON_FOUNDED":                17,
 	}
 )
 
@@ -149,6 +176,58 @@ func (x Refusal_Reason) Number() protoreflect.EnumNumber {
 // Deprecated: Use Refusal_Reason.Descriptor instead.
 func (Refusal_Reason) EnumDescriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{3, 0}
+}
+
+type ChangeResponse_Status int32
+
+const (
+	ChangeResponse_STATUS_UNSPECIFIED ChangeResponse_Status = 0
+	ChangeResponse_STATUS_DONE        ChangeResponse_Status = 1
+	ChangeResponse_STATUS_CONFLICT    ChangeResponse_Status = 2
+	ChangeResponse_STATUS_REFUSED     ChangeResponse_Status = 3
+)
+
+// Enum value maps for ChangeResponse_Status.
+var (
+	ChangeResponse_Status_name = map[int32]string{
+		0: "STATUS_UNSPECIFIED",
+		1: "STATUS_DONE",
+		2: "STATUS_CONFLICT",
+		3: "STATUS_REFUSED",
+	}
+	ChangeResponse_Status_value = map[string]int32{
+		"STATUS_UNSPECIFIED": 0,
+		"STATUS_DONE":        1,
+		"STATUS_CONFLICT":    2,
+		"STATUS_REFUSED":     3,
+	}
+)
+
+func (x ChangeResponse_Status) Enum() *ChangeResponse_Status {
+	p := new(ChangeResponse_Status)
+	*p = x
+	return p
+}
+
+func (x ChangeResponse_Status) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeResponse_Status) Descriptor() protoreflect.EnumDescriptor {
+	return file_peer_v1_peer_proto_enumTypes[2].Descriptor()
+}
+
+func (ChangeResponse_Status) Type() protoreflect.EnumType {
+	return &file_peer_v1_peer_proto_enumTypes[2]
+}
+
+func (x ChangeResponse_Status) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeResponse_Status.Descriptor instead.
+func (ChangeResponse_Status) EnumDescriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31, 0}
 }
 
 // Hello opens every connection to the peer port, before anything else.
@@ -423,7 +502,9 @@ type Refusal struct {
 	NotLeader *NotLeader `protobuf:"bytes,3,opt,name=not_leader,json=notLeader,proto3" json:"not_leader,omitempty"`
 	// With REASON_UNKNOWN_OUTCOME: the budget was used up before the outcome was
 	// known.
-	Late          bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
+	Late bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
+	// With REASON_DENIED.
+	Denial        *Denial `protobuf:"bytes,5,opt,name=denial,proto3" json:"denial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -484,6 +565,13 @@ func (x *Refusal) GetLate() bool {
 		return x.Late
 	}
 	return false
+}
+
+func (x *Refusal) GetDenial() *Denial {
+	if x != nil {
+		return x.Denial
+	}
+	return nil
 }
 
 type ApplyRequest struct {
@@ -1556,6 +1644,1763 @@ func (x *TermsResponse) GetRefusal() *Refusal {
 	return nil
 }
 
+// Denial says why an operator's wish is not granted.
+type Denial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	What  string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	Node  string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Why   string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// The groups that stand against it.
+	Groups        []uint32 `protobuf:"varint,4,rep,packed,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denial) Reset() {
+	*x = Denial{}
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denial) ProtoMessage() {}
+
+func (x *Denial) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denial.ProtoReflect.Descriptor instead.
+func (*Denial) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Denial) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Denial) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Denial) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Denial) GetGroups() []uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// Replica is a copy of a group, which is known from around it.
+type Replica struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replica) Reset() {
+	*x = Replica{}
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replica) ProtoMessage() {}
+
+func (x *Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replica.ProtoReflect.Descriptor instead.
+func (*Replica) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Replica) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Replica) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type ObserveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObserveRequest) Reset() {
+	*x = ObserveRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObserveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObserveRequest) ProtoMessage() {}
+
+func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
+func (*ObserveRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ObserveRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+type ObserveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*ObserveResponse_Report
+	//	*ObserveResponse_Refusal
+	Outcome       isObserveResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObserveResponse) Reset() {
+	*x = ObserveResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObserveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObserveResponse) ProtoMessage() {}
+
+func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
+func (*ObserveResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ObserveResponse) GetOutcome() isObserveResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *ObserveResponse) GetReport() *Report {
+	if x != nil {
+		if x, ok := x.Outcome.(*ObserveResponse_Report); ok {
+			return x.Report
+		}
+	}
+	return nil
+}
+
+func (x *ObserveResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*ObserveResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isObserveResponse_Outcome interface {
+	isObserveResponse_Outcome()
+}
+
+type ObserveResponse_Report struct {
+	Report *Report `protobuf:"bytes,1,opt,name=report,proto3,oneof"`
+}
+
+type ObserveResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*ObserveResponse_Report) isObserveResponse_Outcome() {}
+
+func (*ObserveResponse_Refusal) isObserveResponse_Outcome() {}
+
+// Report is what a node says about itself.
+type Report struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Node    string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	StoreId string                 `protobuf:"bytes,2,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	BootId  string                 `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// Those that run, by group.
+	Replicas      []*Report_Running `protobuf:"bytes,4,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Report) Reset() {
+	*x = Report{}
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Report) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Report) ProtoMessage() {}
+
+func (x *Report) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Report.ProtoReflect.Descriptor instead.
+func (*Report) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Report) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Report) GetStoreId() string {
+	if x != nil {
+		return x.StoreId
+	}
+	return ""
+}
+
+func (x *Report) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *Report) GetReplicas() []*Report_Running {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+// Configuration is who belongs to a group.
+type Configuration struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Committed     bool                   `protobuf:"varint,2,opt,name=committed,proto3" json:"committed,omitempty"`
+	Voters        []*Replica             `protobuf:"bytes,3,rep,name=voters,proto3" json:"voters,omitempty"`
+	Learners      []*Replica             `protobuf:"bytes,4,rep,name=learners,proto3" json:"learners,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Configuration) Reset() {
+	*x = Configuration{}
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Configuration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Configuration) ProtoMessage() {}
+
+func (x *Configuration) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
+func (*Configuration) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Configuration) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Configuration) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+func (x *Configuration) GetVoters() []*Replica {
+	if x != nil {
+		return x.Voters
+	}
+	return nil
+}
+
+func (x *Configuration) GetLearners() []*Replica {
+	if x != nil {
+		return x.Learners
+	}
+	return nil
+}
+
+type StepRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// As cluster.StepKind; only those that are asked of a group's leader.
+	Kind    string   `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Group   uint32   `protobuf:"varint,3,opt,name=group,proto3" json:"group,omitempty"`
+	Replica *Replica `protobuf:"bytes,4,opt,name=replica,proto3" json:"replica,omitempty"`
+	// Who shall lead after a transfer.
+	To *Replica `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// The configuration that the step was decided on.
+	Index         uint64 `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepRequest) Reset() {
+	*x = StepRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepRequest) ProtoMessage() {}
+
+func (x *StepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepRequest.ProtoReflect.Descriptor instead.
+func (*StepRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *StepRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *StepRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *StepRequest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *StepRequest) GetReplica() *Replica {
+	if x != nil {
+		return x.Replica
+	}
+	return nil
+}
+
+func (x *StepRequest) GetTo() *Replica {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *StepRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type StepResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*StepResponse_Index
+	//	*StepResponse_Refusal
+	Outcome       isStepResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepResponse) Reset() {
+	*x = StepResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepResponse) ProtoMessage() {}
+
+func (x *StepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepResponse.ProtoReflect.Descriptor instead.
+func (*StepResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *StepResponse) GetOutcome() isStepResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *StepResponse) GetIndex() uint64 {
+	if x != nil {
+		if x, ok := x.Outcome.(*StepResponse_Index); ok {
+			return x.Index
+		}
+	}
+	return 0
+}
+
+func (x *StepResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*StepResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isStepResponse_Outcome interface {
+	isStepResponse_Outcome()
+}
+
+type StepResponse_Index struct {
+	// Of the configuration afterwards.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3,oneof"`
+}
+
+type StepResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*StepResponse_Index) isStepResponse_Outcome() {}
+
+func (*StepResponse_Refusal) isStepResponse_Outcome() {}
+
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Group         uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReleaseRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *ReleaseRequest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *ReleaseRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type ReleaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent when the replica is gone.
+	Refusal       *Refusal `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ReleaseResponse) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
+type ChangeRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// A cluster.Change, encoded as for the log.
+	Change        []byte `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRequest) Reset() {
+	*x = ChangeRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRequest) ProtoMessage() {}
+
+func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ChangeRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *ChangeRequest) GetChange() []byte {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+type ChangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*ChangeResponse_Verdict_
+	//	*ChangeResponse_Refusal
+	Outcome       isChangeResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse) Reset() {
+	*x = ChangeResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse) ProtoMessage() {}
+
+func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
+func (*ChangeResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ChangeResponse) GetOutcome() isChangeResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetVerdict() *ChangeResponse_Verdict {
+	if x != nil {
+		if x, ok := x.Outcome.(*ChangeResponse_Verdict_); ok {
+			return x.Verdict
+		}
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*ChangeResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isChangeResponse_Outcome interface {
+	isChangeResponse_Outcome()
+}
+
+type ChangeResponse_Verdict_ struct {
+	Verdict *ChangeResponse_Verdict `protobuf:"bytes,1,opt,name=verdict,proto3,oneof"`
+}
+
+type ChangeResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*ChangeResponse_Verdict_) isChangeResponse_Outcome() {}
+
+func (*ChangeResponse_Refusal) isChangeResponse_Outcome() {}
+
+type ConfirmRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Group         uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRequest) Reset() {
+	*x = ConfirmRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRequest) ProtoMessage() {}
+
+func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ConfirmRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *ConfirmRequest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+type ConfirmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*ConfirmResponse_Index
+	//	*ConfirmResponse_Refusal
+	Outcome       isConfirmResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmResponse) Reset() {
+	*x = ConfirmResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmResponse) ProtoMessage() {}
+
+func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ConfirmResponse) GetOutcome() isConfirmResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *ConfirmResponse) GetIndex() uint64 {
+	if x != nil {
+		if x, ok := x.Outcome.(*ConfirmResponse_Index); ok {
+			return x.Index
+		}
+	}
+	return 0
+}
+
+func (x *ConfirmResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*ConfirmResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isConfirmResponse_Outcome interface {
+	isConfirmResponse_Outcome()
+}
+
+type ConfirmResponse_Index struct {
+	// What the leader had applied when it had proven that it leads.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3,oneof"`
+}
+
+type ConfirmResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*ConfirmResponse_Index) isConfirmResponse_Outcome() {}
+
+func (*ConfirmResponse_Refusal) isConfirmResponse_Outcome() {}
+
+// Member is a node as it introduces itself, and as the cluster knows it.
+type Member struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Node       string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	StoreId    string                 `protobuf:"bytes,2,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	BootId     string                 `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	PeerAddr   string                 `protobuf:"bytes,4,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
+	GossipAddr string                 `protobuf:"bytes,5,opt,name=gossip_addr,json=gossipAddr,proto3" json:"gossip_addr,omitempty"`
+	Zone       string                 `protobuf:"bytes,6,opt,name=zone,proto3" json:"zone,omitempty"`
+	Level      uint32                 `protobuf:"varint,7,opt,name=level,proto3" json:"level,omitempty"`
+	// As cluster.MemberState.
+	State         string `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
+	Leaving       bool   `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_peer_v1_peer_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Member) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Member) GetStoreId() string {
+	if x != nil {
+		return x.StoreId
+	}
+	return ""
+}
+
+func (x *Member) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *Member) GetPeerAddr() string {
+	if x != nil {
+		return x.PeerAddr
+	}
+	return ""
+}
+
+func (x *Member) GetGossipAddr() string {
+	if x != nil {
+		return x.GossipAddr
+	}
+	return ""
+}
+
+func (x *Member) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Member) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *Member) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Member) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+type OperateRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Types that are valid to be assigned to Wish:
+	//
+	//	*OperateRequest_Drain_
+	//	*OperateRequest_Resume_
+	//	*OperateRequest_Leave_
+	//	*OperateRequest_Remove_
+	//	*OperateRequest_Transfer_
+	//	*OperateRequest_Replace_
+	//	*OperateRequest_Announce_
+	//	*OperateRequest_Admit_
+	//	*OperateRequest_AddToken_
+	Wish          isOperateRequest_Wish `protobuf_oneof:"wish"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest) Reset() {
+	*x = OperateRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest) ProtoMessage() {}
+
+func (x *OperateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
+func (*OperateRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *OperateRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetWish() isOperateRequest_Wish {
+	if x != nil {
+		return x.Wish
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetDrain() *OperateRequest_Drain {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Drain_); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetResume() *OperateRequest_Resume {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Resume_); ok {
+			return x.Resume
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetLeave() *OperateRequest_Leave {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Leave_); ok {
+			return x.Leave
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetRemove() *OperateRequest_Remove {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Remove_); ok {
+			return x.Remove
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetTransfer() *OperateRequest_Transfer {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Transfer_); ok {
+			return x.Transfer
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetReplace() *OperateRequest_Replace {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Replace_); ok {
+			return x.Replace
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetAnnounce() *OperateRequest_Announce {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Announce_); ok {
+			return x.Announce
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetAdmit() *OperateRequest_Admit {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Admit_); ok {
+			return x.Admit
+		}
+	}
+	return nil
+}
+
+func (x *OperateRequest) GetAddToken() *OperateRequest_AddToken {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_AddToken_); ok {
+			return x.AddToken
+		}
+	}
+	return nil
+}
+
+type isOperateRequest_Wish interface {
+	isOperateRequest_Wish()
+}
+
+type OperateRequest_Drain_ struct {
+	Drain *OperateRequest_Drain `protobuf:"bytes,2,opt,name=drain,proto3,oneof"`
+}
+
+type OperateRequest_Resume_ struct {
+	Resume *OperateRequest_Resume `protobuf:"bytes,3,opt,name=resume,proto3,oneof"`
+}
+
+type OperateRequest_Leave_ struct {
+	Leave *OperateRequest_Leave `protobuf:"bytes,4,opt,name=leave,proto3,oneof"`
+}
+
+type OperateRequest_Remove_ struct {
+	Remove *OperateRequest_Remove `protobuf:"bytes,5,opt,name=remove,proto3,oneof"`
+}
+
+type OperateRequest_Transfer_ struct {
+	Transfer *OperateRequest_Transfer `protobuf:"bytes,6,opt,name=transfer,proto3,oneof"`
+}
+
+type OperateRequest_Replace_ struct {
+	Replace *OperateRequest_Replace `protobuf:"bytes,7,opt,name=replace,proto3,oneof"`
+}
+
+type OperateRequest_Announce_ struct {
+	Announce *OperateRequest_Announce `protobuf:"bytes,8,opt,name=announce,proto3,oneof"`
+}
+
+type OperateRequest_Admit_ struct {
+	Admit *OperateRequest_Admit `protobuf:"bytes,9,opt,name=admit,proto3,oneof"`
+}
+
+type OperateRequest_AddToken_ struct {
+	AddToken *OperateRequest_AddToken `protobuf:"bytes,10,opt,name=add_token,json=addToken,proto3,oneof"`
+}
+
+func (*OperateRequest_Drain_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Resume_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Leave_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Remove_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Transfer_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Replace_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Announce_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Admit_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_AddToken_) isOperateRequest_Wish() {}
+
+type OperateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*OperateResponse_Granted_
+	//	*OperateResponse_Refusal
+	Outcome       isOperateResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateResponse) Reset() {
+	*x = OperateResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateResponse) ProtoMessage() {}
+
+func (x *OperateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
+func (*OperateResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *OperateResponse) GetOutcome() isOperateResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *OperateResponse) GetGranted() *OperateResponse_Granted {
+	if x != nil {
+		if x, ok := x.Outcome.(*OperateResponse_Granted_); ok {
+			return x.Granted
+		}
+	}
+	return nil
+}
+
+func (x *OperateResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*OperateResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isOperateResponse_Outcome interface {
+	isOperateResponse_Outcome()
+}
+
+type OperateResponse_Granted_ struct {
+	Granted *OperateResponse_Granted `protobuf:"bytes,1,opt,name=granted,proto3,oneof"`
+}
+
+type OperateResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*OperateResponse_Granted_) isOperateResponse_Outcome() {}
+
+func (*OperateResponse_Refusal) isOperateResponse_Outcome() {}
+
+// Charter is what a node needs to be born.
+type Charter struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Groups    uint32                 `protobuf:"varint,2,opt,name=groups,proto3" json:"groups,omitempty"`
+	// The first voters; empty for a node that joins.
+	Founders      []string  `protobuf:"bytes,3,rep,name=founders,proto3" json:"founders,omitempty"`
+	Level         uint32    `protobuf:"varint,4,opt,name=level,proto3" json:"level,omitempty"`
+	GossipKey     []byte    `protobuf:"bytes,5,opt,name=gossip_key,json=gossipKey,proto3" json:"gossip_key,omitempty"`
+	Members       []*Member `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Charter) Reset() {
+	*x = Charter{}
+	mi := &file_peer_v1_peer_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Charter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Charter) ProtoMessage() {}
+
+func (x *Charter) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Charter.ProtoReflect.Descriptor instead.
+func (*Charter) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Charter) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Charter) GetGroups() uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
+func (x *Charter) GetFounders() []string {
+	if x != nil {
+		return x.Founders
+	}
+	return nil
+}
+
+func (x *Charter) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *Charter) GetGossipKey() []byte {
+	if x != nil {
+		return x.GossipKey
+	}
+	return nil
+}
+
+func (x *Charter) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// JoinRequest follows the hello of CLASS_JOIN, JoinResponse answers it.
+type JoinRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text of the join token.
+	Token         string  `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Member        *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinRequest) Reset() {
+	*x = JoinRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequest) ProtoMessage() {}
+
+func (x *JoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
+func (*JoinRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *JoinRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+type JoinResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*JoinResponse_Charter
+	//	*JoinResponse_Refusal
+	Outcome       isJoinResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinResponse) Reset() {
+	*x = JoinResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinResponse) ProtoMessage() {}
+
+func (x *JoinResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
+func (*JoinResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *JoinResponse) GetOutcome() isJoinResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *JoinResponse) GetCharter() *Charter {
+	if x != nil {
+		if x, ok := x.Outcome.(*JoinResponse_Charter); ok {
+			return x.Charter
+		}
+	}
+	return nil
+}
+
+func (x *JoinResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*JoinResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isJoinResponse_Outcome interface {
+	isJoinResponse_Outcome()
+}
+
+type JoinResponse_Charter struct {
+	Charter *Charter `protobuf:"bytes,1,opt,name=charter,proto3,oneof"`
+}
+
+type JoinResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*JoinResponse_Charter) isJoinResponse_Outcome() {}
+
+func (*JoinResponse_Refusal) isJoinResponse_Outcome() {}
+
+// Candidate is a newborn node that would found a cluster with others.
+type Candidate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Self  *Member                `protobuf:"bytes,1,opt,name=self,proto3" json:"self,omitempty"`
+	// How many nodes it waits for, itself among them, and how many data groups
+	// the cluster shall have.
+	Expect uint32 `protobuf:"varint,2,opt,name=expect,proto3" json:"expect,omitempty"`
+	Groups uint32 `protobuf:"varint,3,opt,name=groups,proto3" json:"groups,omitempty"`
+	// The peer addresses of the candidates that it has talked to.
+	Known []string `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
+	// The cluster that it wants to found, if it does.
+	Proposal      string `protobuf:"bytes,5,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidate) Reset() {
+	*x = Candidate{}
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidate) ProtoMessage() {}
+
+func (x *Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
+func (*Candidate) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Candidate) GetSelf() *Member {
+	if x != nil {
+		return x.Self
+	}
+	return nil
+}
+
+func (x *Candidate) GetExpect() uint32 {
+	if x != nil {
+		return x.Expect
+	}
+	return 0
+}
+
+func (x *Candidate) GetGroups() uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
+func (x *Candidate) GetKnown() []string {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+func (x *Candidate) GetProposal() string {
+	if x != nil {
+		return x.Proposal
+	}
+	return ""
+}
+
+// FoundRequest follows the hello of CLASS_FOUND, FoundResponse answers it.
+type FoundRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Candidate *Candidate             `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The charter that the caller asks a promise for; absent when it only
+	// introduces itself.
+	Proposal      *Charter `protobuf:"bytes,2,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundRequest) Reset() {
+	*x = FoundRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundRequest) ProtoMessage() {}
+
+func (x *FoundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundRequest.ProtoReflect.Descriptor instead.
+func (*FoundRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *FoundRequest) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *FoundRequest) GetProposal() *Charter {
+	if x != nil {
+		return x.Proposal
+	}
+	return nil
+}
+
+type FoundResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answers; absent when it is born already.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The proposal is promised to its founder, and nothing to anybody else.
+	Promised bool `protobuf:"varint,2,opt,name=promised,proto3" json:"promised,omitempty"`
+	// The charter of the cluster that this node was born into, with the caller.
+	Charter *Charter `protobuf:"bytes,3,opt,name=charter,proto3" json:"charter,omitempty"`
+	// Why there is neither promise nor charter, if one was asked for.
+	Refusal       *Refusal `protobuf:"bytes,4,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundResponse) Reset() {
+	*x = FoundResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundResponse) ProtoMessage() {}
+
+func (x *FoundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundResponse.ProtoReflect.Descriptor instead.
+func (*FoundResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *FoundResponse) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *FoundResponse) GetPromised() bool {
+	if x != nil {
+		return x.Promised
+	}
+	return false
+}
+
+func (x *FoundResponse) GetCharter() *Charter {
+	if x != nil {
+		return x.Charter
+	}
+	return nil
+}
+
+func (x *FoundResponse) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
 type MirrorRequest_Interest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Topic    *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
@@ -1568,7 +3413,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +3425,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +3478,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +3490,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +3600,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +3612,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +3652,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +3664,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +3706,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +3718,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +3766,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +3778,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +3818,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +3830,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,11 +3860,707 @@ func (x *TermsRequest_Replica) GetNumber() uint64 {
 	return 0
 }
 
+type Report_Running struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Group   uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Number  uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Term    uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	Leading bool                   `protobuf:"varint,4,opt,name=leading,proto3" json:"leading,omitempty"`
+	// The index of the newest configuration it knows.
+	ConfigurationIndex uint64 `protobuf:"varint,5,opt,name=configuration_index,json=configurationIndex,proto3" json:"configuration_index,omitempty"`
+	Applied            uint64 `protobuf:"varint,6,opt,name=applied,proto3" json:"applied,omitempty"`
+	Last               uint64 `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
+	// From the leader, once it is committed.
+	Configuration *Configuration `protobuf:"bytes,8,opt,name=configuration,proto3" json:"configuration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Report_Running) Reset() {
+	*x = Report_Running{}
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Report_Running) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Report_Running) ProtoMessage() {}
+
+func (x *Report_Running) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Report_Running.ProtoReflect.Descriptor instead.
+func (*Report_Running) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{24, 0}
+}
+
+func (x *Report_Running) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *Report_Running) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Report_Running) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Report_Running) GetLeading() bool {
+	if x != nil {
+		return x.Leading
+	}
+	return false
+}
+
+func (x *Report_Running) GetConfigurationIndex() uint64 {
+	if x != nil {
+		return x.ConfigurationIndex
+	}
+	return 0
+}
+
+func (x *Report_Running) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *Report_Running) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *Report_Running) GetConfiguration() *Configuration {
+	if x != nil {
+		return x.Configuration
+	}
+	return nil
+}
+
+// Verdict is what the state machine of the meta group said.
+type ChangeResponse_Verdict struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Status ChangeResponse_Status  `protobuf:"varint,1,opt,name=status,proto3,enum=mayfly.peer.v1.ChangeResponse_Status" json:"status,omitempty"`
+	// Of the state afterwards.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Detail  string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The replica that the change numbered, if it did.
+	Replica       *Replica `protobuf:"bytes,4,opt,name=replica,proto3" json:"replica,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse_Verdict) Reset() {
+	*x = ChangeResponse_Verdict{}
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse_Verdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse_Verdict) ProtoMessage() {}
+
+func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse_Verdict.ProtoReflect.Descriptor instead.
+func (*ChangeResponse_Verdict) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31, 0}
+}
+
+func (x *ChangeResponse_Verdict) GetStatus() ChangeResponse_Status {
+	if x != nil {
+		return x.Status
+	}
+	return ChangeResponse_STATUS_UNSPECIFIED
+}
+
+func (x *ChangeResponse_Verdict) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ChangeResponse_Verdict) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *ChangeResponse_Verdict) GetReplica() *Replica {
+	if x != nil {
+		return x.Replica
+	}
+	return nil
+}
+
+type OperateRequest_Drain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Drain) Reset() {
+	*x = OperateRequest_Drain{}
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Drain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Drain) ProtoMessage() {}
+
+func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Drain.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Drain) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 0}
+}
+
+func (x *OperateRequest_Drain) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type OperateRequest_Resume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Resume) Reset() {
+	*x = OperateRequest_Resume{}
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Resume) ProtoMessage() {}
+
+func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Resume.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Resume) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 1}
+}
+
+func (x *OperateRequest_Resume) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type OperateRequest_Leave struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Also when fewer nodes remain than a group has voters.
+	Fewer         bool `protobuf:"varint,2,opt,name=fewer,proto3" json:"fewer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Leave) Reset() {
+	*x = OperateRequest_Leave{}
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Leave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Leave) ProtoMessage() {}
+
+func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Leave.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Leave) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 2}
+}
+
+func (x *OperateRequest_Leave) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *OperateRequest_Leave) GetFewer() bool {
+	if x != nil {
+		return x.Fewer
+	}
+	return false
+}
+
+type OperateRequest_Remove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Force         bool                   `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	Fewer         bool                   `protobuf:"varint,3,opt,name=fewer,proto3" json:"fewer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Remove) Reset() {
+	*x = OperateRequest_Remove{}
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Remove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Remove) ProtoMessage() {}
+
+func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Remove.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Remove) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 3}
+}
+
+func (x *OperateRequest_Remove) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *OperateRequest_Remove) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *OperateRequest_Remove) GetFewer() bool {
+	if x != nil {
+		return x.Fewer
+	}
+	return false
+}
+
+type OperateRequest_Transfer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Transfer) Reset() {
+	*x = OperateRequest_Transfer{}
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Transfer) ProtoMessage() {}
+
+func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Transfer.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Transfer) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 4}
+}
+
+func (x *OperateRequest_Transfer) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *OperateRequest_Transfer) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+type OperateRequest_Replace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The store on record that is given up.
+	Old           string  `protobuf:"bytes,1,opt,name=old,proto3" json:"old,omitempty"`
+	Member        *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Replace) Reset() {
+	*x = OperateRequest_Replace{}
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Replace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Replace) ProtoMessage() {}
+
+func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Replace.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Replace) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 5}
+}
+
+func (x *OperateRequest_Replace) GetOld() string {
+	if x != nil {
+		return x.Old
+	}
+	return ""
+}
+
+func (x *OperateRequest_Replace) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+type OperateRequest_Announce struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Announce) Reset() {
+	*x = OperateRequest_Announce{}
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Announce) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Announce) ProtoMessage() {}
+
+func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Announce.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Announce) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 6}
+}
+
+func (x *OperateRequest_Announce) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+type OperateRequest_Admit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Admit) Reset() {
+	*x = OperateRequest_Admit{}
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Admit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Admit) ProtoMessage() {}
+
+func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Admit.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Admit) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 7}
+}
+
+func (x *OperateRequest_Admit) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *OperateRequest_Admit) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+type OperateRequest_AddToken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	ExpiresMs     uint64                 `protobuf:"varint,2,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_AddToken) Reset() {
+	*x = OperateRequest_AddToken{}
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_AddToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_AddToken) ProtoMessage() {}
+
+func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_AddToken.ProtoReflect.Descriptor instead.
+func (*OperateRequest_AddToken) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 8}
+}
+
+func (x *OperateRequest_AddToken) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *OperateRequest_AddToken) GetExpiresMs() uint64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
+}
+
+// Granted holds what an Admit is answered with; it is empty for the others.
+type OperateResponse_Granted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Groups        uint32                 `protobuf:"varint,2,opt,name=groups,proto3" json:"groups,omitempty"`
+	Level         uint32                 `protobuf:"varint,3,opt,name=level,proto3" json:"level,omitempty"`
+	Members       []*Member              `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateResponse_Granted) Reset() {
+	*x = OperateResponse_Granted{}
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateResponse_Granted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateResponse_Granted) ProtoMessage() {}
+
+func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateResponse_Granted.ProtoReflect.Descriptor instead.
+func (*OperateResponse_Granted) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{36, 0}
+}
+
+func (x *OperateResponse_Granted) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *OperateResponse_Granted) GetGroups() uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
+func (x *OperateResponse_Granted) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *OperateResponse_Granted) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 var File_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xc8\x02\n" +
+	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xe9\x02\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
@@ -2031,12 +4572,15 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x05group\x18\a \x01(\rR\x05group\x12\x18\n" +
 	"\areplica\x18\b \x01(\tR\areplica\x12\x1c\n" +
 	"\n" +
-	"sent_at_ms\x18\t \x01(\x04R\bsentAtMs\"?\n" +
+	"sent_at_ms\x18\t \x01(\x04R\bsentAtMs\"`\n" +
 	"\x05Class\x12\x15\n" +
 	"\x11CLASS_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCLASS_CALLS\x10\x01\x12\x0e\n" +
 	"\n" +
-	"CLASS_RAFT\x10\x02\"\x86\x01\n" +
+	"CLASS_RAFT\x10\x02\x12\x0e\n" +
+	"\n" +
+	"CLASS_JOIN\x10\x03\x12\x0f\n" +
+	"\vCLASS_FOUND\x10\x04\"\x86\x01\n" +
 	"\x06Origin\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x1b\n" +
@@ -2047,13 +4591,14 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tNotLeader\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\xb6\x03\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\x9a\x05\n" +
 	"\aRefusal\x126\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1e.mayfly.peer.v1.Refusal.ReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x128\n" +
 	"\n" +
 	"not_leader\x18\x03 \x01(\v2\x19.mayfly.peer.v1.NotLeaderR\tnotLeader\x12\x12\n" +
-	"\x04late\x18\x04 \x01(\bR\x04late\"\x8c\x02\n" +
+	"\x04late\x18\x04 \x01(\bR\x04late\x12.\n" +
+	"\x06denial\x18\x05 \x01(\v2\x16.mayfly.peer.v1.DenialR\x06denial\"\xc0\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_NOT_EXECUTED\x10\x01\x12\x15\n" +
@@ -2066,7 +4611,14 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x16REASON_CACHE_NOT_FOUND\x10\b\x12\x17\n" +
 	"\x13REASON_CACHE_EXISTS\x10\t\x12\x18\n" +
 	"\x14REASON_KEY_NOT_FOUND\x10\n" +
-	"\"n\n" +
+	"\x12!\n" +
+	"\x1dREASON_CONFIGURATION_CONFLICT\x10\v\x12 \n" +
+	"\x1cREASON_CONFIGURATION_REFUSED\x10\f\x12\x11\n" +
+	"\rREASON_BEHIND\x10\r\x12\x19\n" +
+	"\x15REASON_STATE_CONFLICT\x10\x0e\x12\x18\n" +
+	"\x14REASON_STATE_REFUSED\x10\x0f\x12\x11\n" +
+	"\rREASON_DENIED\x10\x10\x12\x12\n" +
+	"\x0eREASON_FOUNDED\x10\x11\"n\n" +
 	"\fApplyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x18\n" +
@@ -2158,7 +4710,171 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\"X\n" +
 	"\rTermsResponse\x12\x14\n" +
 	"\x05terms\x18\x01 \x03(\x04R\x05terms\x121\n" +
-	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\x94\x04\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\"Z\n" +
+	"\x06Denial\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\rR\x06groups\"5\n" +
+	"\aReplica\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"@\n" +
+	"\x0eObserveRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\"\x83\x01\n" +
+	"\x0fObserveResponse\x120\n" +
+	"\x06report\x18\x01 \x01(\v2\x16.mayfly.peer.v1.ReportH\x00R\x06report\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"\x98\x03\n" +
+	"\x06Report\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x19\n" +
+	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x17\n" +
+	"\aboot_id\x18\x03 \x01(\tR\x06bootId\x12:\n" +
+	"\breplicas\x18\x04 \x03(\v2\x1e.mayfly.peer.v1.Report.RunningR\breplicas\x1a\x89\x02\n" +
+	"\aRunning\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x18\n" +
+	"\aleading\x18\x04 \x01(\bR\aleading\x12/\n" +
+	"\x13configuration_index\x18\x05 \x01(\x04R\x12configurationIndex\x12\x18\n" +
+	"\aapplied\x18\x06 \x01(\x04R\aapplied\x12\x12\n" +
+	"\x04last\x18\a \x01(\x04R\x04last\x12C\n" +
+	"\rconfiguration\x18\b \x01(\v2\x1d.mayfly.peer.v1.ConfigurationR\rconfiguration\"\xa9\x01\n" +
+	"\rConfiguration\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1c\n" +
+	"\tcommitted\x18\x02 \x01(\bR\tcommitted\x12/\n" +
+	"\x06voters\x18\x03 \x03(\v2\x17.mayfly.peer.v1.ReplicaR\x06voters\x123\n" +
+	"\blearners\x18\x04 \x03(\v2\x17.mayfly.peer.v1.ReplicaR\blearners\"\xd9\x01\n" +
+	"\vStepRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\rR\x05group\x121\n" +
+	"\areplica\x18\x04 \x01(\v2\x17.mayfly.peer.v1.ReplicaR\areplica\x12'\n" +
+	"\x02to\x18\x05 \x01(\v2\x17.mayfly.peer.v1.ReplicaR\x02to\x12\x14\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"f\n" +
+	"\fStepResponse\x12\x16\n" +
+	"\x05index\x18\x01 \x01(\x04H\x00R\x05index\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"n\n" +
+	"\x0eReleaseRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\rR\x05group\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"D\n" +
+	"\x0fReleaseResponse\x121\n" +
+	"\arefusal\x18\x01 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\"W\n" +
+	"\rChangeRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x16\n" +
+	"\x06change\x18\x02 \x01(\fR\x06change\"\xa0\x03\n" +
+	"\x0eChangeResponse\x12B\n" +
+	"\averdict\x18\x01 \x01(\v2&.mayfly.peer.v1.ChangeResponse.VerdictH\x00R\averdict\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1a\xad\x01\n" +
+	"\aVerdict\x12=\n" +
+	"\x06status\x18\x01 \x01(\x0e2%.mayfly.peer.v1.ChangeResponse.StatusR\x06status\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x121\n" +
+	"\areplica\x18\x04 \x01(\v2\x17.mayfly.peer.v1.ReplicaR\areplica\"Z\n" +
+	"\x06Status\x12\x16\n" +
+	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vSTATUS_DONE\x10\x01\x12\x13\n" +
+	"\x0fSTATUS_CONFLICT\x10\x02\x12\x12\n" +
+	"\x0eSTATUS_REFUSED\x10\x03B\t\n" +
+	"\aoutcome\"V\n" +
+	"\x0eConfirmRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\rR\x05group\"i\n" +
+	"\x0fConfirmResponse\x12\x16\n" +
+	"\x05index\x18\x01 \x01(\x04H\x00R\x05index\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"\xe8\x01\n" +
+	"\x06Member\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x19\n" +
+	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x17\n" +
+	"\aboot_id\x18\x03 \x01(\tR\x06bootId\x12\x1b\n" +
+	"\tpeer_addr\x18\x04 \x01(\tR\bpeerAddr\x12\x1f\n" +
+	"\vgossip_addr\x18\x05 \x01(\tR\n" +
+	"gossipAddr\x12\x12\n" +
+	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x14\n" +
+	"\x05level\x18\a \x01(\rR\x05level\x12\x14\n" +
+	"\x05state\x18\b \x01(\tR\x05state\x12\x18\n" +
+	"\aleaving\x18\t \x01(\bR\aleaving\"\xa5\t\n" +
+	"\x0eOperateRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
+	"\x05drain\x18\x02 \x01(\v2$.mayfly.peer.v1.OperateRequest.DrainH\x00R\x05drain\x12?\n" +
+	"\x06resume\x18\x03 \x01(\v2%.mayfly.peer.v1.OperateRequest.ResumeH\x00R\x06resume\x12<\n" +
+	"\x05leave\x18\x04 \x01(\v2$.mayfly.peer.v1.OperateRequest.LeaveH\x00R\x05leave\x12?\n" +
+	"\x06remove\x18\x05 \x01(\v2%.mayfly.peer.v1.OperateRequest.RemoveH\x00R\x06remove\x12E\n" +
+	"\btransfer\x18\x06 \x01(\v2'.mayfly.peer.v1.OperateRequest.TransferH\x00R\btransfer\x12B\n" +
+	"\areplace\x18\a \x01(\v2&.mayfly.peer.v1.OperateRequest.ReplaceH\x00R\areplace\x12E\n" +
+	"\bannounce\x18\b \x01(\v2'.mayfly.peer.v1.OperateRequest.AnnounceH\x00R\bannounce\x12<\n" +
+	"\x05admit\x18\t \x01(\v2$.mayfly.peer.v1.OperateRequest.AdmitH\x00R\x05admit\x12F\n" +
+	"\tadd_token\x18\n" +
+	" \x01(\v2'.mayfly.peer.v1.OperateRequest.AddTokenH\x00R\baddToken\x1a\x1b\n" +
+	"\x05Drain\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x1a\x1c\n" +
+	"\x06Resume\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x1a1\n" +
+	"\x05Leave\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05fewer\x18\x02 \x01(\bR\x05fewer\x1aH\n" +
+	"\x06Remove\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\x12\x14\n" +
+	"\x05fewer\x18\x03 \x01(\bR\x05fewer\x1a0\n" +
+	"\bTransfer\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x1aK\n" +
+	"\aReplace\x12\x10\n" +
+	"\x03old\x18\x01 \x01(\tR\x03old\x12.\n" +
+	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1a:\n" +
+	"\bAnnounce\x12.\n" +
+	"\x06member\x18\x01 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1aO\n" +
+	"\x05Admit\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12.\n" +
+	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1aA\n" +
+	"\bAddToken\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x02 \x01(\x04R\texpiresMsB\x06\n" +
+	"\x04wish\"\xa1\x02\n" +
+	"\x0fOperateResponse\x12C\n" +
+	"\agranted\x18\x01 \x01(\v2'.mayfly.peer.v1.OperateResponse.GrantedH\x00R\agranted\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1a\x88\x01\n" +
+	"\aGranted\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x16\n" +
+	"\x06groups\x18\x02 \x01(\rR\x06groups\x12\x14\n" +
+	"\x05level\x18\x03 \x01(\rR\x05level\x120\n" +
+	"\amembers\x18\x04 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembersB\t\n" +
+	"\aoutcome\"\xc3\x01\n" +
+	"\aCharter\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x16\n" +
+	"\x06groups\x18\x02 \x01(\rR\x06groups\x12\x1a\n" +
+	"\bfounders\x18\x03 \x03(\tR\bfounders\x12\x14\n" +
+	"\x05level\x18\x04 \x01(\rR\x05level\x12\x1d\n" +
+	"\n" +
+	"gossip_key\x18\x05 \x01(\fR\tgossipKey\x120\n" +
+	"\amembers\x18\x06 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembers\"S\n" +
+	"\vJoinRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12.\n" +
+	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\"\x83\x01\n" +
+	"\fJoinResponse\x123\n" +
+	"\acharter\x18\x01 \x01(\v2\x17.mayfly.peer.v1.CharterH\x00R\acharter\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"\x99\x01\n" +
+	"\tCandidate\x12*\n" +
+	"\x04self\x18\x01 \x01(\v2\x16.mayfly.peer.v1.MemberR\x04self\x12\x16\n" +
+	"\x06expect\x18\x02 \x01(\rR\x06expect\x12\x16\n" +
+	"\x06groups\x18\x03 \x01(\rR\x06groups\x12\x14\n" +
+	"\x05known\x18\x04 \x03(\tR\x05known\x12\x1a\n" +
+	"\bproposal\x18\x05 \x01(\tR\bproposal\"|\n" +
+	"\fFoundRequest\x127\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x123\n" +
+	"\bproposal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.CharterR\bproposal\"\xca\x01\n" +
+	"\rFoundResponse\x127\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x12\x1a\n" +
+	"\bpromised\x18\x02 \x01(\bR\bpromised\x121\n" +
+	"\acharter\x18\x03 \x01(\v2\x17.mayfly.peer.v1.CharterR\acharter\x121\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\xd0\a\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -2166,7 +4882,13 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\aPublish\x12\x1e.mayfly.peer.v1.PublishRequest\x1a\x1f.mayfly.peer.v1.PublishResponse\x12K\n" +
 	"\x06Mirror\x12\x1d.mayfly.peer.v1.MirrorRequest\x1a\x1e.mayfly.peer.v1.MirrorResponse(\x010\x01\x12I\n" +
 	"\x06Survey\x12\x1d.mayfly.peer.v1.SurveyRequest\x1a\x1e.mayfly.peer.v1.SurveyResponse0\x01\x12D\n" +
-	"\x05Terms\x12\x1c.mayfly.peer.v1.TermsRequest\x1a\x1d.mayfly.peer.v1.TermsResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
+	"\x05Terms\x12\x1c.mayfly.peer.v1.TermsRequest\x1a\x1d.mayfly.peer.v1.TermsResponse\x12J\n" +
+	"\aObserve\x12\x1e.mayfly.peer.v1.ObserveRequest\x1a\x1f.mayfly.peer.v1.ObserveResponse\x12A\n" +
+	"\x04Step\x12\x1b.mayfly.peer.v1.StepRequest\x1a\x1c.mayfly.peer.v1.StepResponse\x12J\n" +
+	"\aRelease\x12\x1e.mayfly.peer.v1.ReleaseRequest\x1a\x1f.mayfly.peer.v1.ReleaseResponse\x12G\n" +
+	"\x06Change\x12\x1d.mayfly.peer.v1.ChangeRequest\x1a\x1e.mayfly.peer.v1.ChangeResponse\x12J\n" +
+	"\aConfirm\x12\x1e.mayfly.peer.v1.ConfirmRequest\x1a\x1f.mayfly.peer.v1.ConfirmResponse\x12J\n" +
+	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -2180,102 +4902,197 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_peer_v1_peer_proto_rawDescData
 }
 
-var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_peer_v1_peer_proto_goTypes = []any{
-	(Hello_Class)(0),               // 0: mayfly.peer.v1.Hello.Class
-	(Refusal_Reason)(0),            // 1: mayfly.peer.v1.Refusal.Reason
-	(*Hello)(nil),                  // 2: mayfly.peer.v1.Hello
-	(*Origin)(nil),                 // 3: mayfly.peer.v1.Origin
-	(*NotLeader)(nil),              // 4: mayfly.peer.v1.NotLeader
-	(*Refusal)(nil),                // 5: mayfly.peer.v1.Refusal
-	(*ApplyRequest)(nil),           // 6: mayfly.peer.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 7: mayfly.peer.v1.ApplyResponse
-	(*ViewRequest)(nil),            // 8: mayfly.peer.v1.ViewRequest
-	(*ViewResponse)(nil),           // 9: mayfly.peer.v1.ViewResponse
-	(*ApplyCatalogRequest)(nil),    // 10: mayfly.peer.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),   // 11: mayfly.peer.v1.ApplyCatalogResponse
-	(*Topic)(nil),                  // 12: mayfly.peer.v1.Topic
-	(*Position)(nil),               // 13: mayfly.peer.v1.Position
-	(*PublishRequest)(nil),         // 14: mayfly.peer.v1.PublishRequest
-	(*PublishResponse)(nil),        // 15: mayfly.peer.v1.PublishResponse
-	(*MirrorRequest)(nil),          // 16: mayfly.peer.v1.MirrorRequest
-	(*MirrorResponse)(nil),         // 17: mayfly.peer.v1.MirrorResponse
-	(*SurveyRequest)(nil),          // 18: mayfly.peer.v1.SurveyRequest
-	(*SurveyResponse)(nil),         // 19: mayfly.peer.v1.SurveyResponse
-	(*TermsRequest)(nil),           // 20: mayfly.peer.v1.TermsRequest
-	(*TermsResponse)(nil),          // 21: mayfly.peer.v1.TermsResponse
-	(*MirrorRequest_Interest)(nil), // 22: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),   // 23: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),   // 24: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),     // 25: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),    // 26: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),    // 27: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),   // 28: mayfly.peer.v1.TermsRequest.Replica
-	(*v1.Result)(nil),              // 29: mayfly.store.v1.Result
-	(*v1.Query)(nil),               // 30: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),       // 31: mayfly.store.v1.CatalogResult
+	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
+	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
+	(ChangeResponse_Status)(0),      // 2: mayfly.peer.v1.ChangeResponse.Status
+	(*Hello)(nil),                   // 3: mayfly.peer.v1.Hello
+	(*Origin)(nil),                  // 4: mayfly.peer.v1.Origin
+	(*NotLeader)(nil),               // 5: mayfly.peer.v1.NotLeader
+	(*Refusal)(nil),                 // 6: mayfly.peer.v1.Refusal
+	(*ApplyRequest)(nil),            // 7: mayfly.peer.v1.ApplyRequest
+	(*ApplyResponse)(nil),           // 8: mayfly.peer.v1.ApplyResponse
+	(*ViewRequest)(nil),             // 9: mayfly.peer.v1.ViewRequest
+	(*ViewResponse)(nil),            // 10: mayfly.peer.v1.ViewResponse
+	(*ApplyCatalogRequest)(nil),     // 11: mayfly.peer.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),    // 12: mayfly.peer.v1.ApplyCatalogResponse
+	(*Topic)(nil),                   // 13: mayfly.peer.v1.Topic
+	(*Position)(nil),                // 14: mayfly.peer.v1.Position
+	(*PublishRequest)(nil),          // 15: mayfly.peer.v1.PublishRequest
+	(*PublishResponse)(nil),         // 16: mayfly.peer.v1.PublishResponse
+	(*MirrorRequest)(nil),           // 17: mayfly.peer.v1.MirrorRequest
+	(*MirrorResponse)(nil),          // 18: mayfly.peer.v1.MirrorResponse
+	(*SurveyRequest)(nil),           // 19: mayfly.peer.v1.SurveyRequest
+	(*SurveyResponse)(nil),          // 20: mayfly.peer.v1.SurveyResponse
+	(*TermsRequest)(nil),            // 21: mayfly.peer.v1.TermsRequest
+	(*TermsResponse)(nil),           // 22: mayfly.peer.v1.TermsResponse
+	(*Denial)(nil),                  // 23: mayfly.peer.v1.Denial
+	(*Replica)(nil),                 // 24: mayfly.peer.v1.Replica
+	(*ObserveRequest)(nil),          // 25: mayfly.peer.v1.ObserveRequest
+	(*ObserveResponse)(nil),         // 26: mayfly.peer.v1.ObserveResponse
+	(*Report)(nil),                  // 27: mayfly.peer.v1.Report
+	(*Configuration)(nil),           // 28: mayfly.peer.v1.Configuration
+	(*StepRequest)(nil),             // 29: mayfly.peer.v1.StepRequest
+	(*StepResponse)(nil),            // 30: mayfly.peer.v1.StepResponse
+	(*ReleaseRequest)(nil),          // 31: mayfly.peer.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 32: mayfly.peer.v1.ReleaseResponse
+	(*ChangeRequest)(nil),           // 33: mayfly.peer.v1.ChangeRequest
+	(*ChangeResponse)(nil),          // 34: mayfly.peer.v1.ChangeResponse
+	(*ConfirmRequest)(nil),          // 35: mayfly.peer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),         // 36: mayfly.peer.v1.ConfirmResponse
+	(*Member)(nil),                  // 37: mayfly.peer.v1.Member
+	(*OperateRequest)(nil),          // 38: mayfly.peer.v1.OperateRequest
+	(*OperateResponse)(nil),         // 39: mayfly.peer.v1.OperateResponse
+	(*Charter)(nil),                 // 40: mayfly.peer.v1.Charter
+	(*JoinRequest)(nil),             // 41: mayfly.peer.v1.JoinRequest
+	(*JoinResponse)(nil),            // 42: mayfly.peer.v1.JoinResponse
+	(*Candidate)(nil),               // 43: mayfly.peer.v1.Candidate
+	(*FoundRequest)(nil),            // 44: mayfly.peer.v1.FoundRequest
+	(*FoundResponse)(nil),           // 45: mayfly.peer.v1.FoundResponse
+	(*MirrorRequest_Interest)(nil),  // 46: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 47: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 48: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 49: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 50: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 51: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 52: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 53: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 54: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 55: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 56: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 57: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 58: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 59: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Replace)(nil),  // 60: mayfly.peer.v1.OperateRequest.Replace
+	(*OperateRequest_Announce)(nil), // 61: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 62: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 63: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 64: mayfly.peer.v1.OperateResponse.Granted
+	(*v1.Result)(nil),               // 65: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 66: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 67: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
-	0,  // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
-	1,  // 1: mayfly.peer.v1.Refusal.reason:type_name -> mayfly.peer.v1.Refusal.Reason
-	4,  // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	3,  // 3: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	29, // 4: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
-	5,  // 5: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 6: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	30, // 7: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	29, // 8: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
-	5,  // 9: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 10: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	31, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
-	5,  // 12: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 13: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
-	12, // 14: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
-	13, // 15: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
-	5,  // 16: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 17: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	22, // 18: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	12, // 19: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	23, // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	3,  // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	26, // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	5,  // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	28, // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
-	5,  // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	12, // 27: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	13, // 28: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	24, // 29: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	25, // 30: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	13, // 31: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	4,  // 32: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	13, // 33: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	13, // 34: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	13, // 35: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	12, // 36: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	13, // 37: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	27, // 38: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	13, // 39: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	6,  // 40: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	8,  // 41: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	10, // 42: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	14, // 43: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	16, // 44: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	18, // 45: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	20, // 46: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	7,  // 47: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	9,  // 48: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	11, // 49: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	15, // 50: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	17, // 51: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	19, // 52: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	21, // 53: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	47, // [47:54] is the sub-list for method output_type
-	40, // [40:47] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
+	1,   // 1: mayfly.peer.v1.Refusal.reason:type_name -> mayfly.peer.v1.Refusal.Reason
+	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
+	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	65,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
+	66,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	65,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
+	67,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
+	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
+	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
+	46,  // 19: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	13,  // 20: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
+	47,  // 21: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	4,   // 22: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	50,  // 23: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	6,   // 24: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 25: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	52,  // 26: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	6,   // 27: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 28: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
+	27,  // 29: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
+	6,   // 30: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	53,  // 31: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	24,  // 32: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
+	24,  // 33: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
+	4,   // 34: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
+	24,  // 35: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
+	24,  // 36: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
+	6,   // 37: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 38: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 39: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 40: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
+	54,  // 41: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	6,   // 42: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 43: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 44: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 45: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
+	55,  // 46: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	56,  // 47: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	57,  // 48: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	58,  // 49: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	59,  // 50: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	60,  // 51: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
+	61,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	62,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	63,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	64,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	6,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	37,  // 57: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	37,  // 58: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	40,  // 59: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 60: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	37,  // 61: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	43,  // 62: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	40,  // 63: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	43,  // 64: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	40,  // 65: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 66: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	13,  // 67: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 68: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
+	48,  // 69: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	49,  // 70: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 71: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	5,   // 72: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
+	14,  // 73: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 74: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
+	14,  // 75: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
+	13,  // 76: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 77: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	51,  // 78: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 79: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 80: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 81: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 82: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	37,  // 83: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
+	37,  // 84: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	37,  // 85: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	37,  // 86: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	7,   // 87: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 88: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 89: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 90: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 91: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 92: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 93: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 94: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 95: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 96: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	33,  // 97: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	35,  // 98: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	38,  // 99: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	8,   // 100: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 101: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 102: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 103: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 104: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 105: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 106: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 107: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 108: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 109: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	34,  // 110: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	36,  // 111: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	39,  // 112: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	100, // [100:113] is the sub-list for method output_type
+	87,  // [87:100] is the sub-list for method input_type
+	87,  // [87:87] is the sub-list for extension type_name
+	87,  // [87:87] is the sub-list for extension extendee
+	0,   // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -2303,7 +5120,42 @@ func file_peer_v1_peer_proto_init() {
 		(*MirrorRequest_Open)(nil),
 		(*MirrorRequest_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[21].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[23].OneofWrappers = []any{
+		(*ObserveResponse_Report)(nil),
+		(*ObserveResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[27].OneofWrappers = []any{
+		(*StepResponse_Index)(nil),
+		(*StepResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[31].OneofWrappers = []any{
+		(*ChangeResponse_Verdict_)(nil),
+		(*ChangeResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[33].OneofWrappers = []any{
+		(*ConfirmResponse_Index)(nil),
+		(*ConfirmResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[35].OneofWrappers = []any{
+		(*OperateRequest_Drain_)(nil),
+		(*OperateRequest_Resume_)(nil),
+		(*OperateRequest_Leave_)(nil),
+		(*OperateRequest_Remove_)(nil),
+		(*OperateRequest_Transfer_)(nil),
+		(*OperateRequest_Replace_)(nil),
+		(*OperateRequest_Announce_)(nil),
+		(*OperateRequest_Admit_)(nil),
+		(*OperateRequest_AddToken_)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[36].OneofWrappers = []any{
+		(*OperateResponse_Granted_)(nil),
+		(*OperateResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[39].OneofWrappers = []any{
+		(*JoinResponse_Charter)(nil),
+		(*JoinResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[44].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
@@ -2314,8 +5166,8 @@ func file_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   27,
+			NumEnums:      3,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
