@@ -10,6 +10,9 @@ type Stats struct {
 	Leadership
 	// Voters is the number of voters in the newest configuration, 0 if unknown.
 	Voters int
+	// Committed is the index of the last log entry that this replica knows to be
+	// committed.
+	Committed uint64
 	// Applied is the index of the last log entry whose effects can be read.
 	Applied uint64
 	// FirstIndex and LastIndex bound the log; both are 0 when it is empty.
@@ -27,6 +30,7 @@ func (g *Group) Stats() Stats {
 	s := Stats{
 		Group: g.id, Replica: g.replica,
 		Leadership:    g.view.Load().Leadership,
+		Committed:     g.raft.CommitIndex(),
 		Applied:       g.fsm.applied.Load(),
 		SnapshotIndex: g.store.snapshots.newest(),
 	}

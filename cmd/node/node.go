@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
 // startTimeout bounds how long a single node waits for its own groups to have
@@ -34,6 +35,7 @@ type Node struct {
 	router   *route.Router
 	server   *api.Server
 	listener net.Listener
+	doors    doors
 
 	keeping  sync.WaitGroup // what keeps the node in order
 	stopKeep context.CancelFunc
@@ -84,6 +86,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.listener = listener
+	n.doors.port = web.NewPort(listener, n.logger)
 	return n.openDoor()
 }
 
@@ -162,12 +165,17 @@ func (n *Node) openDoor() error {
 	if endpoint == "" {
 		endpoint = n.Addr()
 	}
+	measured := n.newMetrics()
+	if err := n.openWeb(gate, measured); err != nil {
+		return err
+	}
 	n.server, err = api.NewServer(api.Config{
 		Endpoint:  endpoint,
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
 		Limits:    n.config.Limits,
+		Meter:     meter(measured),
 		Logger:    n.logger,
 	}, api.Ports{
 		Data:        n.router,
@@ -200,16 +208,10 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 // nil after such a stop. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
-	served := make(chan error, 1)
-	go func() { served <- n.server.Serve(n.listener) }()
-	var failure error
-	select {
-	case failure = <-served:
-		served <- nil
-	case <-ctx.Done():
-		n.logger.Info("stopping")
-	}
-	return errors.Join(failure, n.stop(context.WithoutCancel(ctx)), <-served)
+	serving, over := n.serve(ctx)
+	<-over.Done()
+	n.logger.Info("stopping")
+	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait())
 }
 
 // closeTimeout bounds the end of the groups, which have nothing to do any more
@@ -218,16 +220,9 @@ const closeTimeout = 10 * time.Second
 
 // stop goes from the top down; it copes with a node that came up half way.
 func (n *Node) stop(ctx context.Context) error {
-	if n.server != nil {
-		draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
-		if err := n.server.Stop(draining); err != nil {
-			n.logger.Warn("calls were cut at the end of the drain timeout", slog.Duration("drain_timeout", n.config.DrainTimeout))
-		}
-		cancel()
-	}
-	if n.listener != nil {
-		_ = n.listener.Close() // the server has closed it already, if it served
-	}
+	draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
+	n.closeDoors(draining)
+	cancel()
 	if n.stopKeep != nil {
 		n.stopKeep()
 	}

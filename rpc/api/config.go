@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -27,9 +29,25 @@ type Config struct {
 	DrainSpread time.Duration
 	// Limits are the product limits; a zero field means its default.
 	Limits Limits
+	// Meter returns what is told about the calls of a method, whose full name
+	// this is. It is asked once for each method; nil counts nothing.
+	Meter func(method string, stream bool) Meter
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
+
+// Meter is told about every call of one method, by many goroutines at once, so it
+// must be quick. For every Begin there will be one End.
+type Meter interface {
+	Begin()
+	End(code codes.Code, took time.Duration)
+}
+
+// noMeter counts nothing.
+type noMeter struct{}
+
+func (noMeter) Begin()                        {}
+func (noMeter) End(codes.Code, time.Duration) {}
 
 // Defaults of Config. SDK tests want a heartbeat within ten seconds, and five
 // also keep idle proxies awake (protocol.md 5.3).
@@ -106,6 +124,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Heartbeat, DefaultHeartbeat)
 	fill(&c.Stall, DefaultStall)
 	fill(&c.DrainSpread, DefaultDrainSpread)
+	if c.Meter == nil {
+		c.Meter = func(string, bool) Meter { return noMeter{} }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

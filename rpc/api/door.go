@@ -27,6 +27,7 @@ type door struct {
 	gate     *auth.Gate
 	caches   Caches
 	logger   *slog.Logger
+	meter    func(method string, stream bool) Meter
 	budget   *budget
 	draining atomic.Bool
 	underWay atomic.Int64 // calls being served
@@ -42,7 +43,8 @@ type door struct {
 // method is a method as the door knows it.
 type method struct {
 	rule
-	name string
+	name  string
+	meter Meter
 }
 
 // RegisterService registers a service whose methods all go through the door.
@@ -70,6 +72,7 @@ func (d *door) method(desc *grpc.ServiceDesc, name string) *method {
 }
 
 func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
+	m.meter = d.meter(m.name, false)
 	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		c := d.enter(ctx, m)
 		defer func() { err = c.leave(err, recover()) }()
@@ -81,6 +84,7 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 }
 
 func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
+	m.meter = d.meter(m.name, true)
 	return func(impl any, stream grpc.ServerStream) (err error) {
 		ctx := stream.Context()
 		if m.need == nothing {
@@ -116,6 +120,7 @@ type call struct {
 
 	door    *door
 	method  *method
+	began   time.Time
 	request request
 	who     auth.Principal
 	// cache is the cache the call is about; nil when it is about none.
@@ -124,7 +129,8 @@ type call struct {
 
 func (d *door) enter(ctx context.Context, m *method) *call {
 	d.underWay.Add(1)
-	return &call{Context: ctx, door: d, method: m}
+	m.meter.Begin()
+	return &call{Context: ctx, door: d, method: m, began: time.Now()}
 }
 
 type callKey struct{}
@@ -220,11 +226,18 @@ func caught(value any) *panicked {
 
 func (p *panicked) Error() string { return "panic of type " + p.kind }
 
-// leave ends the call: it gives back what the call held and turns its error
-// into a status and trailers.
+// leave ends the call: it gives back what the call held and returns its error as
+// a status, with trailers.
 func (c *call) leave(err error, thrown any) error {
 	defer c.door.underWay.Add(-1)
 	c.release()
+	err = c.told(err, thrown)
+	c.method.meter.End(status.Code(err), time.Since(c.began))
+	return err
+}
+
+// told turns the error of a call into a status and trailers.
+func (c *call) told(err error, thrown any) error {
 	if thrown != nil {
 		err = caught(thrown)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -79,6 +80,7 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 			gate:   ports.Gate,
 			caches: ports.Caches,
 			logger: config.Logger,
+			meter:  config.Meter,
 			budget: &budget{limit: config.Limits.InFlightBytes},
 
 			listening: listening,
@@ -127,7 +129,10 @@ func (s *Server) register(door reflection.GRPCServer) {
 // several listeners. It returns nil after Stop.
 func (s *Server) Serve(l net.Listener) error {
 	s.watch.Do(func() { s.watching.Go(s.watchRevocations) })
-	return s.door.Serve(l)
+	if err := s.door.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil // Stop was faster
 }
 
 // watchRevocations looks again at the credentials of live subscriptions when

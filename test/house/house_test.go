@@ -54,6 +54,8 @@ var rules = []struct {
 	{"rpc/route", rule{ours: []string{"cluster", "fanout", "store", "proto/store/v1"}}},
 	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "fanout", "store", "proto"}}},
 	{"rpc/peer", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto"}}},
+	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
+	{"rpc/web", rule{ours: []string{"rpc/auth"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
 	{"cmd", rule{ours: []string{"cmd", "rpc/auth", "proto"}}},
@@ -68,6 +70,7 @@ var owners = map[string]string{
 	"github.com/hashicorp/memberlist": "cluster/gossip",
 	"go.etcd.io/bbolt":                "cluster/replica",
 	"github.com/spf13/cobra":          "cmd",
+	"github.com/prometheus":           "rpc/metrics",
 }
 
 type pkg struct {

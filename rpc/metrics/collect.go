@@ -1,0 +1,113 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+)
+
+// collector turns the numbers of the sources into metrics at every reading.
+type collector Sources
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	topics          = describe("mayfly_topics", "Topics that this node remembers, idle ones included.")
+	subscriptions   = describe("mayfly_topic_subscriptions", "Subscriptions to topics on this node, those of other nodes included.")
+	logItems        = describe("mayfly_topic_log_items", "Items kept for subscribers that resume.")
+	logBytes        = describe("mayfly_topic_log_bytes", "Memory of those items.")
+	published       = describe("mayfly_topic_items_published_total", "Items that topics led by this node have numbered.")
+	mirrored        = describe("mayfly_topic_items_mirrored_total", "Items that this node took from the leaders of their topics.")
+	delivered       = describe("mayfly_topic_items_delivered_total", "Items that subscriptions took, each of them counted for itself.")
+	discontinuities = describe("mayfly_topic_discontinuities_total", "Times that a subscription was told it had missed items.")
+	exhausted       = describe("mayfly_topic_pages_exhausted", "Groups whose topics are no longer forgotten until leadership moves.")
+
+	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
+	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")
+	raftLeader   = describe("mayfly_raft_leader_known", "1 if this replica knows who leads the group.", "group")
+	raftApplied  = describe("mayfly_raft_applied_index", "Last log entry whose effects can be read.", "group")
+	raftCommit   = describe("mayfly_raft_commit_index", "Last log entry that this replica knows to be committed.", "group")
+	raftLast     = describe("mayfly_raft_last_index", "Last log entry that is stored here.", "group")
+	raftSnapshot = describe("mayfly_raft_snapshot_index", "Last log entry contained in the newest snapshot.", "group")
+	raftLog      = describe("mayfly_raft_log_bytes", "Size of the log's records.", "group")
+	raftQueued   = describe("mayfly_raft_queued_commands", "Commands that were accepted and not answered yet.", "group")
+
+	connections = describe("mayfly_connections", "Open connections on the client port.", "protocol")
+	accepted    = describe("mayfly_connections_accepted_total", "Connections accepted on the client port.", "protocol")
+	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything.")
+	received    = describe("mayfly_received_bytes_total", "Bytes received on the client port.", "protocol")
+	sent        = describe("mayfly_sent_bytes_total", "Bytes sent on the client port.", "protocol")
+)
+
+// Describe implements prometheus.Collector. It names nothing in advance: which
+// groups there are is known at the reading only.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	out := readings(to)
+	out.topics(c)
+	out.groups(c.Groups())
+	port := c.Port()
+	out.counter(dropped, port.Dropped)
+	out.traffic("grpc", port.GRPC)
+	out.traffic("http", port.HTTP)
+}
+
+// readings is where the numbers of one reading go.
+type readings chan<- prometheus.Metric
+
+func (out readings) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (out readings) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (out readings) topics(c collector) {
+	s := c.Topics()
+	out.gauge(topics, float64(s.Topics))
+	out.gauge(subscriptions, float64(s.Subscriptions))
+	out.gauge(logItems, float64(s.Items))
+	out.gauge(logBytes, float64(s.Bytes))
+	out.gauge(exhausted, float64(s.PagesExhausted))
+	out.counter(published, uint64(s.Published))
+	out.counter(mirrored, uint64(s.Fed))
+	out.counter(delivered, uint64(s.Delivered))
+	out.counter(discontinuities, uint64(s.Discontinuities))
+}
+
+func (out readings) groups(all []replica.Stats) {
+	leading := 0
+	for _, s := range all {
+		group, known := strconv.FormatUint(uint64(s.Group), 10), 0.0
+		if s.Leading {
+			leading++
+		}
+		if s.Leader != "" {
+			known = 1
+		}
+		out.gauge(raftLeader, known, group)
+		out.gauge(raftTerm, float64(s.Term), group)
+		out.gauge(raftApplied, float64(s.Applied), group)
+		out.gauge(raftCommit, float64(s.Committed), group)
+		out.gauge(raftLast, float64(s.LastIndex), group)
+		out.gauge(raftSnapshot, float64(s.SnapshotIndex), group)
+		out.gauge(raftLog, float64(s.LogBytes), group)
+		out.gauge(raftQueued, float64(s.Queued), group)
+	}
+	out.gauge(raftGroups, float64(leading), "leader")
+	out.gauge(raftGroups, float64(len(all)-leading), "follower")
+}
+
+func (out readings) traffic(protocol string, t Traffic) {
+	out.gauge(connections, float64(t.Open), protocol)
+	out.counter(accepted, t.Accepted, protocol)
+	out.counter(received, t.Received, protocol)
+	out.counter(sent, t.Sent, protocol)
+}

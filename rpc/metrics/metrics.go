@@ -1,0 +1,87 @@
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/fanout"
+)
+
+// Sources are the parts of a node whose numbers are shown. Each is asked at every
+// reading; all are needed.
+type Sources struct {
+	// Topics looks at the topics of this node.
+	Topics func() fanout.Stats
+	// Groups looks at the Raft groups that have a replica on this node.
+	Groups func() []replica.Stats
+	// Port looks at the client port.
+	Port func() Port
+	// Version and Commit say what is running.
+	Version, Commit string
+}
+
+// Port is what went through a client port since the node started.
+type Port struct {
+	// GRPC and HTTP are the two protocols that share it.
+	GRPC, HTTP Traffic
+	// Dropped is how many connections ended before they said anything.
+	Dropped uint64
+}
+
+// Traffic is the connections and bytes of one protocol.
+type Traffic struct {
+	// Open is how many connections there are, Accepted how many there were.
+	Open, Accepted uint64
+	// Received and Sent are bytes as they were on the wire.
+	Received, Sent uint64
+}
+
+// Metrics are the metrics of one node.
+type Metrics struct {
+	registry *prometheus.Registry
+	calls    *calls
+	logger   *slog.Logger
+}
+
+// New returns the metrics of a node. Logger is told when a reading fails; nil is
+// silent.
+func New(sources Sources, logger *slog.Logger) *Metrics {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Metrics{registry: prometheus.NewRegistry(), calls: newCalls(), logger: logger}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mayfly_build_info", Help: "What is running; always 1.",
+		ConstLabels: prometheus.Labels{"version": sources.Version, "commit": sources.Commit, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		build, m.calls.ended, m.calls.took, m.calls.underWay,
+		collector(sources),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler answers every request with the numbers of this moment, in the form the
+// client asks for.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn),
+		ErrorHandling: promhttp.ContinueOnError,
+		// A reading takes a moment's look at every group; a crowd of readers
+		// shall not.
+		MaxRequestsInFlight: maxReadings,
+	})
+}
+
+// maxReadings is how many readings may be under way at a time. A pair of
+// Prometheus servers needs two.
+const maxReadings = 4

@@ -1,0 +1,34 @@
+// Package web is the part of the client port that is not native gRPC, and the
+// fork in the way to both.
+//
+// # One port
+//
+// A Port shares one listener between two protocols. Every HTTP/2 connection
+// opens with the words "PRI * HTTP/2.0" (RFC 9113, 3.4), and no HTTP/1 request
+// can; so a connection is read up to the first byte that tells, and handed to
+// the listener of its side: HTTP/2 to grpc-go's own transport, the rest to
+// net/http. grpc-go could serve its calls through net/http as well; a call then
+// costs 2.4 times as much.
+//
+// Accepting never waits for a peer: each new connection is read by a goroutine
+// of its own, under a deadline. Connections that have not told yet are counted,
+// and when there are too many the one that waited longest makes room: a peer
+// with something to say has said it within a round trip.
+//
+// What was read to tell the sides apart is given back by the first Read of a
+// thin wrapper, which also counts connections and bytes. Peeking with MSG_PEEK
+// would leave nothing to give back, but then nobody would be there to count.
+//
+// # What it must never know
+//
+// Topics, lists, nodes, Raft, how numbers become metrics. Whether the node is
+// ready, and why not, is asked of a function.
+//
+// # Concurrency and memory
+//
+// A Port and a Server may be used by many goroutines. Each has one goroutine of
+// the caller's, in Serve, and one per connection; Port.Close and Server.Stop wait
+// for them. A connection belongs to the side that accepted it.
+//
+// No credential is logged or put into an answer.
+package web

@@ -1,0 +1,160 @@
+package web
+
+import (
+	"container/list"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// How long a new connection may take to show what it speaks, and how many may
+// be thinking about it at a time. A silent one costs a goroutine and its
+// stack, some 4 KiB.
+const (
+	sniffTime  = 5 * time.Second
+	maxWaiting = 4096
+)
+
+// Port shares one listener between native gRPC and HTTP.
+type Port struct {
+	listener   net.Listener
+	logger     *slog.Logger
+	sniffTime  time.Duration
+	maxWaiting int
+
+	grpc, http *side
+	sniffing   sync.WaitGroup
+	quit       chan struct{}
+	quitOnce   sync.Once
+
+	mu      sync.Mutex
+	waiting list.List // of *conn that did not tell yet, oldest first
+	closed  bool
+	dropped uint64
+}
+
+// NewPort makes the port of a listener, which it owns from now on. Logger is
+// told what operators should know; nil is silent. Nothing is accepted before
+// Serve.
+func NewPort(l net.Listener, logger *slog.Logger) *Port {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Port{
+		listener: l, logger: logger, sniffTime: sniffTime, maxWaiting: maxWaiting,
+		grpc: newSide(l.Addr()), http: newSide(l.Addr()), quit: make(chan struct{}),
+	}
+}
+
+// GRPC is the listener of the connections that speak HTTP/2. Closing it refuses
+// them from then on and leaves the other side alone.
+func (p *Port) GRPC() net.Listener { return p.grpc }
+
+// HTTP is the listener of all other connections.
+func (p *Port) HTTP() net.Listener { return p.http }
+
+// Serve accepts connections until Close, and then returns nil. Any other end of
+// the listener is its error.
+func (p *Port) Serve() error {
+	var pause time.Duration
+	for {
+		c, err := p.listener.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			p.admit(&conn{Conn: c})
+		case p.isClosed():
+			return nil
+		case isTemporary(err):
+			// Out of file descriptors, most likely; some will come free.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			p.logger.Warn("cannot accept a connection, trying again", slog.Any("err", err), slog.Duration("pause", pause))
+			select {
+			case <-time.After(pause):
+			case <-p.quit:
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// isTemporary reports whether the same Accept may succeed later.
+func isTemporary(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && t.Temporary()
+}
+
+func (p *Port) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// admit lets a new connection tell what it speaks.
+func (p *Port) admit(c *conn) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		_ = c.Conn.Close()
+		return
+	}
+	if p.waiting.Len() >= p.maxWaiting {
+		oldest := p.waiting.Remove(p.waiting.Front()).(*conn)
+		_ = oldest.Conn.Close() // its goroutine finds out
+	}
+	place := p.waiting.PushBack(c)
+	p.sniffing.Add(1)
+	p.mu.Unlock()
+	go func() {
+		defer p.sniffing.Done()
+		p.sort(c, place)
+	}()
+}
+
+// sort finds out which side the connection belongs to and hands it over.
+func (p *Port) sort(c *conn, place *list.Element) {
+	_ = c.SetReadDeadline(time.Now().Add(p.sniffTime)) // fails only on a connection that is dead
+	isHTTP2, err := c.sniff()
+	p.mu.Lock()
+	p.waiting.Remove(place) // nothing happens if it had to make room
+	if err != nil && !p.closed {
+		p.dropped++
+	}
+	p.mu.Unlock()
+	if err != nil {
+		_ = c.Conn.Close()
+		return
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	if isHTTP2 {
+		p.grpc.give(c)
+	} else {
+		p.http.give(c)
+	}
+}
+
+// Close closes the listener and both sides, drops the connections that no side
+// has accepted yet and waits until nothing of the port runs. Connections that
+// were accepted are their side's. It may be called more than once.
+func (p *Port) Close() error {
+	p.quitOnce.Do(func() { close(p.quit) })
+	p.mu.Lock()
+	p.closed = true
+	for e := p.waiting.Front(); e != nil; e = e.Next() {
+		_ = e.Value.(*conn).Conn.Close()
+	}
+	p.mu.Unlock()
+	err := p.listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	_, _ = p.grpc.Close(), p.http.Close()
+	p.sniffing.Wait()
+	return err
+}
