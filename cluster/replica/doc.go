@@ -28,9 +28,9 @@
 // taken for the one that promised.
 //
 // A leader changes its group by [Group.AddLearner], [Group.Promote],
-// [Group.Remove] and [Group.TransferLeadership]. Every change names the index of
-// the configuration it was decided on and fails with [ErrConflict] on another.
-// When a change is due is decided elsewhere.
+// [Group.Demote], [Group.Remove] and [Group.TransferLeadership]. Every change of
+// the configuration names the index of the one it was decided on and fails with
+// [ErrConflict] on another. When a change is due is decided elsewhere.
 //
 // # Reads
 //

@@ -122,6 +122,59 @@ func TestChangeOfAnotherConfigurationIsRefused(t *testing.T) {
 	}
 }
 
+// A voter becomes a learner again, goes on following, and can be given its vote
+// back. The leader and a lone voter keep theirs.
+func TestVoterIsDemoted(t *testing.T) {
+	c := newTrio(t)
+	c.proposeAnywhere(t, "before")
+	leader := c.leader(t)
+	g := leader.Group(1)
+	self := cluster.Replica{Node: leader.Node(), Number: cluster.FirstReplica}
+	others := slices.DeleteFunc(g.Configuration().Voters, func(r cluster.Replica) bool { return r == self })
+	ctx, born := timeout(t), g.Configuration()
+	for _, attempt := range []struct {
+		name  string
+		r     cluster.Replica
+		index uint64
+		want  error
+		text  string
+	}{
+		{"the leader itself", self, born.Index, ErrRefused, "transfer"},
+		{"a stranger", cluster.Replica{Node: "n9", Number: 9}, born.Index, ErrRefused, "no voter"},
+		{"a stale index", others[0], born.Index + 1, ErrConflict, ""},
+		{"no index", others[0], 0, ErrRefused, "index"},
+	} {
+		if _, err := g.Demote(ctx, attempt.r, attempt.index); !errors.Is(err, attempt.want) || !strings.Contains(err.Error(), attempt.text) {
+			t.Errorf("%s: %v, want %v", attempt.name, err, attempt.want)
+		}
+	}
+	if _, err := c.group(others[0].Node).Demote(ctx, others[1], born.Index); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("a follower's change: %v", err)
+	}
+	index := born.Index
+	for i, r := range others {
+		next, err := g.Demote(ctx, r, index)
+		now := g.Configuration()
+		if err != nil || next <= index || now.Index != next || !now.Committed || len(now.Voters) != 2-i || !slices.Contains(now.Learners, r) {
+			t.Fatalf("demoting %v: index %d, %v: %+v", r, next, err, now)
+		}
+		if again, err := g.Demote(ctx, r, next); err != nil || again != next {
+			t.Errorf("demoting it again: index %d, %v", again, err)
+		}
+		index = next
+	}
+	if _, err := g.Demote(ctx, self, index); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "only voter") {
+		t.Errorf("the only voter: %v", err)
+	}
+	propose(t, g, "alone")
+	for _, r := range others {
+		until(t, "a learner follows", func() bool { return slices.Contains(c.node(r.Node).journal(1).all(), "alone") })
+	}
+	if _, err := g.Promote(ctx, others[0], index); err != nil {
+		t.Errorf("giving the vote back: %v", err)
+	}
+}
+
 // Whoever is not heard of, or lacks too much, is given no vote.
 func TestSilentReplicaIsNotPromoted(t *testing.T) {
 	c := newFleet(t, "n1", "n3")

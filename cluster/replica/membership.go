@@ -71,7 +71,7 @@ func replicasOf(ids []string) []cluster.Replica {
 // replica must have been started, see Host.StartReplica. prevIndex is the index
 // of the configuration that the decision was made on.
 //
-// Like Promote and Remove it returns the index of the configuration that holds
+// Like Promote, Demote and Remove it returns the index of the configuration that holds
 // the change, once that is committed; a change that the configuration holds
 // already is no change. The outcomes are described at ErrConflict.
 func (g *Group) AddLearner(ctx context.Context, r cluster.Replica, prevIndex uint64) (index uint64, err error) {
@@ -104,6 +104,27 @@ func (g *Group) Promote(ctx context.Context, r cluster.Replica, prevIndex uint64
 		}
 		return func(prev uint64) raft.IndexFuture {
 			return g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), prev, changeTimeout)
+		}, nil
+	})
+}
+
+// Demote takes the vote of a replica away; it goes on as a learner. The leader
+// does not demote itself: leadership is transferred first, and the new leader
+// asked.
+func (g *Group) Demote(ctx context.Context, r cluster.Replica, prevIndex uint64) (index uint64, err error) {
+	return g.change(ctx, r, prevIndex, func(now *configuration, id string) (step, error) {
+		switch {
+		case slices.Contains(now.others, id):
+			return nil, nil
+		case !slices.Contains(now.voters, id):
+			return nil, fmt.Errorf("%w: it is no voter of the group", ErrRefused)
+		case len(now.voters) == 1:
+			return nil, fmt.Errorf("%w: it is the only voter", ErrRefused)
+		case id == g.replica:
+			return nil, fmt.Errorf("%w: it leads the group, transfer the leadership first", ErrRefused)
+		}
+		return func(prev uint64) raft.IndexFuture {
+			return g.raft.DemoteVoter(raft.ServerID(id), prev, changeTimeout)
 		}, nil
 	})
 }
