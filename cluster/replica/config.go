@@ -23,6 +23,11 @@ const (
 	gatherBytes = 64 << 10
 	gatherDelay = time.Millisecond
 
+	// minHeartbeat and maxHeartbeat bound Config.Heartbeat: below, a busy
+	// scheduler looks like a dead leader; above, a dead one is not missed.
+	minHeartbeat = 100 * time.Millisecond
+	maxHeartbeat = time.Minute
+
 	// exitStorage is the exit code after a storage failure (EX_SOFTWARE of
 	// sysexits.h): a supervisor restarts, the start-up check decides.
 	exitStorage = 70
@@ -82,6 +87,12 @@ type Config struct {
 	// Network reaches the replicas of other nodes. Nil keeps this node alone: it
 	// can lead groups in which it is the only voter.
 	Network Network
+
+	// Heartbeat is how long a replica goes without word of its leader before it
+	// stands for election; a lease is half of it, and followers hear of commits
+	// within a fifth of it. All nodes must be given the same. 0 means a second,
+	// and it must be 100 ms to 1 min: more where nodes are far apart.
+	Heartbeat time.Duration
 
 	// Logger receives what an operator should know. Nil is silent.
 	Logger *slog.Logger
@@ -152,6 +163,14 @@ func defaultTuning() tuning {
 	}
 }
 
+// at is the tuning for another heartbeat timeout, 0 for the default.
+func (t tuning) at(heartbeat time.Duration) tuning {
+	if heartbeat != 0 {
+		t.heartbeat, t.lease, t.commit = heartbeat, heartbeat/2, heartbeat/5
+	}
+	return t
+}
+
 // withDefaults checks the configuration and fills what was left open.
 func (c Config) withDefaults() (Config, error) {
 	if c.StateMachine == nil {
@@ -168,8 +187,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.FreeSpace == nil {
 		c.FreeSpace = freeSpace
 	}
+	if c.Heartbeat != 0 && (c.Heartbeat < minHeartbeat || c.Heartbeat > maxHeartbeat) {
+		return c, fmt.Errorf("replica: Config.Heartbeat is %v, it must be %v to %v", c.Heartbeat, minHeartbeat, maxHeartbeat)
+	}
 	if c.tuning == (tuning{}) {
-		c.tuning = defaultTuning()
+		c.tuning = defaultTuning().at(c.Heartbeat)
 	}
 	c.Limits = c.Limits.withDefaults()
 	if c.Limits.QueuedBytes < MaxCommandBytes {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 )
@@ -289,6 +290,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"bad founder":     func(c *Config) { c.Founders = []cluster.NodeID{"n1", ""} },
 		"too many groups": func(c *Config) { c.DataGroups = cluster.MaxGroups + 1 },
 		"tiny queue":      func(c *Config) { c.Limits.QueuedBytes = 1 },
+		"hasty":           func(c *Config) { c.Heartbeat = 99 * time.Millisecond },
+		"sluggish":        func(c *Config) { c.Heartbeat = time.Hour },
 	} {
 		cfg := singleNode("")
 		change(&cfg)
