@@ -47,6 +47,7 @@ var rules = []struct {
 	{"fanout", rule{ours: none, others: none, never: []string{"os", "net", "log", "log/slog", "math/rand", "math/rand/v2"}}},
 	{"cluster/replica", rule{ours: []string{"cluster"}}},
 	{"cluster/gossip", rule{ours: []string{"cluster"}}},
+	{"cluster/steward", rule{ours: []string{"cluster", "cluster/replica"}}},
 	{"cluster", rule{ours: none, others: []string{"github.com/cespare/xxhash/v2"}, never: impure}},
 	{"rpc/auth", rule{ours: []string{"proto/permission"}}},
 	{"rpc/route/nodetest", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto/store/v1"}}},
