@@ -78,6 +78,9 @@ type View struct {
 	Placement *Placement
 	Observed  map[GroupID]Observed
 	Health    map[NodeID]Health
+	// Pinned are groups whose leadership is left where an operator put it. It is
+	// still taken from nodes that must not lead. May be nil.
+	Pinned map[GroupID]bool
 }
 
 func (v View) member(n NodeID) (Member, bool) {

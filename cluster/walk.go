@@ -367,7 +367,7 @@ func (w *walker) handOver() bool {
 // balance hands leadership to the preferred leader, one at a time in the whole
 // cluster.
 func (w *walker) balance() {
-	if w.balanced || w.o.Leader.Node == w.g.Target.Leader {
+	if w.balanced || w.Pinned[w.g.Group] || w.o.Leader.Node == w.g.Target.Leader {
 		return
 	}
 	if heir, ok := w.heir(w.o.Leader); ok && heir.Node == w.g.Target.Leader && w.mayLead(heir) {

@@ -19,6 +19,9 @@
 //
 // # Concurrency and memory
 //
-// A Steward runs a fixed number of goroutines, all ended by the context of Run,
-// which waits for them. Everything exported may be used by many goroutines.
+// A Steward runs one goroutine that follows, and one that leads or waits to.
+// While it leads, each question to a node and each group with steps under way
+// has a goroutine of its own, bounded in number by members and groups and in
+// time by [Tuning]. All are ended by the context of Run, which waits for them.
+// Everything exported may be used by many goroutines.
 package steward

@@ -38,6 +38,9 @@ type Peers interface {
 	// Step asks the node that leads a group for a step on it, and returns the
 	// index of the configuration afterwards.
 	Step(ctx context.Context, node cluster.NodeID, step cluster.Step) (index uint64, err error)
+	// Start asks a node that does not follow the meta group yet, and so cannot
+	// read what is created for it, to make and start its replica of that group.
+	Start(ctx context.Context, node cluster.NodeID, ref replica.Ref) error
 	// Release asks a node to stop a retired replica of its and to delete its
 	// data.
 	Release(ctx context.Context, node cluster.NodeID, ref replica.Ref) error

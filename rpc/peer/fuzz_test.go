@@ -78,6 +78,7 @@ func seeds(f *testing.F) {
 		{&peerv1.MirrorRequest{Change: &peerv1.MirrorRequest_Close{}}},
 		{&peerv1.ObserveRequest{}},
 		{wireStep(someStep), &peerv1.StepRequest{Kind: "transfer"}},
+		{&peerv1.StartRequest{Group: 1, Number: 1}, &peerv1.StartRequest{}},
 		{&peerv1.ReleaseRequest{Group: 1, Number: 1}, &peerv1.ReleaseRequest{}},
 		{&peerv1.ChangeRequest{Change: change}, &peerv1.ChangeRequest{Change: []byte(`{"format":2}`)}},
 		{&peerv1.ConfirmRequest{Group: 1<<32 - 1}},

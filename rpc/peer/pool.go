@@ -73,7 +73,7 @@ func (p *Pool) Terms(ctx context.Context, node cluster.NodeID, refs []replica.Re
 	return p.Client(node).Terms(ctx, refs)
 }
 
-// Observe asks a node for its report. Together with Step and Release it makes
+// Observe asks a node for its report. Together with Step, Start and Release it makes
 // the pool a steward.Peers.
 func (p *Pool) Observe(ctx context.Context, node cluster.NodeID) (steward.Report, error) {
 	return p.Client(node).Observe(ctx)
@@ -82,6 +82,11 @@ func (p *Pool) Observe(ctx context.Context, node cluster.NodeID) (steward.Report
 // Step asks the node that leads a group for a step on it.
 func (p *Pool) Step(ctx context.Context, node cluster.NodeID, step cluster.Step) (index uint64, err error) {
 	return p.Client(node).Step(ctx, step)
+}
+
+// Start asks a node to make and start a replica of its.
+func (p *Pool) Start(ctx context.Context, node cluster.NodeID, ref replica.Ref) error {
+	return p.Client(node).Start(ctx, ref)
 }
 
 // Release asks a node to delete a retired replica of its.

@@ -20,6 +20,8 @@ type Steward interface {
 	// index of the configuration afterwards. The step is well-formed; the errors
 	// are those of replica.Group. A route.NotLeaderError tells who leads instead.
 	Perform(ctx context.Context, step cluster.Step) (index uint64, err error)
+	// Start makes and starts a replica of this node. That it runs is no error.
+	Start(ctx context.Context, ref replica.Ref) error
 	// Release stops a retired replica of this node and deletes its data. That
 	// there is none is no error.
 	Release(ctx context.Context, ref replica.Ref) error
@@ -79,16 +81,40 @@ func (s *Server) Step(ctx context.Context, in *peerv1.StepRequest) (*peerv1.Step
 	return &peerv1.StepResponse{Outcome: &peerv1.StepResponse_Index{Index: index}}, nil
 }
 
+// Start implements peerv1.PeerServer.
+func (s *Server) Start(ctx context.Context, in *peerv1.StartRequest) (*peerv1.StartResponse, error) {
+	refusal := s.serve(ctx, in, func(ctx context.Context) error {
+		ref, err := s.ownReplica(in)
+		if err != nil {
+			return err
+		}
+		return s.config.Steward.Start(ctx, ref)
+	})
+	return &peerv1.StartResponse{Refusal: refusal}, nil
+}
+
+// ownReplica reads which replica of this node its steward is asked about.
+func (s *Server) ownReplica(in interface {
+	GetGroup() uint32
+	GetNumber() uint64
+}) (replica.Ref, error) {
+	switch {
+	case s.config.Steward == nil:
+		return replica.Ref{}, absent("steward")
+	case in.GetGroup() > cluster.MaxGroups || in.GetNumber() == 0:
+		return replica.Ref{}, fmt.Errorf("%w: there is no replica %d of group %d anywhere", route.ErrInvalid, in.GetNumber(), in.GetGroup())
+	}
+	return replica.Ref{Group: cluster.GroupID(in.GetGroup()), Number: in.GetNumber()}, nil
+}
+
 // Release implements peerv1.PeerServer.
 func (s *Server) Release(ctx context.Context, in *peerv1.ReleaseRequest) (*peerv1.ReleaseResponse, error) {
 	refusal := s.serve(ctx, in, func(ctx context.Context) error {
-		switch {
-		case s.config.Steward == nil:
-			return absent("steward")
-		case in.GetGroup() > cluster.MaxGroups || in.GetNumber() == 0:
-			return fmt.Errorf("%w: there is no replica %d of group %d anywhere", route.ErrInvalid, in.GetNumber(), in.GetGroup())
+		ref, err := s.ownReplica(in)
+		if err != nil {
+			return err
 		}
-		return s.config.Steward.Release(ctx, replica.Ref{Group: cluster.GroupID(in.GetGroup()), Number: in.GetNumber()})
+		return s.config.Steward.Release(ctx, ref)
 	})
 	return &peerv1.ReleaseResponse{Refusal: refusal}, nil
 }
@@ -202,6 +228,12 @@ type synonym struct {
 
 // Unwrap lets errors.Is find both.
 func (s *synonym) Unwrap() []error { return []error{s.error, s.as} }
+
+// Start asks the node to make and start a replica of its.
+func (c *Client) Start(ctx context.Context, ref replica.Ref) error {
+	in := &peerv1.StartRequest{Origin: new(peerv1.Origin), Group: uint32(ref.Group), Number: ref.Number}
+	return c.ask(ctx, peerv1.Peer_Start_FullMethodName, in, new(peerv1.StartResponse), change)
+}
 
 // Release asks the node to stop a retired replica of its and to delete its data.
 func (c *Client) Release(ctx context.Context, ref replica.Ref) error {

@@ -34,6 +34,7 @@ func (k *keeper) Perform(_ context.Context, step cluster.Step) (uint64, error) {
 	return k.index, k.ask("step", step)
 }
 
+func (k *keeper) Start(_ context.Context, ref replica.Ref) error   { return k.ask("start", ref) }
 func (k *keeper) Release(_ context.Context, ref replica.Ref) error { return k.ask("release", ref) }
 
 func (k *keeper) Change(_ context.Context, c cluster.Change) (cluster.Outcome, error) {
@@ -108,6 +109,7 @@ func TestCallsOfTheSteward(t *testing.T) {
 	}{
 		"step":      {func() error { _, err := c.Step(ctx, someStep); return err }, []any{"step", someStep}},
 		"transfer":  {func() error { _, err := c.Step(ctx, transfer); return err }, []any{"step", transfer}},
+		"start":     {func() error { return c.Start(ctx, replica.Ref{Group: 3, Number: 7}) }, []any{"start", replica.Ref{Group: 3, Number: 7}}},
 		"release":   {func() error { return c.Release(ctx, replica.Ref{Group: 3, Number: 7}) }, []any{"release", replica.Ref{Group: 3, Number: 7}}},
 		"change":    {func() error { _, err := c.Change(ctx, change); return err }, []any{"change", change}},
 		"confirm":   {func() error { _, err := c.Confirm(ctx, 3); return err }, []any{"confirm", cluster.GroupID(3)}},
@@ -233,6 +235,7 @@ func TestWishesThatAreNone(t *testing.T) {
 		"transfer to no node": c.Transfer(t.Context(), 1, "-"),
 		"announce of nobody":  c.Announce(t.Context(), cluster.Member{}),
 		"a huge zone":         c.Replace(t.Context(), "old", huge),
+		"start of nothing":    c.Start(t.Context(), replica.Ref{Group: 1}),
 		"release of nothing":  c.Release(t.Context(), replica.Ref{Group: 1}),
 	} {
 		if !errors.Is(err, route.ErrInvalid) {

@@ -227,7 +227,7 @@ func (x ChangeResponse_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangeResponse_Status.Descriptor instead.
 func (ChangeResponse_Status) EnumDescriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33, 0}
 }
 
 // Hello opens every connection to the peer port, before anything else.
@@ -2202,6 +2202,111 @@ func (*StepResponse_Index) isStepResponse_Outcome() {}
 
 func (*StepResponse_Refusal) isStepResponse_Outcome() {}
 
+type StartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Group         uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartRequest) Reset() {
+	*x = StartRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRequest) ProtoMessage() {}
+
+func (x *StartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
+func (*StartRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StartRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *StartRequest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *StartRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type StartResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent when the replica runs.
+	Refusal       *Refusal `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartResponse) Reset() {
+	*x = StartResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartResponse) ProtoMessage() {}
+
+func (x *StartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
+func (*StartResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *StartResponse) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
 type ReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
@@ -2213,7 +2318,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_peer_v1_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2330,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_peer_v1_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2343,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReleaseRequest) GetOrigin() *Origin {
@@ -2272,7 +2377,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	mi := &file_peer_v1_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2389,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[29]
+	mi := &file_peer_v1_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2402,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{29}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReleaseResponse) GetRefusal() *Refusal {
@@ -2318,7 +2423,7 @@ type ChangeRequest struct {
 
 func (x *ChangeRequest) Reset() {
 	*x = ChangeRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[30]
+	mi := &file_peer_v1_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2435,7 @@ func (x *ChangeRequest) String() string {
 func (*ChangeRequest) ProtoMessage() {}
 
 func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[30]
+	mi := &file_peer_v1_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2448,7 @@ func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeRequest.ProtoReflect.Descriptor instead.
 func (*ChangeRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{30}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ChangeRequest) GetOrigin() *Origin {
@@ -2373,7 +2478,7 @@ type ChangeResponse struct {
 
 func (x *ChangeResponse) Reset() {
 	*x = ChangeResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[31]
+	mi := &file_peer_v1_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2490,7 @@ func (x *ChangeResponse) String() string {
 func (*ChangeResponse) ProtoMessage() {}
 
 func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[31]
+	mi := &file_peer_v1_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2503,7 @@ func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
 func (*ChangeResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ChangeResponse) GetOutcome() isChangeResponse_Outcome {
@@ -2452,7 +2557,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[32]
+	mi := &file_peer_v1_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2569,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[32]
+	mi := &file_peer_v1_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2582,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{32}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ConfirmRequest) GetOrigin() *Origin {
@@ -2507,7 +2612,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[33]
+	mi := &file_peer_v1_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2624,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[33]
+	mi := &file_peer_v1_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2637,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ConfirmResponse) GetOutcome() isConfirmResponse_Outcome {
@@ -2596,7 +2701,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_peer_v1_peer_proto_msgTypes[34]
+	mi := &file_peer_v1_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2713,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[34]
+	mi := &file_peer_v1_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2726,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{34}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Member) GetNode() string {
@@ -2708,7 +2813,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[35]
+	mi := &file_peer_v1_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2720,7 +2825,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[35]
+	mi := &file_peer_v1_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +2838,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OperateRequest) GetOrigin() *Origin {
@@ -2902,7 +3007,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[36]
+	mi := &file_peer_v1_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3019,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[36]
+	mi := &file_peer_v1_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3032,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{36}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OperateResponse) GetOutcome() isOperateResponse_Outcome {
@@ -2987,7 +3092,7 @@ type Charter struct {
 
 func (x *Charter) Reset() {
 	*x = Charter{}
-	mi := &file_peer_v1_peer_proto_msgTypes[37]
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +3104,7 @@ func (x *Charter) String() string {
 func (*Charter) ProtoMessage() {}
 
 func (x *Charter) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[37]
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +3117,7 @@ func (x *Charter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charter.ProtoReflect.Descriptor instead.
 func (*Charter) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Charter) GetClusterId() string {
@@ -3069,7 +3174,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[38]
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3186,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[38]
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3199,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{38}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *JoinRequest) GetToken() string {
@@ -3124,7 +3229,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3241,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3254,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{39}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *JoinResponse) GetOutcome() isJoinResponse_Outcome {
@@ -3211,7 +3316,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3223,7 +3328,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3236,7 +3341,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{40}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Candidate) GetSelf() *Member {
@@ -3287,7 +3392,7 @@ type FoundRequest struct {
 
 func (x *FoundRequest) Reset() {
 	*x = FoundRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3299,7 +3404,7 @@ func (x *FoundRequest) String() string {
 func (*FoundRequest) ProtoMessage() {}
 
 func (x *FoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3312,7 +3417,7 @@ func (x *FoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundRequest.ProtoReflect.Descriptor instead.
 func (*FoundRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{41}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FoundRequest) GetCandidate() *Candidate {
@@ -3345,7 +3450,7 @@ type FoundResponse struct {
 
 func (x *FoundResponse) Reset() {
 	*x = FoundResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +3462,7 @@ func (x *FoundResponse) String() string {
 func (*FoundResponse) ProtoMessage() {}
 
 func (x *FoundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +3475,7 @@ func (x *FoundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundResponse.ProtoReflect.Descriptor instead.
 func (*FoundResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FoundResponse) GetCandidate() *Candidate {
@@ -3413,7 +3518,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3530,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3583,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3490,7 +3595,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3600,7 +3705,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3717,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3652,7 +3757,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +3769,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3706,7 +3811,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3823,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3871,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +3883,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3818,7 +3923,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3830,7 +3935,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3878,7 +3983,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3890,7 +3995,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4082,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3989,7 +4094,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4002,7 +4107,7 @@ func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeResponse_Verdict.ProtoReflect.Descriptor instead.
 func (*ChangeResponse_Verdict) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{31, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33, 0}
 }
 
 func (x *ChangeResponse_Verdict) GetStatus() ChangeResponse_Status {
@@ -4042,7 +4147,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4054,7 +4159,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4067,7 +4172,7 @@ func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Drain.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Drain) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 0}
 }
 
 func (x *OperateRequest_Drain) GetNode() string {
@@ -4086,7 +4191,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4098,7 +4203,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4111,7 +4216,7 @@ func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Resume.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Resume) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 1}
 }
 
 func (x *OperateRequest_Resume) GetNode() string {
@@ -4132,7 +4237,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4249,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4262,7 @@ func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Leave.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Leave) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 2}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 2}
 }
 
 func (x *OperateRequest_Leave) GetNode() string {
@@ -4185,7 +4290,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4197,7 +4302,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4210,7 +4315,7 @@ func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Remove.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Remove) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 3}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 3}
 }
 
 func (x *OperateRequest_Remove) GetNode() string {
@@ -4244,7 +4349,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4361,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4374,7 @@ func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Transfer.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Transfer) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 4}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 4}
 }
 
 func (x *OperateRequest_Transfer) GetGroup() uint32 {
@@ -4297,7 +4402,7 @@ type OperateRequest_Replace struct {
 
 func (x *OperateRequest_Replace) Reset() {
 	*x = OperateRequest_Replace{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +4414,7 @@ func (x *OperateRequest_Replace) String() string {
 func (*OperateRequest_Replace) ProtoMessage() {}
 
 func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +4427,7 @@ func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Replace.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Replace) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 5}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 5}
 }
 
 func (x *OperateRequest_Replace) GetOld() string {
@@ -4348,7 +4453,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4360,7 +4465,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4373,7 +4478,7 @@ func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Announce.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Announce) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 6}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 6}
 }
 
 func (x *OperateRequest_Announce) GetMember() *Member {
@@ -4393,7 +4498,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4405,7 +4510,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4418,7 +4523,7 @@ func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Admit.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Admit) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 7}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 7}
 }
 
 func (x *OperateRequest_Admit) GetDigest() []byte {
@@ -4445,7 +4550,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4457,7 +4562,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4470,7 +4575,7 @@ func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_AddToken.ProtoReflect.Descriptor instead.
 func (*OperateRequest_AddToken) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{35, 8}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 8}
 }
 
 func (x *OperateRequest_AddToken) GetDigest() []byte {
@@ -4500,7 +4605,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4512,7 +4617,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4525,7 +4630,7 @@ func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse_Granted.ProtoReflect.Descriptor instead.
 func (*OperateResponse_Granted) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{36, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{38, 0}
 }
 
 func (x *OperateResponse_Granted) GetClusterId() string {
@@ -4754,7 +4859,13 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\fStepResponse\x12\x16\n" +
 	"\x05index\x18\x01 \x01(\x04H\x00R\x05index\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"n\n" +
+	"\aoutcome\"l\n" +
+	"\fStartRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\rR\x05group\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"B\n" +
+	"\rStartResponse\x121\n" +
+	"\arefusal\x18\x01 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\"n\n" +
 	"\x0eReleaseRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x16\n" +
@@ -4874,7 +4985,7 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x12\x1a\n" +
 	"\bpromised\x18\x02 \x01(\bR\bpromised\x121\n" +
 	"\acharter\x18\x03 \x01(\v2\x17.mayfly.peer.v1.CharterR\acharter\x121\n" +
-	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\xd0\a\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\x96\b\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -4884,7 +4995,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x06Survey\x12\x1d.mayfly.peer.v1.SurveyRequest\x1a\x1e.mayfly.peer.v1.SurveyResponse0\x01\x12D\n" +
 	"\x05Terms\x12\x1c.mayfly.peer.v1.TermsRequest\x1a\x1d.mayfly.peer.v1.TermsResponse\x12J\n" +
 	"\aObserve\x12\x1e.mayfly.peer.v1.ObserveRequest\x1a\x1f.mayfly.peer.v1.ObserveResponse\x12A\n" +
-	"\x04Step\x12\x1b.mayfly.peer.v1.StepRequest\x1a\x1c.mayfly.peer.v1.StepResponse\x12J\n" +
+	"\x04Step\x12\x1b.mayfly.peer.v1.StepRequest\x1a\x1c.mayfly.peer.v1.StepResponse\x12D\n" +
+	"\x05Start\x12\x1c.mayfly.peer.v1.StartRequest\x1a\x1d.mayfly.peer.v1.StartResponse\x12J\n" +
 	"\aRelease\x12\x1e.mayfly.peer.v1.ReleaseRequest\x1a\x1f.mayfly.peer.v1.ReleaseResponse\x12G\n" +
 	"\x06Change\x12\x1d.mayfly.peer.v1.ChangeRequest\x1a\x1e.mayfly.peer.v1.ChangeResponse\x12J\n" +
 	"\aConfirm\x12\x1e.mayfly.peer.v1.ConfirmRequest\x1a\x1f.mayfly.peer.v1.ConfirmResponse\x12J\n" +
@@ -4903,7 +5015,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -4936,43 +5048,45 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*Configuration)(nil),           // 28: mayfly.peer.v1.Configuration
 	(*StepRequest)(nil),             // 29: mayfly.peer.v1.StepRequest
 	(*StepResponse)(nil),            // 30: mayfly.peer.v1.StepResponse
-	(*ReleaseRequest)(nil),          // 31: mayfly.peer.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 32: mayfly.peer.v1.ReleaseResponse
-	(*ChangeRequest)(nil),           // 33: mayfly.peer.v1.ChangeRequest
-	(*ChangeResponse)(nil),          // 34: mayfly.peer.v1.ChangeResponse
-	(*ConfirmRequest)(nil),          // 35: mayfly.peer.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),         // 36: mayfly.peer.v1.ConfirmResponse
-	(*Member)(nil),                  // 37: mayfly.peer.v1.Member
-	(*OperateRequest)(nil),          // 38: mayfly.peer.v1.OperateRequest
-	(*OperateResponse)(nil),         // 39: mayfly.peer.v1.OperateResponse
-	(*Charter)(nil),                 // 40: mayfly.peer.v1.Charter
-	(*JoinRequest)(nil),             // 41: mayfly.peer.v1.JoinRequest
-	(*JoinResponse)(nil),            // 42: mayfly.peer.v1.JoinResponse
-	(*Candidate)(nil),               // 43: mayfly.peer.v1.Candidate
-	(*FoundRequest)(nil),            // 44: mayfly.peer.v1.FoundRequest
-	(*FoundResponse)(nil),           // 45: mayfly.peer.v1.FoundResponse
-	(*MirrorRequest_Interest)(nil),  // 46: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 47: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 48: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 49: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 50: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 51: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 52: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 53: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 54: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 55: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 56: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 57: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 58: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 59: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Replace)(nil),  // 60: mayfly.peer.v1.OperateRequest.Replace
-	(*OperateRequest_Announce)(nil), // 61: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 62: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 63: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 64: mayfly.peer.v1.OperateResponse.Granted
-	(*v1.Result)(nil),               // 65: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 66: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 67: mayfly.store.v1.CatalogResult
+	(*StartRequest)(nil),            // 31: mayfly.peer.v1.StartRequest
+	(*StartResponse)(nil),           // 32: mayfly.peer.v1.StartResponse
+	(*ReleaseRequest)(nil),          // 33: mayfly.peer.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 34: mayfly.peer.v1.ReleaseResponse
+	(*ChangeRequest)(nil),           // 35: mayfly.peer.v1.ChangeRequest
+	(*ChangeResponse)(nil),          // 36: mayfly.peer.v1.ChangeResponse
+	(*ConfirmRequest)(nil),          // 37: mayfly.peer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),         // 38: mayfly.peer.v1.ConfirmResponse
+	(*Member)(nil),                  // 39: mayfly.peer.v1.Member
+	(*OperateRequest)(nil),          // 40: mayfly.peer.v1.OperateRequest
+	(*OperateResponse)(nil),         // 41: mayfly.peer.v1.OperateResponse
+	(*Charter)(nil),                 // 42: mayfly.peer.v1.Charter
+	(*JoinRequest)(nil),             // 43: mayfly.peer.v1.JoinRequest
+	(*JoinResponse)(nil),            // 44: mayfly.peer.v1.JoinResponse
+	(*Candidate)(nil),               // 45: mayfly.peer.v1.Candidate
+	(*FoundRequest)(nil),            // 46: mayfly.peer.v1.FoundRequest
+	(*FoundResponse)(nil),           // 47: mayfly.peer.v1.FoundResponse
+	(*MirrorRequest_Interest)(nil),  // 48: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 49: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 50: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 51: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 52: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 53: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 54: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 55: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 56: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 57: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 58: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 59: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 60: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 61: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Replace)(nil),  // 62: mayfly.peer.v1.OperateRequest.Replace
+	(*OperateRequest_Announce)(nil), // 63: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 64: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 65: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 66: mayfly.peer.v1.OperateResponse.Granted
+	(*v1.Result)(nil),               // 67: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 68: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 69: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -4980,119 +5094,123 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	65,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	67,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	66,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	65,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	68,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	67,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	67,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	69,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	46,  // 19: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	48,  // 19: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
 	13,  // 20: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	47,  // 21: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	49,  // 21: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
 	4,   // 22: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	50,  // 23: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	52,  // 23: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
 	6,   // 24: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 25: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	52,  // 26: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	54,  // 26: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
 	6,   // 27: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 28: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
 	27,  // 29: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
 	6,   // 30: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	53,  // 31: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	55,  // 31: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
 	24,  // 32: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
 	24,  // 33: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
 	4,   // 34: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
 	24,  // 35: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
 	24,  // 36: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
 	6,   // 37: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 38: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 39: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 40: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	54,  // 41: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
-	6,   // 42: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 43: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 44: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 45: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	55,  // 46: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	56,  // 47: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	57,  // 48: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	58,  // 49: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	59,  // 50: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	60,  // 51: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
-	61,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	62,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	63,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	64,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
-	6,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	37,  // 57: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	37,  // 58: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	40,  // 59: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 60: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	37,  // 61: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	43,  // 62: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	40,  // 63: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	43,  // 64: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	40,  // 65: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 66: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	13,  // 67: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 68: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	48,  // 69: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	49,  // 70: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 71: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	5,   // 72: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	14,  // 73: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 74: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	14,  // 75: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	13,  // 76: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 77: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	51,  // 78: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 79: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 80: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 81: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 82: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	37,  // 83: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
-	37,  // 84: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	37,  // 85: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	37,  // 86: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	7,   // 87: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 88: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 89: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 90: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 91: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 92: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 93: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 94: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 95: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 96: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	33,  // 97: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	35,  // 98: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	38,  // 99: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	8,   // 100: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 101: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 102: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 103: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 104: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 105: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 106: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 107: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 108: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 109: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	34,  // 110: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	36,  // 111: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	39,  // 112: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	100, // [100:113] is the sub-list for method output_type
-	87,  // [87:100] is the sub-list for method input_type
-	87,  // [87:87] is the sub-list for extension type_name
-	87,  // [87:87] is the sub-list for extension extendee
-	0,   // [0:87] is the sub-list for field type_name
+	4,   // 38: mayfly.peer.v1.StartRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 39: mayfly.peer.v1.StartResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 40: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 41: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 42: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
+	56,  // 43: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	6,   // 44: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 45: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 46: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 47: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
+	57,  // 48: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	58,  // 49: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	59,  // 50: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	60,  // 51: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	61,  // 52: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	62,  // 53: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
+	63,  // 54: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	64,  // 55: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	65,  // 56: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	66,  // 57: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	6,   // 58: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 59: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	39,  // 60: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	42,  // 61: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 62: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 63: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	45,  // 64: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	42,  // 65: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	45,  // 66: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	42,  // 67: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 68: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	13,  // 69: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 70: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
+	50,  // 71: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	51,  // 72: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 73: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	5,   // 74: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
+	14,  // 75: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 76: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
+	14,  // 77: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
+	13,  // 78: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 79: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	53,  // 80: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 81: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 82: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 83: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 84: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	39,  // 85: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
+	39,  // 86: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	39,  // 87: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	39,  // 88: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	7,   // 89: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 90: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 91: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 92: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 93: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 94: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 95: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 96: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 97: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 98: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	33,  // 99: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	35,  // 100: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	37,  // 101: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	40,  // 102: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	8,   // 103: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 104: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 105: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 106: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 107: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 108: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 109: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 110: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 111: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 112: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	34,  // 113: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	36,  // 114: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	38,  // 115: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	41,  // 116: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	103, // [103:117] is the sub-list for method output_type
+	89,  // [89:103] is the sub-list for method input_type
+	89,  // [89:89] is the sub-list for extension type_name
+	89,  // [89:89] is the sub-list for extension extendee
+	0,   // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5128,15 +5246,15 @@ func file_peer_v1_peer_proto_init() {
 		(*StepResponse_Index)(nil),
 		(*StepResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[31].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[33].OneofWrappers = []any{
 		(*ChangeResponse_Verdict_)(nil),
 		(*ChangeResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[33].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[35].OneofWrappers = []any{
 		(*ConfirmResponse_Index)(nil),
 		(*ConfirmResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[35].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[37].OneofWrappers = []any{
 		(*OperateRequest_Drain_)(nil),
 		(*OperateRequest_Resume_)(nil),
 		(*OperateRequest_Leave_)(nil),
@@ -5147,15 +5265,15 @@ func file_peer_v1_peer_proto_init() {
 		(*OperateRequest_Admit_)(nil),
 		(*OperateRequest_AddToken_)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[36].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[38].OneofWrappers = []any{
 		(*OperateResponse_Granted_)(nil),
 		(*OperateResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[39].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[41].OneofWrappers = []any{
 		(*JoinResponse_Charter)(nil),
 		(*JoinResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[44].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[46].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
@@ -5167,7 +5285,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   62,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	Peer_Terms_FullMethodName        = "/mayfly.peer.v1.Peer/Terms"
 	Peer_Observe_FullMethodName      = "/mayfly.peer.v1.Peer/Observe"
 	Peer_Step_FullMethodName         = "/mayfly.peer.v1.Peer/Step"
+	Peer_Start_FullMethodName        = "/mayfly.peer.v1.Peer/Start"
 	Peer_Release_FullMethodName      = "/mayfly.peer.v1.Peer/Release"
 	Peer_Change_FullMethodName       = "/mayfly.peer.v1.Peer/Change"
 	Peer_Confirm_FullMethodName      = "/mayfly.peer.v1.Peer/Confirm"
@@ -66,6 +67,9 @@ type PeerClient interface {
 	Observe(ctx context.Context, in *ObserveRequest, opts ...grpc.CallOption) (*ObserveResponse, error)
 	// Step changes the configuration or the leader of a group this node leads.
 	Step(ctx context.Context, in *StepRequest, opts ...grpc.CallOption) (*StepResponse, error)
+	// Start makes and starts a replica of this node, which cannot read yet what is
+	// created for it.
+	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error)
 	// Release stops a retired replica of this node and deletes its data.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 	// Change proposes a change of the cluster's state, if this node leads the
@@ -188,6 +192,16 @@ func (c *peerClient) Step(ctx context.Context, in *StepRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *peerClient) Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartResponse)
+	err := c.cc.Invoke(ctx, Peer_Start_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *peerClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseResponse)
@@ -256,6 +270,9 @@ type PeerServer interface {
 	Observe(context.Context, *ObserveRequest) (*ObserveResponse, error)
 	// Step changes the configuration or the leader of a group this node leads.
 	Step(context.Context, *StepRequest) (*StepResponse, error)
+	// Start makes and starts a replica of this node, which cannot read yet what is
+	// created for it.
+	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Release stops a retired replica of this node and deletes its data.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	// Change proposes a change of the cluster's state, if this node leads the
@@ -302,6 +319,9 @@ func (UnimplementedPeerServer) Observe(context.Context, *ObserveRequest) (*Obser
 }
 func (UnimplementedPeerServer) Step(context.Context, *StepRequest) (*StepResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Step not implemented")
+}
+func (UnimplementedPeerServer) Start(context.Context, *StartRequest) (*StartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Start not implemented")
 }
 func (UnimplementedPeerServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
@@ -480,6 +500,24 @@ func _Peer_Step_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Start_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Start(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Start_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Start(ctx, req.(*StartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Peer_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReleaseRequest)
 	if err := dec(in); err != nil {
@@ -586,6 +624,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Step",
 			Handler:    _Peer_Step_Handler,
+		},
+		{
+			MethodName: "Start",
+			Handler:    _Peer_Start_Handler,
 		},
 		{
 			MethodName: "Release",
