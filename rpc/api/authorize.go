@@ -5,7 +5,6 @@ import (
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
-	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // aboutTopic is a message of Pubsub; the cache header is not looked at.
@@ -77,7 +76,10 @@ func (c *call) open(name string) error {
 	}
 	record, ok := c.door.caches.Lookup(name)
 	if !ok {
-		return route.ErrCacheNotFound
+		var err error
+		if record, err = c.door.caches.Find(c, name); err != nil {
+			return err
+		}
 	}
 	c.cache = record
 	return nil

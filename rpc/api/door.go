@@ -23,14 +23,15 @@ import (
 type door struct {
 	*grpc.Server
 
-	limits   Limits
-	gate     *auth.Gate
-	caches   Caches
-	logger   *slog.Logger
-	meter    func(method string, stream bool) Meter
-	budget   *budget
-	draining atomic.Bool
-	underWay atomic.Int64 // calls being served
+	limits      Limits
+	gate        *auth.Gate
+	caches      Caches
+	credentials Credentials
+	logger      *slog.Logger
+	meter       func(method string, stream bool) Meter
+	budget      *budget
+	draining    atomic.Bool
+	underWay    atomic.Int64 // calls being served
 
 	// listening is done when those who only listen, to the node's health for
 	// instance, have to go. They would never end by themselves.
@@ -176,6 +177,9 @@ func (c *call) admit() error {
 
 func (c *call) identifyBy(text string) (err error) {
 	c.who, err = c.door.gate.Authenticate(text, time.Now())
+	if errors.Is(err, auth.ErrUnheardOf) && c.door.credentials.CatchUp(c) == nil {
+		c.who, err = c.door.gate.Authenticate(text, time.Now())
+	}
 	return err
 }
 

@@ -175,6 +175,16 @@ func (m *memory) Lookup(name string) (*storev1.CacheRecord, bool) {
 	return m.catalog.Cache(name)
 }
 
+func (m *memory) Find(_ context.Context, name string) (*storev1.CacheRecord, error) {
+	record, ok := m.Lookup(name)
+	if !ok {
+		return nil, route.ErrCacheNotFound
+	}
+	return record, nil
+}
+
+func (m *memory) CatchUp(context.Context) error { return nil }
+
 func (m *memory) PutAPIKey(_ context.Context, key *storev1.ApiKey) error {
 	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_PutApiKey{
 		PutApiKey: &storev1.PutApiKey{Key: key},

@@ -53,6 +53,9 @@ type Caches interface {
 	// Lookup returns a cache as this node knows it now. It is asked on every
 	// call, so it must be quick.
 	Lookup(name string) (*storev1.CacheRecord, bool)
+	// Find is Lookup that gives a cache up only when the whole cluster does not
+	// know it; the error is route.ErrCacheNotFound then.
+	Find(ctx context.Context, name string) (*storev1.CacheRecord, error)
 }
 
 // Credentials is the catalog of API keys, as far as it is changed or listed.
@@ -64,6 +67,9 @@ type Credentials interface {
 	RevokeAPIKey(ctx context.Context, id string) error
 	// APIKeys returns all keys, revoked ones included.
 	APIKeys(ctx context.Context) ([]*storev1.ApiKey, error)
+	// CatchUp returns once this node knows every key that was recorded before
+	// the call.
+	CatchUp(ctx context.Context) error
 	// CatalogRevision changes whenever a credential may have become less good:
 	// live subscriptions are checked anew then. It is asked a few times a
 	// second.

@@ -29,6 +29,10 @@ var (
 	ErrForeign = fmt.Errorf("%w: credential of another issuer", ErrUnauthenticated)
 	// ErrExpired: the credential, or the key behind it, is past its end.
 	ErrExpired = fmt.Errorf("%w: expired credential", ErrUnauthenticated)
+	// ErrUnheardOf goes with ErrForged or ErrRevoked when the key that a
+	// credential names is not known: a copy of the catalog that is behind may
+	// not have heard of it yet.
+	ErrUnheardOf = errors.New("key not known here")
 	// ErrRevoked: the key, or the key that minted the token, is revoked or gone.
 	ErrRevoked = fmt.Errorf("%w: revoked credential", ErrUnauthenticated)
 )
@@ -53,3 +57,8 @@ func denied(format string, args ...any) error {
 func revoked(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrRevoked}, args...)...)
 }
+
+// unheardOf marks a refusal that may be due to the age of the catalog.
+type unheardOf struct{ error }
+
+func (e unheardOf) Unwrap() []error { return []error{e.error, ErrUnheardOf} }

@@ -135,7 +135,7 @@ func (v *Verifier) checkSignature(text string) (payload []byte, keyID string, er
 	}
 	key, ok := v.keys.SigningKey(h.KeyID)
 	if !ok || !key.usable() {
-		return nil, "", forged("no signing key has the id that it names")
+		return nil, "", unheardOf{forged("no signing key has the id that it names")}
 	}
 	if h.Algorithm != key.Algorithm {
 		return nil, "", forged("its algorithm is not that of its signing key, %s", key.Algorithm)
@@ -209,7 +209,7 @@ func (v *Verifier) principal(c *claims) (Principal, error) {
 func (v *Verifier) underKey(p Principal) (Principal, error) {
 	record, ok := v.keys.APIKey(p.KeyID)
 	if !ok {
-		return Principal{}, revoked("the API key behind it does not exist")
+		return Principal{}, unheardOf{revoked("the API key behind it does not exist")}
 	}
 	if end := moment(record.ExpiresAtMs); !end.IsZero() && (p.ExpiresAt.IsZero() || end.Before(p.ExpiresAt)) {
 		p.ExpiresAt = end

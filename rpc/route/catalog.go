@@ -107,10 +107,10 @@ func (r *Router) CatchUp(ctx context.Context) error {
 	})
 }
 
-// record finds a cache. One that is not known here may have been made on
+// Find finds a cache. One that is not known here may have been made on
 // another node a moment ago, so the meta group's leader is asked before it is
 // given up.
-func (r *Router) record(ctx context.Context, cache string) (*storev1.CacheRecord, error) {
+func (r *Router) Find(ctx context.Context, cache string) (*storev1.CacheRecord, error) {
 	if record, ok := r.Lookup(cache); ok {
 		return record, nil
 	}

@@ -107,7 +107,7 @@ const staleTries = 3
 // partition knows a newer one.
 func (r *Router) current(ctx context.Context, cache string, ask func(generation uint64) (*storev1.Result, error)) (*storev1.Result, error) {
 	for range staleTries {
-		record, err := r.record(ctx, cache)
+		record, err := r.Find(ctx, cache)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func (r *Router) current(ctx context.Context, cache string, ask func(generation 
 // Publish numbers a message in its topic and hands it to the subscribers. It
 // does not wait for any of them. Errors: ErrCacheNotFound and the outcomes.
 func (r *Router) Publish(ctx context.Context, cache, topic string, m Message) error {
-	if _, err := r.record(ctx, cache); err != nil {
+	if _, err := r.Find(ctx, cache); err != nil {
 		return err
 	}
 	g := r.group(cache, []byte(topic))
@@ -139,7 +139,7 @@ func (r *Router) Publish(ctx context.Context, cache, topic string, m Message) er
 // behind the newest item. The caller closes the subscription. Errors:
 // ErrCacheNotFound and the outcomes.
 func (r *Router) Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (*fanout.Subscription, error) {
-	if _, err := r.record(ctx, cache); err != nil {
+	if _, err := r.Find(ctx, cache); err != nil {
 		return nil, err
 	}
 	s, err := r.local.Subscribe(r.group(cache, []byte(topic)), fanout.Key{Cache: cache, Topic: topic}, from)
