@@ -1,0 +1,129 @@
+package gossip
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxLogText is where text that others had a hand in is cut, in bytes.
+	maxLogText = 256
+	// Per logWindow a journal writes logAlike lines that begin alike, and
+	// logLines in all; the rest is counted. Strangers can cause lines at will.
+	logWindow = time.Minute
+	logAlike  = 5
+	logLines  = 60
+	// alikeBytes is how much of a line decides what it is like: in this package
+	// and in the library that is mostly fixed text.
+	alikeBytes = 32
+)
+
+// journal writes to the log, within bounds. The library and this package have
+// one each, so that the first cannot drown the second.
+type journal struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	since   time.Time // begin of the window
+	alike   map[string]int
+	lines   int
+	leftOut int
+}
+
+func newJournal(log *slog.Logger) *journal { return &journal{log: log, alike: make(map[string]int)} }
+
+func (j *journal) warn(msg string, args ...any) { j.put(slog.LevelWarn, msg, args...) }
+
+func (j *journal) info(msg string, args ...any) { j.put(slog.LevelInfo, msg, args...) }
+
+func (j *journal) put(level slog.Level, msg string, args ...any) {
+	ctx := context.Background()
+	if !j.log.Enabled(ctx, level) {
+		return
+	}
+	leftOut, ok := j.admit(msg[:min(len(msg), alikeBytes)], time.Now())
+	if !ok {
+		return
+	}
+	if leftOut > 0 {
+		args = append(args, "lines_left_out", leftOut)
+	}
+	j.log.Log(ctx, level, msg, args...)
+}
+
+// admit tells whether a line may be written, and how many the last window left
+// out if this is the first of a new one.
+func (j *journal) admit(like string, now time.Time) (leftOut int, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if now.Sub(j.since) >= logWindow {
+		leftOut, j.leftOut = j.leftOut, 0
+		j.since, j.lines = now, 0
+		clear(j.alike)
+	}
+	if j.lines >= logLines || j.alike[like] >= logAlike {
+		j.leftOut++
+		return 0, false
+	}
+	j.lines++
+	j.alike[like]++
+	return leftOut, true
+}
+
+// Write takes one line of the library's own log, which tells the level in
+// brackets. Whatever it calls an error concerns a peer or a stranger, never
+// this node's data, so it is a warning at most.
+func (j *journal) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line[:min(len(line), 2*maxLogText)]))
+	level := slog.LevelWarn
+	if strings.HasPrefix(text, "[") {
+		name, rest, _ := strings.Cut(text[1:], "]")
+		text = strings.TrimSpace(rest)
+		switch name {
+		case "DEBUG":
+			level = slog.LevelDebug
+		case "INFO":
+			level = slog.LevelInfo
+		}
+	}
+	text = clip(strings.TrimPrefix(text, "memberlist: "))
+	if hint := explain(text); hint != "" {
+		j.put(level, "gossip: "+text, "hint", hint)
+	} else {
+		j.put(level, "gossip: "+text)
+	}
+	return len(line), nil
+}
+
+// clip cuts text of others to maxLogText bytes.
+func clip(s string) string {
+	if len(s) <= maxLogText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxLogText], "") + "…"
+}
+
+const hintHungUp = "the other side hung up: it may belong to another cluster, hold another secret, or not be a gossip port"
+
+// hints say what a message of the library may mean.
+var hints = []struct{ part, means string }{
+	{"unacceptable label", "a node of another cluster talks to this address, see its cluster id"},
+	{"no installed keys", "one of the two nodes holds another gossip secret"},
+	{"not encrypted", "the other side gossips without a secret, or is no node"},
+	{"EOF", hintHungUp},
+	{"connection reset", hintHungUp},
+	{"closed pipe", hintHungUp},
+}
+
+// explain gives the hint for a message, or nothing.
+func explain(msg string) string {
+	for _, h := range hints {
+		if strings.Contains(msg, h.part) {
+			return h.means
+		}
+	}
+	return ""
+}
