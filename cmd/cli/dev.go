@@ -23,7 +23,7 @@ const devHeartbeat = 900 * time.Millisecond
 func (p *Program) devCommand() *cobra.Command {
 	cfg := node.DefaultConfig()
 	cfg.NameHint = "dev"
-	cfg.PeerListen, cfg.GossipListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.PeerListen, cfg.GossipListen = "", "" // alone
 	cfg.Open = true
 	cfg.Caches = []string{"default"}
 	cfg.Heartbeat = devHeartbeat

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -25,10 +28,16 @@ type Config struct {
 	NameHint string
 	// Listen is the client port as host:port; port 0 picks a free one.
 	Listen string
-	// PeerListen is the node-to-node port as host:port.
-	PeerListen string
-	// GossipListen is the membership port as host:port.
-	GossipListen string
+	// PeerListen is the node-to-node port as host:port, and GossipListen the
+	// membership port. Both empty make a node that is alone and stays alone.
+	PeerListen, GossipListen string
+	// Advertise is the host, name or address, under which other nodes reach this
+	// one. Empty means that of PeerListen, or this machine's own address when
+	// that is unspecified.
+	Advertise string
+	// Zone is what fails together with this node, such as a rack; replicas of a
+	// group are kept in different ones. Empty shares its fate with nobody.
+	Zone string
 	// Endpoint is the base host that is put into minted keys and tokens, for
 	// clients that derive host names from it. Empty means the client port's
 	// address.
@@ -85,6 +94,9 @@ func (c Config) Validate() error {
 	for _, a := range []struct{ setting, addr string }{
 		{"listen", c.Listen}, {"peer-listen", c.PeerListen}, {"gossip-listen", c.GossipListen},
 	} {
+		if c.alone() && a.setting != "listen" {
+			continue
+		}
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			return fmt.Errorf("%s address %q: want host:port, such as 127.0.0.1:8080", a.setting, a.addr)
 		}
@@ -114,4 +126,46 @@ func isLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// alone reports whether the node has no way to others.
+func (c Config) alone() bool { return c.PeerListen == "" && c.GossipListen == "" }
+
+// name is what a node is called that is being born.
+func (c Config) name() string {
+	return cmp.Or(c.Name, c.NameHint, "node-"+strings.ToLower(rand.Text()[:8]))
+}
+
+// advertised is a listening address as other nodes dial it.
+func (c Config) advertised(listening string) (string, error) {
+	host, port, err := net.SplitHostPort(listening)
+	if err != nil {
+		return "", err
+	}
+	if c.Advertise != "" {
+		return net.JoinHostPort(c.Advertise, port), nil
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return listening, nil
+	}
+	host, err = ownAddress()
+	if err != nil {
+		return "", fmt.Errorf("where other nodes reach %s is not known: %w; name this machine with --advertise", listening, err)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// ownAddress finds the first address of this machine that is neither of loopback
+// nor of one link only.
+func ownAddress() (string, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String(), nil
+		}
+	}
+	return "", errors.New("this machine has no address but its own")
 }

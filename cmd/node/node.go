@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,17 +14,13 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
-
-// startTimeout bounds how long a single node waits for its own groups to have
-// a leader. They need milliseconds; a disk that takes longer than this is
-// broken.
-const startTimeout = 30 * time.Second
 
 // Node is one running node.
 type Node struct {
@@ -36,6 +33,11 @@ type Node struct {
 	server   *api.Server
 	listener net.Listener
 	doors    doors
+
+	charter *charter
+	boot    string // the random name of this process
+	links   links
+	steward *steward.Steward // nil when alone
 
 	keeping  sync.WaitGroup // what keeps the node in order
 	stopKeep context.CancelFunc
@@ -53,10 +55,8 @@ func New(ctx context.Context, config Config) (*Node, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{config: config, logger: config.Logger}
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := n.start(starting); err != nil {
+	n := &Node{config: config, logger: config.Logger, boot: rand.Text()}
+	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}
 	return n, nil
@@ -64,12 +64,27 @@ func New(ctx context.Context, config Config) (*Node, error) {
 
 // start goes from the bottom up.
 func (n *Node) start(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", n.config.Listen)
+	if err != nil {
+		return err
+	}
+	n.listener = listener
+	n.doors.port = web.NewPort(listener, n.logger)
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
+	if err := n.settle(ctx); err != nil {
+		return err
+	}
 	if err := n.openGroups(ctx); err != nil {
 		return err
 	}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx)) // until stop
 	n.stopKeep = stop
 	n.keeping.Go(func() { n.local.Run(keep) })
+	if err := n.enterCluster(ctx, keep); err != nil {
+		return err
+	}
 	if err := ensureSigningKey(ctx, n.router); err != nil {
 		return fmt.Errorf("signing key: %w", err)
 	}
@@ -81,16 +96,10 @@ func (n *Node) start(ctx context.Context) error {
 			return fmt.Errorf("cache %q: %w", name, err)
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", n.config.Listen)
-	if err != nil {
-		return err
-	}
-	n.listener = listener
-	n.doors.port = web.NewPort(listener, n.logger)
 	return n.openDoor()
 }
 
-// openGroups recovers the data and waits until this node can serve it.
+// openGroups recovers the data.
 func (n *Node) openGroups(ctx context.Context) error {
 	topics, err := fanout.New(fanout.Config{}, time.Now())
 	if err != nil {
@@ -102,24 +111,104 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.local = route.NewLocal(route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Logger: n.logger})
 	n.host, err = replica.Open(ctx, replica.Config{
 		Dir:          n.config.DataDir,
-		Node:         cluster.NodeID(n.config.Name),
-		DataGroups:   n.config.DataGroups,
-		NodeHint:     cluster.NodeID(n.config.NameHint),
-		FoundAlone:   true,
+		Node:         cluster.NodeID(cmp.Or(n.config.Name, string(n.charter.Node))),
+		ClusterID:    n.charter.ClusterID,
+		DataGroups:   cmp.Or(n.config.DataGroups, n.charter.Groups),
+		Founders:     n.charter.Founders,
+		StoreID:      n.charter.Store,
 		StateMachine: n.local.StateMachine,
-		Logger:       n.logger,
+		Connect:      n.connect,
+		Terms: func(ctx context.Context, node cluster.NodeID, refs []replica.Ref) ([]uint64, error) {
+			return n.links.pool.Terms(ctx, node, refs)
+		},
+		Logger: n.logger,
 	})
 	if err != nil {
-		return err
-	}
-	if err := n.host.WaitLeaders(ctx); err != nil {
 		return err
 	}
 	for _, g := range n.host.Groups() {
 		n.local.Bind(g)
 	}
-	n.router = route.NewRouter(route.RouterConfig{Topology: n.host.Topology(), Local: n.local, Gateway: gateway, Self: n.host.Node()})
+	routing := route.RouterConfig{Topology: n.host.Topology(), Local: n.local, Gateway: gateway, Self: n.host.Node()}
+	if pool := n.links.pool; pool != nil {
+		routing.Face = func(node cluster.NodeID) route.Face { return pool.Client(node) }
+	}
+	for _, m := range n.charter.Members {
+		routing.Seeds = append(routing.Seeds, m.Node)
+	}
+	n.router = route.NewRouter(routing)
 	return nil
+}
+
+// enterCluster takes this node's place in its cluster, and returns when the node
+// knows all that was agreed on before. What has to go on goes on until keep
+// ends.
+func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
+	if n.config.alone() {
+		return n.waitForOwn(ctx)
+	}
+	n.steward, err = steward.New(steward.Config{
+		Host: n.host, Self: n.host.Node(), Boot: n.boot, Record: n.local, Peers: n.links.pool,
+		Started: n.local.Bind, Logger: n.logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.answerPeers(); err != nil {
+		return err
+	}
+	n.keeping.Go(func() { n.steward.Run(keep) })
+	if len(n.charter.Founders) > 0 {
+		if err := n.found(ctx); err != nil {
+			return fmt.Errorf("founding the cluster: %w", err)
+		}
+	}
+	if err := n.openMesh(); err != nil {
+		return err
+	}
+	if n.links.mesh != nil {
+		n.keeping.Go(func() { n.doubt(keep) })
+	}
+	if err := n.catchUp(ctx); err != nil {
+		return err
+	}
+	n.keeping.Go(func() { n.announce(keep) })
+	return n.waitForOwn(ctx)
+}
+
+// ownTimeout bounds how long a node waits for the groups in which it is the only
+// voter to have a leader. They need milliseconds; a disk that takes longer than
+// this is broken.
+const ownTimeout = 30 * time.Second
+
+// waitForOwn waits until this node leads the groups that nobody else can lead.
+func (n *Node) waitForOwn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
+	defer cancel()
+	for _, g := range n.host.Groups() {
+		c := g.Configuration()
+		if len(c.Voters) != 1 || c.Voters[0].Node != n.host.Node() {
+			continue
+		}
+		if _, err := g.WaitLeader(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp waits until this node knows all that was agreed on before: whom to let
+// in, and what there is.
+func (n *Node) catchUp(ctx context.Context) error {
+	for told := false; ; told = true {
+		err := n.router.CatchUp(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !told {
+			n.logger.Warn("waiting for the nodes of this cluster", slog.Any("err", err))
+		}
+	}
 }
 
 // refuseToBeOpenToAll is the rule that nobody gets a broker without keys onto
@@ -230,11 +319,16 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.topics != nil {
 		n.topics.Close()
 	}
-	if n.host == nil {
-		return nil
-	}
 	closing, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	defer n.local.Wait()
-	return n.host.Close(closing)
+	if n.host != nil {
+		n.handOver(closing)
+	}
+	n.hangUp(closing)
+	var err error
+	if n.host != nil {
+		err = n.host.Close(closing)
+		n.local.Wait()
+	}
+	return errors.Join(err, n.links.close())
 }

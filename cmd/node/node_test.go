@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // small is a configuration that starts fast.
 func small(t *testing.T) Config {
 	c := DefaultConfig()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.PeerListen, c.GossipListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.DataGroups = 2
 	c.DataDir = t.TempDir()
 	return c

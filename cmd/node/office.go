@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
+	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/route"
+)
+
+// office takes what operators, and this node itself, ask of the cluster to the
+// node that leads the meta group.
+type office struct{ n *Node }
+
+// ask has the office of the meta group's leader asked.
+func (o office) ask(ctx context.Context, ask func(context.Context, peer.Office) error) error {
+	return o.n.router.Chase(ctx, cluster.MetaGroup, func(ctx context.Context, node cluster.NodeID) error {
+		var at peer.Office = deputy(o)
+		if node != o.n.host.Node() {
+			if o.n.links.pool == nil {
+				return &route.NotLeaderError{Group: cluster.MetaGroup}
+			}
+			at = o.n.links.pool.Client(node)
+		}
+		err := ask(ctx, at)
+		if errors.Is(err, steward.ErrNotLeading) {
+			return &route.NotLeaderError{Group: cluster.MetaGroup}
+		}
+		return err
+	})
+}
+
+// wait is the pause between tries of what a node does at its start until it is
+// done.
+const wait = time.Second
+
+// found makes the cluster's first record, if this node is among the founders
+// and leads them, and waits until there is one.
+func (n *Node) found(ctx context.Context) error {
+	for {
+		news := n.local.Changed()
+		_, leading, moved := n.local.Leading()
+		founded := false
+		n.local.Read(func(s *cluster.State) { founded = s.Founded() })
+		if founded {
+			return nil
+		}
+		if leading {
+			outcome, err := n.local.Propose(ctx, cluster.Change{Op: &cluster.Found{
+				Settings: cluster.Settings{ClusterID: n.host.ClusterID(), Groups: n.host.Topology().Groups(), Level: featureLevel},
+				Members:  n.charter.Members,
+				Voters:   n.charter.Founders,
+			}})
+			if err == nil {
+				err = outcome.Err()
+			}
+			if err == nil {
+				continue
+			}
+			n.logger.Warn("the cluster is not founded yet", slog.Any("err", err))
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-news:
+		case <-moved:
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return ctx.Err()
+		}
+		again.Stop()
+	}
+}
+
+// announce tells the cluster what this start has changed about this node, until
+// it is on record.
+func (n *Node) announce(ctx context.Context) {
+	self, told := n.self(), false
+	for {
+		current := false
+		n.local.Read(func(s *cluster.State) {
+			m, ok := s.Member(self.Node)
+			m.State, m.Leaving = self.State, false
+			current = ok && m == self
+		})
+		if current {
+			return
+		}
+		asking, cancel := context.WithTimeout(ctx, maxAsk)
+		err := office{n}.ask(asking, func(ctx context.Context, at peer.Office) error { return at.Announce(ctx, self) })
+		cancel()
+		if err != nil && ctx.Err() == nil && !told {
+			told = true
+			n.logger.Warn("the cluster does not know of this start yet; trying on", slog.Any("err", err))
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-n.local.Changed():
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
+		}
+		again.Stop()
+	}
+}
+
+// maxAsk bounds one question to the office.
+const maxAsk = 10 * time.Second
+
+// handOverTime bounds how long a stopping node waits for others to take over
+// what it leads. It takes them some milliseconds; a group nobody can take over
+// elects a leader when this one is gone.
+const handOverTime = 2 * time.Second
+
+// handOver gives away the leaderships of this node, so that nobody has to notice
+// first that it is gone.
+func (n *Node) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, handOverTime)
+	defer cancel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, g := range n.host.LeadingGroups() {
+		heirs := slices.DeleteFunc(g.Followers(), func(f replica.Follower) bool { return !f.Voter || f.Heard.IsZero() })
+		slices.SortFunc(heirs, func(a, b replica.Follower) int { return b.Heard.Compare(a.Heard) })
+		all.Go(func() {
+			for _, heir := range heirs {
+				if err := g.TransferLeadership(ctx, heir.Node); err == nil || !g.IsLeader() {
+					return
+				}
+			}
+		})
+	}
+}
