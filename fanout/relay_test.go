@@ -68,7 +68,8 @@ func (r *relay) ask(now time.Time) {
 		seen, replay := c.Feed.Seen()
 		switch err := r.mux.Open(r.last, 0, key, seen, replay, now); {
 		case errors.Is(err, ErrNotOwner):
-			return // whoever lost the leader makes a new link
+			r.link.Close() // a new one goes to the new leader
+			return
 		case err != nil:
 			r.t.Fatal(err)
 		}
@@ -94,7 +95,7 @@ func (r *relay) send() {
 	}
 }
 
-// deliver hands a frame to its feed. Errors of staleness are what a relay would shrug at.
+// deliver hands a frame to its feed.
 func (r *relay) deliver(f frame, now time.Time) error {
 	feed := r.feeds[f.Handle]
 	var err error
@@ -116,6 +117,7 @@ func (r *relay) deliver(f frame, now time.Time) error {
 			}
 		}
 	case Over:
+		r.link.Close()
 	}
 	return err
 }
@@ -130,11 +132,21 @@ func (r *relay) pump(now time.Time) {
 			return
 		}
 		for _, f := range r.frames {
-			if err := r.deliver(f, now); err != nil && !errors.Is(err, ErrStaleFeed) && !errors.Is(err, ErrStaleLink) {
-				r.t.Fatal(err)
-			}
+			r.arrive(f, now)
 		}
 		r.frames = nil
+	}
+}
+
+// arrive does with a frame what a relay does: it shrugs at what is stale, and gives up a leader that is.
+func (r *relay) arrive(f frame, now time.Time) {
+	r.t.Helper()
+	switch err := r.deliver(f, now); {
+	case err == nil, errors.Is(err, ErrStaleFeed), errors.Is(err, ErrStaleLink):
+	case errors.Is(err, ErrStaleLeader):
+		r.link.Close()
+	default:
+		r.t.Fatal(err)
 	}
 }
 
