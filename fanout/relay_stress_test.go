@@ -223,6 +223,9 @@ func (c *stressCluster) read(key Key, random *rand.Rand, finish chan struct{}, e
 			c.t.Error(err)
 			return
 		}
+		if check.seen.Page == 0 && n > 0 {
+			check.seen = before(&buf[0]) // its place was found between the two looks
+		}
 		if !check.follow(buf[:n]) {
 			return
 		}
@@ -244,4 +247,13 @@ func (c *stressCluster) read(key Key, random *rand.Rand, finish chan struct{}, e
 			}
 		}
 	}
+}
+
+// before is where a reader stood whose first event this is.
+func before(e *Event) Position {
+	if item, ok := e.Item(); ok {
+		return item.behind()
+	}
+	gap, _ := e.Discontinuity()
+	return Position{Sequence: gap.Last}
 }

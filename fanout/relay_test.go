@@ -67,7 +67,7 @@ func (r *relay) ask(now time.Time) {
 		r.last++
 		seen, replay := c.Feed.Seen()
 		switch err := r.mux.Open(r.last, 0, key, seen, replay, now); {
-		case errors.Is(err, ErrNotOwner):
+		case errors.Is(err, ErrNotOwner), errors.Is(err, ErrClosed):
 			r.link.Close() // a new one goes to the new leader
 			return
 		case err != nil:
