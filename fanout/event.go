@@ -82,6 +82,14 @@ func (e *Event) Discontinuity() (Discontinuity, bool) {
 	return Discontinuity{Last: e.last, New: e.item.Sequence, Page: e.item.Page}, e.gap
 }
 
+// ItemEvent is the event that yields the item: for who carries events from one broker to another.
+func ItemEvent(item Item) Event { return Event{item: item} }
+
+// GapEvent is the event that yields the discontinuity.
+func GapEvent(d Discontinuity) Event {
+	return gapBetween(Position{Sequence: d.Last}, Position{Page: d.Page, Sequence: d.New})
+}
+
 // gapBetween announces that a reader who has seen seen continues behind resume.
 func gapBetween(seen, resume Position) Event {
 	return Event{item: Item{Position: resume}, last: seen.Sequence, gap: true}

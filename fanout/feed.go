@@ -181,14 +181,18 @@ func (f *Feed) HighWater(sent Position) (Missing, bool, error) {
 	return Missing{After: have, UpTo: sent}, sent.above(have), nil
 }
 
-// Renew asks for a new feed that begins behind what this one has brought. It is among the link's next Changes; until
-// that has begun this one continues.
+// Renew asks for a new feed that begins behind what this one has brought, or, if the leader refused to begin this one,
+// for another try. It is among the link's next Changes; until that has begun this one continues.
 func (f *Feed) Renew() error {
 	t := f.topic
 	t.mu.Lock()
 	err := f.current()
-	if err == nil {
-		t.interest.again = true
+	if i := t.interest; err == nil {
+		i.again = true
+		t.want()
+	} else if i != nil && i.asked == f && !f.stale() {
+		err = nil
+		i.asked, i.again = nil, t.fed()
 		t.want()
 	}
 	t.mu.Unlock()

@@ -35,6 +35,7 @@ func TestWaitingTogether(t *testing.T) {
 	older := subscribe(t, r.mirror, room, Position{page, 3}, 0)
 	r.ask(epoch)
 	beyond := subscribe(t, r.mirror, room, Position{page, 8}, 0) // 7 may be on its way
+	r.send()
 	publish(t, r.leader, room, 0)
 	r.pump(epoch)
 	expect(t, older, "3@1 4@1 5@1 6@1 7@1")

@@ -183,7 +183,6 @@ func TestFeedRefuses(t *testing.T) {
 	}
 	refuse("items before it began", f.Items([]Item{{Position: good}}, epoch), ErrStaleFeed)
 	refuse("a gap before it began", f.Gap(good), ErrStaleFeed)
-	refuse("a renewal before it began", f.Renew(), ErrStaleFeed)
 	bad := []Position{{}, {0, 5}, {maxPage + 1, 5}, {page, maxSequence + 1}, {1<<64 - 1, 1<<64 - 1}}
 	for _, p := range bad {
 		refuse("begin", f.Begin(p), ErrBadPosition)

@@ -29,8 +29,8 @@ type Mux struct {
 
 // Portion is what a Mux has to tell about one topic.
 type Portion struct {
-	// Handle is what the topic was opened with.
-	Handle uint32
+	// Handle and Partition are what the topic was opened with.
+	Handle, Partition uint32
 	// Kind says which of the others is set.
 	Kind PortionKind
 	// Position belongs to Begun and HighWater.
@@ -251,7 +251,7 @@ func (m *Mux) Take(buf []Event) (Portion, bool) {
 
 // turn is what the cursor has to tell, if anything.
 func (c *cursor) turn(buf []Event) (Portion, bool) {
-	p := Portion{Handle: c.handle}
+	p := Portion{Handle: c.handle, Partition: c.topic.shard.partition.id}
 	if c.tellBegun() {
 		p.Kind, p.Position = Begun, c.newest
 		return p, true

@@ -163,19 +163,18 @@ func (c *stressCluster) relay(i int) {
 	random := rand.New(rand.NewPCG(13, uint64(i)))
 	for {
 		leader := c.nodes[c.leader.Load()]
-		link, err := c.nodes[i].Link(0)
+		joined := c.nodes[i].NewRelay()
+		err := joined.Join(0)
 		switch {
 		case errors.Is(err, ErrClosed):
 			return
 		case err != nil || leader == c.nodes[i]:
+			joined.Close()
 			<-c.wake[i]
 			continue
 		}
-		r := &relay{
-			t: c.t, leader: leader, mirror: c.nodes[i], link: link, mux: leader.NewMux(),
-			feeds: make(map[uint32]*Feed), byKey: make(map[Key]*Feed),
-		}
-		for link.partition.link.Load() == link {
+		r := &relay{Relay: joined, t: c.t, leader: leader, mirror: c.nodes[i], mux: leader.NewMux()}
+		for r.Joined(0) {
 			r.ask(c.now())
 			r.send()
 			for _, f := range r.frames {
@@ -190,7 +189,7 @@ func (c *stressCluster) relay(i int) {
 			case <-c.wake[i]: // looks at everything, and so does the next connection
 			}
 		}
-		link.Close()
+		r.Close()
 		r.mux.Close()
 	}
 }

@@ -1197,14 +1197,12 @@ func (*PublishResponse_Position) isPublishResponse_Outcome() {}
 
 func (*PublishResponse_Refusal) isPublishResponse_Outcome() {}
 
+// MirrorRequest says what the calling node wants from now on, in order.
 type MirrorRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	// Types that are valid to be assigned to Change:
-	//
-	//	*MirrorRequest_Open
-	//	*MirrorRequest_Close
-	Change        isMirrorRequest_Change `protobuf_oneof:"change"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the first request of a stream; its budget does not count.
+	Origin        *Origin                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Changes       []*MirrorRequest_Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1246,48 +1244,12 @@ func (x *MirrorRequest) GetOrigin() *Origin {
 	return nil
 }
 
-func (x *MirrorRequest) GetChange() isMirrorRequest_Change {
+func (x *MirrorRequest) GetChanges() []*MirrorRequest_Change {
 	if x != nil {
-		return x.Change
+		return x.Changes
 	}
 	return nil
 }
-
-func (x *MirrorRequest) GetOpen() *MirrorRequest_Interest {
-	if x != nil {
-		if x, ok := x.Change.(*MirrorRequest_Open); ok {
-			return x.Open
-		}
-	}
-	return nil
-}
-
-func (x *MirrorRequest) GetClose() *Topic {
-	if x != nil {
-		if x, ok := x.Change.(*MirrorRequest_Close); ok {
-			return x.Close
-		}
-	}
-	return nil
-}
-
-type isMirrorRequest_Change interface {
-	isMirrorRequest_Change()
-}
-
-type MirrorRequest_Open struct {
-	// Send this topic from now on, from this position on.
-	Open *MirrorRequest_Interest `protobuf:"bytes,2,opt,name=open,proto3,oneof"`
-}
-
-type MirrorRequest_Close struct {
-	// No subscriber is left here.
-	Close *Topic `protobuf:"bytes,3,opt,name=close,proto3,oneof"`
-}
-
-func (*MirrorRequest_Open) isMirrorRequest_Change() {}
-
-func (*MirrorRequest_Close) isMirrorRequest_Change() {}
 
 type MirrorResponse struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
@@ -1556,19 +1518,108 @@ func (x *TermsResponse) GetRefusal() *Refusal {
 	return nil
 }
 
+type MirrorRequest_Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*MirrorRequest_Change_Open
+	//	*MirrorRequest_Change_Close
+	Kind          isMirrorRequest_Change_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MirrorRequest_Change) Reset() {
+	*x = MirrorRequest_Change{}
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MirrorRequest_Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MirrorRequest_Change) ProtoMessage() {}
+
+func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MirrorRequest_Change.ProtoReflect.Descriptor instead.
+func (*MirrorRequest_Change) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
+}
+
+func (x *MirrorRequest_Change) GetKind() isMirrorRequest_Change_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *MirrorRequest_Change) GetOpen() *MirrorRequest_Interest {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorRequest_Change_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *MirrorRequest_Change) GetClose() *Topic {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorRequest_Change_Close); ok {
+			return x.Close
+		}
+	}
+	return nil
+}
+
+type isMirrorRequest_Change_Kind interface {
+	isMirrorRequest_Change_Kind()
+}
+
+type MirrorRequest_Change_Open struct {
+	// Send this topic from now on. If it is sent already, this takes the
+	// place of that: once the new one has begun nothing comes under the old
+	// handle.
+	Open *MirrorRequest_Interest `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type MirrorRequest_Change_Close struct {
+	// No subscriber is left here.
+	Close *Topic `protobuf:"bytes,2,opt,name=close,proto3,oneof"`
+}
+
+func (*MirrorRequest_Change_Open) isMirrorRequest_Change_Kind() {}
+
+func (*MirrorRequest_Change_Close) isMirrorRequest_Change_Kind() {}
+
 type MirrorRequest_Interest struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Topic    *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	LastSeen *Position              `protobuf:"bytes,2,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Group uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Topic *Topic                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
 	// Chosen by the caller; names the topic on this stream.
-	Handle        uint32 `protobuf:"varint,3,opt,name=handle,proto3" json:"handle,omitempty"`
+	Handle uint32 `protobuf:"varint,3,opt,name=handle,proto3" json:"handle,omitempty"`
+	// Begin behind this position; all zero for everything that is kept. Absent:
+	// only what is published from now on.
+	Seen          *Position `protobuf:"bytes,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1631,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,19 +1644,19 @@ func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest_Interest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest_Interest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 1}
+}
+
+func (x *MirrorRequest_Interest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
 }
 
 func (x *MirrorRequest_Interest) GetTopic() *Topic {
 	if x != nil {
 		return x.Topic
-	}
-	return nil
-}
-
-func (x *MirrorRequest_Interest) GetLastSeen() *Position {
-	if x != nil {
-		return x.LastSeen
 	}
 	return nil
 }
@@ -1617,15 +1668,23 @@ func (x *MirrorRequest_Interest) GetHandle() uint32 {
 	return 0
 }
 
+func (x *MirrorRequest_Interest) GetSeen() *Position {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
 type MirrorResponse_Frame struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Handle uint32                 `protobuf:"varint,1,opt,name=handle,proto3" json:"handle,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
+	//	*MirrorResponse_Frame_Begun
 	//	*MirrorResponse_Frame_Items
 	//	*MirrorResponse_Frame_Gap
 	//	*MirrorResponse_Frame_HighWater
-	//	*MirrorResponse_Frame_Moved
+	//	*MirrorResponse_Frame_Over
 	Kind          isMirrorResponse_Frame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1633,7 +1692,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1704,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,6 +1730,15 @@ func (x *MirrorResponse_Frame) GetHandle() uint32 {
 func (x *MirrorResponse_Frame) GetKind() isMirrorResponse_Frame_Kind {
 	if x != nil {
 		return x.Kind
+	}
+	return nil
+}
+
+func (x *MirrorResponse_Frame) GetBegun() *Position {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorResponse_Frame_Begun); ok {
+			return x.Begun
+		}
 	}
 	return nil
 }
@@ -1702,10 +1770,10 @@ func (x *MirrorResponse_Frame) GetHighWater() *Position {
 	return nil
 }
 
-func (x *MirrorResponse_Frame) GetMoved() *NotLeader {
+func (x *MirrorResponse_Frame) GetOver() *Refusal {
 	if x != nil {
-		if x, ok := x.Kind.(*MirrorResponse_Frame_Moved); ok {
-			return x.Moved
+		if x, ok := x.Kind.(*MirrorResponse_Frame_Over); ok {
+			return x.Over
 		}
 	}
 	return nil
@@ -1715,25 +1783,32 @@ type isMirrorResponse_Frame_Kind interface {
 	isMirrorResponse_Frame_Kind()
 }
 
+type MirrorResponse_Frame_Begun struct {
+	// The topic's first frame: its newest position when it was opened.
+	Begun *Position `protobuf:"bytes,2,opt,name=begun,proto3,oneof"`
+}
+
 type MirrorResponse_Frame_Items struct {
-	Items *MirrorResponse_Items `protobuf:"bytes,2,opt,name=items,proto3,oneof"`
+	Items *MirrorResponse_Items `protobuf:"bytes,3,opt,name=items,proto3,oneof"`
 }
 
 type MirrorResponse_Frame_Gap struct {
-	// Items up to here were dropped for this stream.
-	Gap *MirrorResponse_Gap `protobuf:"bytes,3,opt,name=gap,proto3,oneof"`
+	Gap *MirrorResponse_Gap `protobuf:"bytes,4,opt,name=gap,proto3,oneof"`
 }
 
 type MirrorResponse_Frame_HighWater struct {
-	// The highest position numbered so far, so that the loss of the last
-	// item before a quiet hour is noticed.
-	HighWater *Position `protobuf:"bytes,4,opt,name=high_water,json=highWater,proto3,oneof"`
+	// Everything up to here was sent, so that the loss of the last item
+	// before a quiet hour is noticed.
+	HighWater *Position `protobuf:"bytes,5,opt,name=high_water,json=highWater,proto3,oneof"`
 }
 
-type MirrorResponse_Frame_Moved struct {
-	// This node does not lead the topic's group any more.
-	Moved *NotLeader `protobuf:"bytes,5,opt,name=moved,proto3,oneof"`
+type MirrorResponse_Frame_Over struct {
+	// The topic's last frame: why nothing more comes. A node that does not
+	// lead the group (any more) says so, and who does.
+	Over *Refusal `protobuf:"bytes,6,opt,name=over,proto3,oneof"`
 }
+
+func (*MirrorResponse_Frame_Begun) isMirrorResponse_Frame_Kind() {}
 
 func (*MirrorResponse_Frame_Items) isMirrorResponse_Frame_Kind() {}
 
@@ -1741,7 +1816,7 @@ func (*MirrorResponse_Frame_Gap) isMirrorResponse_Frame_Kind() {}
 
 func (*MirrorResponse_Frame_HighWater) isMirrorResponse_Frame_Kind() {}
 
-func (*MirrorResponse_Frame_Moved) isMirrorResponse_Frame_Kind() {}
+func (*MirrorResponse_Frame_Over) isMirrorResponse_Frame_Kind() {}
 
 type MirrorResponse_Items struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1755,7 +1830,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1842,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,17 +1872,20 @@ func (x *MirrorResponse_Items) GetEncoded() [][]byte {
 	return nil
 }
 
+// Items were dropped before they could be sent, or the page changed.
 type MirrorResponse_Gap struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LastBefore    *Position              `protobuf:"bytes,1,opt,name=last_before,json=lastBefore,proto3" json:"last_before,omitempty"`
-	FirstAfter    *Position              `protobuf:"bytes,2,opt,name=first_after,json=firstAfter,proto3" json:"first_after,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number last sent, or asked for.
+	Last uint64 `protobuf:"varint,1,opt,name=last,proto3" json:"last,omitempty"`
+	// What comes next follows this position.
+	Behind        *Position `protobuf:"bytes,2,opt,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1897,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,16 +1913,16 @@ func (*MirrorResponse_Gap) Descriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 2}
 }
 
-func (x *MirrorResponse_Gap) GetLastBefore() *Position {
+func (x *MirrorResponse_Gap) GetLast() uint64 {
 	if x != nil {
-		return x.LastBefore
+		return x.Last
 	}
-	return nil
+	return 0
 }
 
-func (x *MirrorResponse_Gap) GetFirstAfter() *Position {
+func (x *MirrorResponse_Gap) GetBehind() *Position {
 	if x != nil {
-		return x.FirstAfter
+		return x.Behind
 	}
 	return nil
 }
@@ -1861,7 +1939,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +1951,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_peer_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +1999,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2011,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_peer_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2051,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_peer_v1_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2063,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_peer_v1_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,34 +2186,36 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x0fPublishResponse\x126\n" +
 	"\bposition\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\bposition\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\xbf\x02\n" +
+	"\aoutcome\"\x94\x03\n" +
 	"\rMirrorRequest\x12.\n" +
-	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
-	"\x04open\x18\x02 \x01(\v2&.mayfly.peer.v1.MirrorRequest.InterestH\x00R\x04open\x12-\n" +
-	"\x05close\x18\x03 \x01(\v2\x15.mayfly.peer.v1.TopicH\x00R\x05close\x1a\x86\x01\n" +
-	"\bInterest\x12+\n" +
-	"\x05topic\x18\x01 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x125\n" +
-	"\tlast_seen\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\blastSeen\x12\x16\n" +
-	"\x06handle\x18\x03 \x01(\rR\x06handleB\b\n" +
-	"\x06change\"\xac\x04\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12>\n" +
+	"\achanges\x18\x02 \x03(\v2$.mayfly.peer.v1.MirrorRequest.ChangeR\achanges\x1a}\n" +
+	"\x06Change\x12<\n" +
+	"\x04open\x18\x01 \x01(\v2&.mayfly.peer.v1.MirrorRequest.InterestH\x00R\x04open\x12-\n" +
+	"\x05close\x18\x02 \x01(\v2\x15.mayfly.peer.v1.TopicH\x00R\x05closeB\x06\n" +
+	"\x04kind\x1a\x93\x01\n" +
+	"\bInterest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12+\n" +
+	"\x05topic\x18\x02 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x12\x16\n" +
+	"\x06handle\x18\x03 \x01(\rR\x06handle\x12,\n" +
+	"\x04seen\x18\x04 \x01(\v2\x18.mayfly.peer.v1.PositionR\x04seen\"\xaa\x04\n" +
 	"\x0eMirrorResponse\x12<\n" +
-	"\x06frames\x18\x01 \x03(\v2$.mayfly.peer.v1.MirrorResponse.FrameR\x06frames\x1a\x8b\x02\n" +
+	"\x06frames\x18\x01 \x03(\v2$.mayfly.peer.v1.MirrorResponse.FrameR\x06frames\x1a\xb9\x02\n" +
 	"\x05Frame\x12\x16\n" +
-	"\x06handle\x18\x01 \x01(\rR\x06handle\x12<\n" +
-	"\x05items\x18\x02 \x01(\v2$.mayfly.peer.v1.MirrorResponse.ItemsH\x00R\x05items\x126\n" +
-	"\x03gap\x18\x03 \x01(\v2\".mayfly.peer.v1.MirrorResponse.GapH\x00R\x03gap\x129\n" +
+	"\x06handle\x18\x01 \x01(\rR\x06handle\x120\n" +
+	"\x05begun\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\x05begun\x12<\n" +
+	"\x05items\x18\x03 \x01(\v2$.mayfly.peer.v1.MirrorResponse.ItemsH\x00R\x05items\x126\n" +
+	"\x03gap\x18\x04 \x01(\v2\".mayfly.peer.v1.MirrorResponse.GapH\x00R\x03gap\x129\n" +
 	"\n" +
-	"high_water\x18\x04 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\thighWater\x121\n" +
-	"\x05moved\x18\x05 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\x05movedB\x06\n" +
+	"high_water\x18\x05 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\thighWater\x12-\n" +
+	"\x04over\x18\x06 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\x04overB\x06\n" +
 	"\x04kind\x1aQ\n" +
 	"\x05Items\x12.\n" +
 	"\x05first\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionR\x05first\x12\x18\n" +
-	"\aencoded\x18\x02 \x03(\fR\aencoded\x1a{\n" +
-	"\x03Gap\x129\n" +
-	"\vlast_before\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionR\n" +
-	"lastBefore\x129\n" +
-	"\vfirst_after\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\n" +
-	"firstAfter\"i\n" +
+	"\aencoded\x18\x02 \x03(\fR\aencoded\x1aK\n" +
+	"\x03Gap\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\x04R\x04last\x120\n" +
+	"\x06behind\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\x06behind\"i\n" +
 	"\rSurveyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x12\n" +
@@ -2181,7 +2261,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),               // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),            // 1: mayfly.peer.v1.Refusal.Reason
@@ -2205,77 +2285,79 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*SurveyResponse)(nil),         // 19: mayfly.peer.v1.SurveyResponse
 	(*TermsRequest)(nil),           // 20: mayfly.peer.v1.TermsRequest
 	(*TermsResponse)(nil),          // 21: mayfly.peer.v1.TermsResponse
-	(*MirrorRequest_Interest)(nil), // 22: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),   // 23: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),   // 24: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),     // 25: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),    // 26: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),    // 27: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),   // 28: mayfly.peer.v1.TermsRequest.Replica
-	(*v1.Result)(nil),              // 29: mayfly.store.v1.Result
-	(*v1.Query)(nil),               // 30: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),       // 31: mayfly.store.v1.CatalogResult
+	(*MirrorRequest_Change)(nil),   // 22: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil), // 23: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),   // 24: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),   // 25: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),     // 26: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),    // 27: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),    // 28: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),   // 29: mayfly.peer.v1.TermsRequest.Replica
+	(*v1.Result)(nil),              // 30: mayfly.store.v1.Result
+	(*v1.Query)(nil),               // 31: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),       // 32: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
 	1,  // 1: mayfly.peer.v1.Refusal.reason:type_name -> mayfly.peer.v1.Refusal.Reason
 	4,  // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	3,  // 3: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	29, // 4: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	30, // 4: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	5,  // 5: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	3,  // 6: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	30, // 7: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	29, // 8: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	31, // 7: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	30, // 8: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	5,  // 9: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	3,  // 10: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	31, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	32, // 11: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	5,  // 12: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	3,  // 13: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	12, // 14: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	13, // 15: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	5,  // 16: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	3,  // 17: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	22, // 18: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	12, // 19: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	23, // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	3,  // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	26, // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	5,  // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	3,  // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	28, // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
-	5,  // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	12, // 27: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	13, // 28: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	24, // 29: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	25, // 30: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	13, // 31: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	4,  // 32: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	13, // 33: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	13, // 34: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	13, // 35: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	12, // 36: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	13, // 37: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	27, // 38: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	13, // 39: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	6,  // 40: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	8,  // 41: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	10, // 42: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	14, // 43: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	16, // 44: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	18, // 45: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	20, // 46: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	7,  // 47: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	9,  // 48: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	11, // 49: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	15, // 50: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	17, // 51: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	19, // 52: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	21, // 53: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	47, // [47:54] is the sub-list for method output_type
-	40, // [40:47] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	22, // 18: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	24, // 19: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	3,  // 20: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	27, // 21: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	5,  // 22: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	3,  // 23: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	29, // 24: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	5,  // 25: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	23, // 26: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	12, // 27: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	12, // 28: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	13, // 29: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	13, // 30: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	25, // 31: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	26, // 32: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	13, // 33: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	5,  // 34: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	13, // 35: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	13, // 36: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	12, // 37: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	13, // 38: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	28, // 39: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	13, // 40: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	6,  // 41: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	8,  // 42: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	10, // 43: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	14, // 44: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	16, // 45: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	18, // 46: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	20, // 47: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	7,  // 48: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	9,  // 49: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	11, // 50: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	15, // 51: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	17, // 52: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	19, // 53: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	21, // 54: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	48, // [48:55] is the sub-list for method output_type
+	41, // [41:48] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -2299,15 +2381,16 @@ func file_peer_v1_peer_proto_init() {
 		(*PublishResponse_Position)(nil),
 		(*PublishResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[14].OneofWrappers = []any{
-		(*MirrorRequest_Open)(nil),
-		(*MirrorRequest_Close)(nil),
+	file_peer_v1_peer_proto_msgTypes[20].OneofWrappers = []any{
+		(*MirrorRequest_Change_Open)(nil),
+		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[21].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[22].OneofWrappers = []any{
+		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
-		(*MirrorResponse_Frame_Moved)(nil),
+		(*MirrorResponse_Frame_Over)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2315,7 +2398,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
