@@ -66,6 +66,62 @@
 // which. Measured on two cores (BenchmarkMux), CPU time per delivery over 1, 10 and 1,000 topics: 500, 320 and 440
 // ns, against 420, 440 and 670 ns with a subscription and a goroutine for each.
 //
+// # How to join nodes
+//
+// A [Relay] is what a node has of one connection to one other node, a Mux is what the other one has of it. A transport
+// carries [Request] up and [Portion] down; both are plain values. It must keep the order of each direction and may lose
+// only all that follows, as a connection does that breaks. Steps of one list are taken in their order; who may run
+// beside whom is said behind each.
+//
+// Owner's node, for every connection that another node opens:
+//
+//  1. NewMux. When the connection ends, however it does: Close.
+//  2. One goroutine: receive requests; Shut or Open as each says, in order. An error of Open is sent back as the
+//     portion {Handle, Partition, Over, err}.
+//  3. One other goroutine: Take until false, send what came, and only then wait for Ready. Send as much in one message
+//     as Take yields: a slow connection so makes larger messages, and a quiet one sends at once. Nothing is queued: what
+//     the connection does not accept stays in the logs, within their bounds, and becomes one discontinuity per topic.
+//  4. Every second: Mark. It becomes a high-water mark of each topic that told items lately.
+//  5. A portion that is Over ends its topic only; the connection stays.
+//
+// Interested node, for every partition it does not own: [Broker.Mirror], once. Subscriptions may come from then on.
+// For every other node that leads a partition for which [Broker.Interests] is above 0:
+//
+//  1. Open a connection; NewRelay. For each such partition: Join.
+//  2. One goroutine: send what Requests returns, then wait until Config.Notify names a partition of the relay, or one
+//     was joined or left, or Take returned an error. Config.Notify may ring it directly; it must not call Requests
+//     itself, since that may be slow.
+//  3. One other goroutine: receive portions, hand each to Take. Never let it wait for the first one, or two nodes that
+//     mirror each other may wait for ever. On a [LinkLostError] the partition has no link; the other partitions go on.
+//     Look who leads (the error may know) and Join there; not faster than every 50 ms or so if it is the same node.
+//  4. Every second: Retry, then look for requests.
+//  5. When the connection ends: Close, then from 1 with a new relay, after a pause that grows. Each topic is asked for
+//     behind the last position that is here; the other log fills the hole or says its exact bounds. Positions, and not
+//     the relay, remember; so nothing has to be carried over.
+//
+// Config.Notify that names a partition without link means: somebody wants it, find its leader and Join. A relay whose
+// partitions all have no interests left may be closed. A high-water mark above what came makes Take ask for the rest,
+// behind what is here; it needs nobody's help.
+//
+// Change of ownership. The node that was replaced, as soon as it knows: Mirror (publishing fails from then on, cursors
+// of other nodes end with ErrNotOwner, its own subscriptions stay), then like any interested node. The one elected:
+//
+//  1. NewSurvey. Ask every live node, each within a short bound, for its Seen of the partition; Adopt what comes, from as
+//     many goroutines as there are answers. Its own log needs no adoption. A node that does not answer in time is
+//     passed over. What only it has seen is then missing elsewhere; its readers hear of a gap or a lower number, but on
+//     the new page, so no position is given out twice.
+//  2. Survey.Own with the page of the term. Before it, nothing of the answers is visible; with it every reader here is
+//     told the new page, and publishing begins. ErrStalePage says that a newer term exists: let the survey go.
+//  3. If the election is lost meanwhile: let the survey go and do nothing else.
+//
+// The others: a LinkLostError, or news of the leader from elsewhere, makes them Leave the old and Join the new one. A
+// link to the wrong node does no harm: who does not own says so (Over), who is behind is found out (ErrStaleLeader).
+// Before Survey.Own has returned, Join at the new leader ends in ErrNotOwner; that is the case for the pause in step 3.
+//
+// Readers that are not [Subscription.Live] get no heartbeat. If a partition has had no link for ten seconds or so: Dismiss,
+// so that its readers look for another node; what they come back with is served as before. At the end of a node:
+// subscriptions first (Dismiss or Close), relays and muxes next.
+//
 // # Concurrency
 //
 // Everything exported may be called from any goroutine, except that one Subscription is read by one goroutine at a
