@@ -6,13 +6,15 @@ import "sync"
 // themselves before they wait. Guarded by the topic's lock.
 type audience struct {
 	size    int
-	cursors int // how many of them belong to a Mux
+	cursors int    // how many of them belong to a Mux
+	round   uint32 // grows with each detach, and may wrap
 	waiting []*Subscription
 }
 
-// lists reports whether s is listed: if its place holds it. The place of one that is not listed is out of date.
+// lists reports whether s is listed: if it was listed in this round, or in one of the same number four billion detaches
+// ago, which its place would show.
 func (a *audience) lists(s *Subscription) bool {
-	return int(s.place) < len(a.waiting) && a.waiting[s.place] == s
+	return s.listed == a.round && int(s.place) < len(a.waiting) && a.waiting[s.place] == s
 }
 
 // list enters s, so that the next publish wakes it.
@@ -20,7 +22,7 @@ func (a *audience) list(s *Subscription) {
 	if a.lists(s) {
 		return
 	}
-	s.place = uint32(len(a.waiting))
+	s.listed, s.place = a.round, uint32(len(a.waiting))
 	a.waiting = append(a.waiting, s)
 }
 
@@ -60,6 +62,7 @@ func (a *audience) detach() *wakeList {
 	if cap(a.waiting) > 4*a.size+16 {
 		a.waiting = nil
 	}
+	a.round++
 	return w
 }
 

@@ -68,9 +68,9 @@ func (b *Broker) partition(id uint32) (*partition, error) {
 // Publish gives an item the next position of its topic, appends it and wakes the readers that wait for it. The topic is
 // created if it does not exist; its first item has number 1. The key must always come with the same partition.
 //
-// encode is called exactly once, with the topic locked: it makes the bytes that subscribers are sent, quickly and without
-// calling the broker. The bytes are the broker's from then on. Errors, with nothing published: ErrNotOwner, ErrClosed,
-// ErrTooManyTopics.
+// encode is called exactly once, with the topic locked: it makes the bytes that subscribers are sent, quickly and
+// without calling the broker. The bytes are the broker's from then on. Errors, with nothing published: ErrNotOwner,
+// ErrClosed, ErrTooManyTopics.
 func (b *Broker) Publish(partition uint32, key Key, now time.Time, encode func(Position) []byte) (Position, error) {
 	p, err := b.partition(partition)
 	if err != nil {
@@ -94,7 +94,8 @@ func (b *Broker) Publish(partition uint32, key Key, now time.Time, encode func(P
 
 // Subscribe places a reader in a topic, which is created if it does not exist. With from.Sequence 0 it reads what is
 // published from now on. Otherwise from names the first item it wants: what is kept is replayed, and anything missing
-// is announced by one discontinuity first. from.Page 0 means the current page. The subscription lives until it is closed.
+// is announced by one discontinuity first. from.Page 0 means the current page. The subscription lives until it is
+// closed.
 //
 // In a mirrored partition the same holds once the leader has been asked, see [Link]; until then the subscription has
 // nothing to read (see [Subscription.Live]), unless the mirror has been fed all along and has what was asked for.

@@ -5,11 +5,16 @@ import (
 	"time"
 )
 
-// Defaults of Config. A minute of history lets clients that lost their connection resume without loss; 256 items and
-// 1 MiB keep one busy topic from taking it all. Ten seconds of linger outlast the pauses with which SDKs come back, and
-// a web page that is loaded anew.
+// Defaults of Config. A minute of history lets clients that lost their connection resume without loss; 1 MiB keeps one
+// busy topic from taking it all. Ten seconds of linger outlast the pauses with which SDKs come back, and a web page
+// that is loaded anew.
+//
+// 4,096 items are what a topic at 10,000 items a second publishes in 0.4 s: live readers take from the log, too, so it
+// has to outlast the pauses of a scheduler, a garbage collection and a TCP retransmission (0.2 s and more), none of
+// which is worth a loss. With it the bytes are the bound of all items above 192 bytes, and 0.2 MiB of slots the most
+// that small ones take beside. A log's room grows with what is in it, so a topic that is used little costs nothing more.
 const (
-	DefaultTopicItems  = 256
+	DefaultTopicItems  = 4096
 	DefaultTopicBytes  = 1 << 20
 	DefaultTotalBytes  = 256 << 20
 	DefaultRetention   = time.Minute

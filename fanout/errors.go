@@ -14,7 +14,7 @@ var (
 	// ErrNotMirrored: the partition is not mirrored here (now), so it cannot be fed.
 	ErrNotMirrored = errors.New("fanout: partition is not mirrored here")
 
-	// ErrOwned: the partition is owned here, so what others have seen comes too late.
+	// ErrOwned: the partition is owned here already, so what others have seen comes too late.
 	ErrOwned = errors.New("fanout: partition is owned here already")
 
 	// ErrStaleLink: the link was closed or replaced by a newer one, or the partition is no longer mirrored.

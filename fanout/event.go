@@ -15,7 +15,15 @@ type Position struct {
 
 // Compare orders positions by page, then by number: the order in which a topic's items were published.
 func (p Position) Compare(q Position) int {
-	return cmp.Or(cmp.Compare(p.Page, q.Page), cmp.Compare(p.Sequence, q.Sequence))
+	if p.Page != q.Page {
+		return cmp.Compare(p.Page, q.Page)
+	}
+	return cmp.Compare(p.Sequence, q.Sequence)
+}
+
+// above is Compare > 0, for where every nanosecond is paid for each reader.
+func (p Position) above(q Position) bool {
+	return p.Page > q.Page || p.Page == q.Page && p.Sequence > q.Sequence
 }
 
 // follows reports whether p is the direct successor of q.
@@ -29,8 +37,8 @@ func (p Position) next() Position { return Position{Page: p.Page, Sequence: p.Se
 // behind is the position before p on the same page: where a reader stands that asks for p.
 func (p Position) behind() Position { return Position{Page: p.Page, Sequence: p.Sequence - 1} }
 
-// maxSequence bounds the numbers taken from outside, so that adding to them cannot overflow. At a billion items a second
-// they last 292 years.
+// maxSequence bounds the numbers taken from outside, so that adding to them cannot overflow. At a billion items a
+// second they last 292 years.
 const maxSequence = 1<<63 - 1
 
 // valid reports whether a leader can have given out p, or stands at the beginning of its page.
@@ -72,6 +80,14 @@ func (e *Event) Item() (Item, bool) { return e.item, !e.gap }
 // Discontinuity returns the discontinuity, or false if the event is an item.
 func (e *Event) Discontinuity() (Discontinuity, bool) {
 	return Discontinuity{Last: e.last, New: e.item.Sequence, Page: e.item.Page}, e.gap
+}
+
+// ItemEvent is the event that yields the item: for who carries events from one broker to another.
+func ItemEvent(item Item) Event { return Event{item: item} }
+
+// GapEvent is the event that yields the discontinuity.
+func GapEvent(d Discontinuity) Event {
+	return gapBetween(Position{Sequence: d.Last}, Position{Page: d.Page, Sequence: d.New})
 }
 
 // gapBetween announces that a reader who has seen seen continues behind resume.

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Feed brings one topic from its leader into the mirror. [Link.Changes] hands it out; its owner asks the leader to begin
-// behind Seen, and passes on what the leader answers in the leader's order: Begin first, then Items, Gap and HighWater.
+// Feed brings one topic from its leader into the mirror. [Link.Changes] hands it out; its owner asks the leader to
+// begin behind Seen, and passes on what the leader answers in the leader's order: Begin first, then Items, Gap and
+// HighWater.
 //
 // What arrives twice, too late or from a page below one already seen does no harm; it is refused and counted. What
 // is missing between the last position and the next becomes a discontinuity. All methods but the getters may fail with
@@ -25,8 +26,8 @@ type Feed struct {
 // Key returns the topic's name.
 func (f *Feed) Key() Key { return f.topic.key }
 
-// Seen returns the position behind which the leader should begin; the zero Position for all it has kept. False means that
-// only what is published from now on is wanted.
+// Seen returns the position behind which the leader should begin; the zero Position for all it has kept. False means
+// that only what is published from now on is wanted.
 func (f *Feed) Seen() (Position, bool) { return f.seen, !f.newest }
 
 // catchingUp reports whether there is more to come of what the leader had when it began.
@@ -62,10 +63,10 @@ func (f *Feed) begin(newest Position) (*wakeList, error) {
 	switch {
 	case f.newest:
 		t.last, i.base, f.progress = newest, newest, newest
-	case f.seen.Compare(newest) > 0:
+	case f.seen.above(newest):
 		f.progress = Position{} // only a reader says so, who will be told what there is
 		t.last, i.base = newest, newest
-	case !t.anchored() && f.seen.Compare(t.last) > 0:
+	case !t.anchored() && f.seen.above(t.last):
 		t.last, i.base = f.seen, f.seen
 	case f.seen.Compare(i.base) < 0:
 		i.base = f.seen
@@ -73,8 +74,8 @@ func (f *Feed) begin(newest Position) (*wakeList, error) {
 	return t.arrive(f, nil), nil
 }
 
-// Items takes items of the leader, oldest first. Their bytes belong to the broker from now on; the slice does not. Those
-// that are not above all before them are refused without an error.
+// Items takes items of the leader, oldest first. Their bytes belong to the broker from now on; the slice does not.
+// Those that are not above all before them are refused without an error.
 func (f *Feed) Items(items []Item, now time.Time) error {
 	b := f.topic.shard.broker
 	w, fed, err := f.items(items, b.at(now))
@@ -103,7 +104,7 @@ func (f *Feed) items(items []Item, at int64) (w *wakeList, fed int, err error) {
 		switch {
 		case item.Compare(f.progress) <= 0 && catching:
 			continue // the leader was here before
-		case item.Compare(t.last) > 0:
+		case item.above(t.last):
 			t.append(item, at)
 			fed++
 		case catching:
@@ -125,9 +126,9 @@ func (f *Feed) items(items []Item, at int64) (w *wakeList, fed int, err error) {
 	return w, fed, err
 }
 
-// Gap says that the leader continues behind the given position and has nothing more to send up to there: items were dropped,
-// or its page changed. Readers that are not there yet are told at once, though no item may follow. It is also how the
-// owner of the feed gives up on what HighWater found missing.
+// Gap says that the leader continues behind the given position and has nothing more to send up to there: items were
+// dropped, or its page changed. Readers that are not there yet are told at once, though no item may follow. It is
+// also how the owner of the feed gives up on what HighWater found missing.
 func (f *Feed) Gap(behind Position) error {
 	w, err := f.gap(behind)
 	w.wake()
@@ -145,7 +146,7 @@ func (f *Feed) gap(behind Position) (w *wakeList, err error) {
 		return nil, fmt.Errorf("%w: %v", ErrBadPosition, behind)
 	}
 	catching := f.catchingUp()
-	if behind.Compare(t.last) > 0 {
+	if behind.above(t.last) {
 		t.last = behind
 		w = t.audience.detach()
 	}
@@ -161,8 +162,8 @@ type Missing struct {
 	After, UpTo Position
 }
 
-// HighWater says that the leader has sent everything up to the given position. True means that not all of it arrived, and what
-// is missing. The owner of the feed then may call Renew, to have it sent again, or Gap, to give it up.
+// HighWater says that the leader has sent everything up to the given position. True means that not all of it arrived,
+// and what is missing. The owner of the feed then may call Renew, to have it sent again, or Gap, to give it up.
 func (f *Feed) HighWater(sent Position) (Missing, bool, error) {
 	t := f.topic
 	t.mu.Lock()
@@ -177,17 +178,21 @@ func (f *Feed) HighWater(sent Position) (Missing, bool, error) {
 	if f.catchingUp() {
 		have = f.progress
 	}
-	return Missing{After: have, UpTo: sent}, sent.Compare(have) > 0, nil
+	return Missing{After: have, UpTo: sent}, sent.above(have), nil
 }
 
-// Renew asks for a new feed that begins behind what this one has brought. It is among the link's next Changes; until
-// that has begun this one continues.
+// Renew asks for a new feed that begins behind what this one has brought, or, if the leader refused to begin this one,
+// for another try. It is among the link's next Changes; until that has begun this one continues.
 func (f *Feed) Renew() error {
 	t := f.topic
 	t.mu.Lock()
 	err := f.current()
-	if err == nil {
-		t.interest.again = true
+	if i := t.interest; err == nil {
+		i.again = true
+		t.want()
+	} else if i != nil && i.asked == f && !f.stale() {
+		err = nil
+		i.asked, i.again = nil, t.fed()
 		t.want()
 	}
 	t.mu.Unlock()
@@ -211,7 +216,7 @@ func (f *Feed) current() error {
 func (f *Feed) stale() bool { return f.link.partition.link.Load() != f.link }
 
 func (f *Feed) advance(to Position) {
-	if to.Compare(f.progress) > 0 {
+	if to.above(f.progress) {
 		f.progress = to
 	}
 }

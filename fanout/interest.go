@@ -87,10 +87,11 @@ func (t *topic) fed() bool {
 	return i != nil && i.feed != nil && i.feed.link == t.shard.partition.link.Load()
 }
 
-// anchored reports whether a local reader has its place already.
+// anchored reports whether a reader has its place already, so that nothing may be passed over in silence. That may be
+// another node's, which has not found out yet that the topic is led elsewhere.
 func (t *topic) anchored() bool {
 	a, i := t.audience, t.interest
-	return a != nil && a.size-a.cursors > len(i.waiting)-i.gone
+	return a != nil && a.size > len(i.waiting)-i.gone
 }
 
 // await places a reader if the mirror can serve it, and otherwise lets it wait for the leader to be asked. True says
@@ -128,24 +129,23 @@ func (t *topic) want() bool {
 		return false // what it brings may do
 	}
 	i.queued = l
-	l.enqueue(entry{topic: t})
+	l.enqueue(entry{topic: t, interest: i})
 	return true
 }
 
 // ask makes the feed that gives the topic's readers what they need, or returns nil if they have it. The link's queue
-// just let go of the topic.
-func (t *topic) ask(l *Link) *Feed {
+// just let go of the interest.
+func (t *topic) ask(l *Link, i *interest) *Feed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := t.interest
-	if i == nil || i.queued != l || t.shard.partition.link.Load() != l {
+	if i != t.interest || i.queued != l || t.shard.partition.link.Load() != l {
 		return nil
 	}
 	i.queued = nil
 	if t.fed() && !i.again && len(i.waiting) == i.gone {
 		return nil
 	}
-	if t.audience == nil && !t.fed() {
+	if t.audience == nil && !t.fed() { // it only lingers, which is not worth asking anew
 		t.lose()
 		t.settle()
 		return nil
@@ -209,14 +209,15 @@ func (t *topic) place(f *Feed, w *wakeList) *wakeList {
 	return w
 }
 
-// follow begins to wait for a leader elsewhere. The broker owned the partition, or nobody here knew the owner. Cursors of
-// other nodes must look elsewhere, too.
+// follow begins to wait for a leader elsewhere. The broker owned the partition, or nobody here knew the owner.
+// Cursors of other nodes must look elsewhere, too.
 func (t *topic) follow() *wakeList {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a := t.audience; a != nil && a.size > a.cursors {
 		t.watch(Position{}) // who numbered the items has all there were
 	}
+	t.merges++ // a reader that has strayed here, see there, must not read what it has seen
 	return t.release()
 }
 

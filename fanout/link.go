@@ -2,10 +2,11 @@ package fanout
 
 import "sync"
 
-// Link is what feeds the mirror of one partition: the part of a connection to its leader that is about that partition's
-// topics. Whoever holds the connection reads from the link which topics are wanted, asks the leader for them, and
-// hands what comes to their feeds. A link ends when it is closed, when the partition gets a newer one, and when the partition
-// is no longer mirrored; its feeds then refuse everything, so nothing that an old leader sent comes in late.
+// Link is what feeds the mirror of one partition: the part of a connection to its leader that is about that
+// partition's topics. Whoever holds the connection reads from the link which topics are wanted, asks the leader for
+// them, and hands what comes to their feeds. A link ends when it is closed, when the partition gets a newer one, and
+// when the partition is no longer mirrored; its feeds then refuse everything, so nothing that an old leader sent
+// comes in late.
 //
 // All methods may be called from any goroutine, but one at a time should act on Changes.
 type Link struct {
@@ -15,10 +16,12 @@ type Link struct {
 	queue []entry
 }
 
-// entry is a topic that may have to be asked for, or a feed that is no longer wanted.
+// entry is an interest for which the leader may have to be asked, or a feed that is no longer wanted. An interest
+// that has ended is passed over: if the topic is wanted again, that is another entry, behind the end of the old feed.
 type entry struct {
-	topic  *topic
-	closed *Feed
+	topic    *topic
+	interest *interest
+	closed   *Feed
 }
 
 // Change is one step of what the leader is to be told.
@@ -44,7 +47,6 @@ func (b *Broker) Link(partition uint32) (*Link, error) {
 	}
 	l := &Link{partition: p}
 	p.link.Store(l)
-	p.adopted = nil
 	for _, s := range p.shards {
 		s.mu.RLock()
 		for _, t := range s.topics {
@@ -55,16 +57,11 @@ func (b *Broker) Link(partition uint32) (*Link, error) {
 	return l, nil
 }
 
-// relink enters the topic in a new link's queue if it is wanted. One that only lingers is not worth asking for.
+// relink enters the topic in a new link's queue if it is wanted.
 func (t *topic) relink() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.interest == nil:
-	case t.audience == nil:
-		t.lose()
-		t.settle()
-	default:
+	if t.interest != nil {
 		t.want()
 	}
 }
@@ -79,8 +76,8 @@ func (b *Broker) Interests(partition uint32) int {
 	return int(p.wanted.Load())
 }
 
-// Changes returns what has changed since the last call about the topics that are wanted, in order; the first call tells all
-// of them. See Config.Notify for when to call. The error is ErrStaleLink.
+// Changes returns what has changed since the last call about the topics that are wanted, in order; the first call
+// tells all of them. See Config.Notify for when to call. The error is ErrStaleLink.
 func (l *Link) Changes() ([]Change, error) {
 	if l.partition.link.Load() != l {
 		return nil, ErrStaleLink
@@ -93,15 +90,15 @@ func (l *Link) Changes() ([]Change, error) {
 	for _, e := range queue {
 		if e.closed != nil {
 			changes = append(changes, Change{Feed: e.closed, Closed: true})
-		} else if f := e.topic.ask(l); f != nil {
+		} else if f := e.topic.ask(l, e.interest); f != nil {
 			changes = append(changes, Change{Feed: f})
 		}
 	}
 	return changes, nil
 }
 
-// Close ends the link: the leader is out of reach. Subscriptions stay, in silence and not [Subscription.Live]. Closing a
-// link that has ended is harmless.
+// Close ends the link: the leader is out of reach. Subscriptions stay, in silence and not [Subscription.Live].
+// Closing a link that has ended is harmless.
 func (l *Link) Close() {
 	if l.partition.link.CompareAndSwap(l, nil) {
 		l.partition.tell()

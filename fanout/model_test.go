@@ -49,13 +49,12 @@ func (n *naiveTopic) subscribe(from Position) *naiveReader {
 	}
 	r := &naiveReader{n, Position{from.Page, from.Sequence - 1}, n.gone}
 	kept := n.all[n.gone:]
-	var sharesPage bool // with anything kept
-	for _, p := range kept {
-		sharesPage = sharesPage || p.Page == from.Page
-	}
 	for _, p := range kept {
 		before := p.Page < from.Page || p.Page == from.Page && p.Sequence < from.Sequence
-		if sharesPage && !before || !sharesPage && p.Page == n.last.Page {
+		if from.Page > n.last.Page {
+			before = p.Page < n.last.Page // of a page to come nothing is known
+		}
+		if !before {
 			break
 		}
 		r.next++

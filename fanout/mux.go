@@ -10,9 +10,9 @@ import (
 // large items delays the others by no more than a fraction of a millisecond on a local network.
 const portionBytes = 64 << 10
 
-// Mux reads many topics on behalf of one other node, which mirrors them: what [Link] and [Feed] are at the other end. It
-// has one place to wait, is fair between the topics, and like a Subscription it holds no items: what the other node does
-// not fetch in time is dropped by the topic's own log and told as a discontinuity.
+// Mux reads many topics on behalf of one other node, which mirrors them: what [Link] and [Feed] are at the other end.
+// It has one place to wait, is fair between the topics, and like a Subscription it holds no items: what the other
+// node does not fetch in time is dropped by the topic's own log and told as a discontinuity.
 //
 // It is read by one goroutine at a time. Open, Shut, Mark and Close may be called from any.
 type Mux struct {
@@ -29,8 +29,8 @@ type Mux struct {
 
 // Portion is what a Mux has to tell about one topic.
 type Portion struct {
-	// Handle is what the topic was opened with.
-	Handle uint32
+	// Handle and Partition are what the topic was opened with.
+	Handle, Partition uint32
 	// Kind says which of the others is set.
 	Kind PortionKind
 	// Position belongs to Begun and HighWater.
@@ -44,8 +44,8 @@ type Portion struct {
 // PortionKind tells portions apart.
 type PortionKind uint8
 
-// The kinds of portions. A topic's first is Begun: its newest position when it was opened, see [Feed.Begin]. Then come Told
-// and HighWater, see [Feed.HighWater], until it is Over, which is its last.
+// The kinds of portions. A topic's first is Begun: its newest position when it was opened, see [Feed.Begin]. Then
+// come Told and HighWater, see [Feed.HighWater], until it is Over, which is its last.
 const (
 	Begun PortionKind = iota + 1
 	Told
@@ -76,10 +76,10 @@ func (b *Broker) NewMux() *Mux {
 	return &Mux{broker: b, ready: make(chan struct{}, 1), cursors: make(map[Key]*cursor)}
 }
 
-// Open begins to read a topic of a partition that this broker owns: behind seen, where the zero Position means from the oldest
-// kept item on; or behind the newest item, if replay is false. The topic is created if it does not exist. If it is open
-// already the new reading takes the place of the old one, whose handle is not told any more once the new one is Begun.
-// Errors: ErrNotOwner, ErrBadPosition, ErrTooManyTopics, ErrClosed.
+// Open begins to read a topic of a partition that this broker owns: behind seen, where the zero Position means from
+// the oldest kept item on; or behind the newest item, if replay is false. The topic is created if it does not exist.
+// If it is open already the new reading takes the place of the old one, whose handle is not told any more once the
+// new one is Begun. Errors: ErrNotOwner, ErrBadPosition, ErrTooManyTopics, ErrClosed.
 func (m *Mux) Open(handle, partition uint32, key Key, seen Position, replay bool, now time.Time) error {
 	if replay && seen != (Position{}) && !seen.valid() {
 		return fmt.Errorf("%w: %v", ErrBadPosition, seen)
@@ -158,8 +158,8 @@ func (m *Mux) Close() {
 	m.Wake()
 }
 
-// Ready is rung when there is something to take, and by Wake; maybe without need. The reader waits on it after a Take that
-// returned false.
+// Ready is rung when there is something to take, and by Wake; maybe without need. The reader waits on it after a Take
+// that returned false.
 func (m *Mux) Ready() <-chan struct{} { return m.ready }
 
 // Wake rings Ready. It never blocks.
@@ -215,16 +215,13 @@ func (m *Mux) pop() *cursor {
 	return nil
 }
 
-// Mark makes every topic that has told items lately tell a HighWater once it has no more. Its caller should call it every
-// second or so: without it the loss of a topic's last frame would go unnoticed until its next item.
+// Mark makes every topic that has told items lately tell a HighWater once it has no more. Its caller should call it
+// every second or so: without it the loss of a topic's last frame would go unnoticed until its next item.
 func (m *Mux) Mark() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	flowing := m.flowing[:0]
 	for _, c := range m.flowing {
-		if c.shut {
-			continue
-		}
 		c.marked = true
 		if !c.queued {
 			m.push(c)
@@ -240,8 +237,9 @@ func (m *Mux) Mark() {
 	}
 }
 
-// Take returns what the topic whose turn it is has to tell, with as many events as are there, fit into buf, and are not too many
-// bytes for one turn. False means that there is nothing now. The Portion is good until buf is used again.
+// Take returns what the topic whose turn it is has to tell, with as many events as are there, fit into buf, and are
+// not too many bytes for one turn. False means that there is nothing now. The Portion is good until buf is used
+// again.
 func (m *Mux) Take(buf []Event) (Portion, bool) {
 	for c := m.pop(); c != nil; c = m.pop() {
 		if p, ok := c.turn(buf); ok {
@@ -253,12 +251,12 @@ func (m *Mux) Take(buf []Event) (Portion, bool) {
 
 // turn is what the cursor has to tell, if anything.
 func (c *cursor) turn(buf []Event) (Portion, bool) {
-	p := Portion{Handle: c.handle}
+	p := Portion{Handle: c.handle, Partition: c.topic.shard.partition.id}
 	if c.tellBegun() {
 		p.Kind, p.Position = Begun, c.newest
 		return p, true
 	}
-	n, gaps, more, err := c.takeLocked(buf, portionBytes)
+	n, gaps, then, err := c.takeLocked(buf, portionBytes)
 	c.topic.shard.count(n, gaps)
 	switch {
 	case err != nil:
@@ -266,7 +264,7 @@ func (c *cursor) turn(buf []Event) (Portion, bool) {
 		return p, c.over()
 	case n > 0:
 		p.Kind, p.Events = Told, buf[:n]
-		return p, c.told(more)
+		return p, c.told(then == again)
 	case c.tellMark():
 		p.Kind, p.Position = HighWater, c.Position()
 		return p, true
@@ -327,8 +325,8 @@ func (c *cursor) over() bool {
 	return !shut
 }
 
-// again queues the cursor behind the others. The caller holds the lock and is the reader, who will look at the queue before it
-// waits.
+// again queues the cursor behind the others. The caller holds the lock and is the reader, who will look at the queue
+// before it waits.
 func (c *cursor) again() {
 	if !c.queued {
 		c.mux.push(c)

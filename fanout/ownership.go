@@ -8,9 +8,9 @@ import "fmt"
 // subscription is told the change at once by one discontinuity.
 //
 // In a partition that was mirrored, what was seen of each topic counts as its numbers and its recent items; see
-// [Broker.Adopt] for what other nodes have seen. A page that is not above all pages seen is an ErrStalePage, too.
+// [Survey] for what other nodes have seen. A page that is not above all pages seen is an ErrStalePage, too.
 func (b *Broker) Own(id uint32, page uint64) error {
-	return b.change(id, func(p *partition) error { return p.own(page) })
+	return b.change(id, func(p *partition) error { return p.own(page, nil) })
 }
 
 // Mirror lets a partition be fed by its owner elsewhere, see [Link]. Subscribing is allowed from now on, numbering no
@@ -57,8 +57,9 @@ func (b *Broker) Owns(partition uint32) bool {
 	return err == nil && p.page.Load() != 0
 }
 
-// Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics and
-// subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See Abandon.
+// Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics
+// and subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See
+// Abandon.
 func (b *Broker) Disown(partition uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

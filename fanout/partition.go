@@ -21,7 +21,6 @@ type partition struct {
 	link     atomic.Pointer[Link] // what feeds the mirror; nil while there is no leader to feed it
 	wanted   atomic.Int64         // topics with an interest
 	base     uint64               // the newest page handed in; guarded by broker.mu
-	adopted  map[Key]Seen         // what others have seen, until Own; guarded by broker.mu
 	shards   [shardsPerPartition]*shard
 }
 
@@ -69,8 +68,8 @@ const (
 	toRead                  // a mirror is enough
 )
 
-// admit returns the page for new topics; 0 if a leader elsewhere will tell. Whoever holds a shard's lock may rely on the
-// answer for this shard's topics.
+// admit returns the page for new topics; 0 if a leader elsewhere will tell. Whoever holds a shard's lock may rely on
+// the answer for this shard's topics.
 func (p *partition) admit(why purpose) (uint64, error) {
 	page := p.page.Load()
 	switch {
@@ -100,9 +99,9 @@ func (p *partition) outgrow(page uint64) bool {
 	}
 }
 
-// own begins or renews ownership with a page above all earlier ones. Topics that are here continue on it. The caller
-// holds broker.mu.
-func (p *partition) own(base uint64) error {
+// own begins or renews ownership with a page above all earlier ones, and above all that was gathered. Topics that are
+// here, or were elsewhere, continue on it. The caller holds broker.mu.
+func (p *partition) own(base uint64, gathered map[Key]Seen) error {
 	switch {
 	case base == 0 || base > maxPage || base&maxReset != 0:
 		return fmt.Errorf("fanout: %d is no page to begin with, want one of Page.Number with Reset 0", base)
@@ -113,14 +112,14 @@ func (p *partition) own(base uint64) error {
 	}
 	err := error(nil)
 	p.exclusively(func() []*wakeList {
-		if seen := p.highestPage(); seen >= base {
+		if seen := p.highestPage(gathered); seen >= base {
 			err = fmt.Errorf("%w: offered %v after %v was seen", ErrStalePage, PageOf(base), PageOf(seen))
 			return nil
 		}
 		p.base = base
 		p.mirrored.Store(false)
 		p.link.Store(nil)
-		p.settleAdopted(p.broker.clock.Load())
+		p.settle(gathered, p.broker.clock.Load())
 		woken := p.eachTopic(func(t *topic) *wakeList { return t.turn(base) })
 		p.page.Store(base)
 		return woken
@@ -128,9 +127,10 @@ func (p *partition) own(base uint64) error {
 	return err
 }
 
-// highestPage returns the highest page a topic has. The caller holds the locks of all shards.
-func (p *partition) highestPage() (highest uint64) {
-	for _, seen := range p.adopted {
+// highestPage returns the highest page a topic has, here or among what was gathered. The caller holds the locks of all
+// shards.
+func (p *partition) highestPage(gathered map[Key]Seen) (highest uint64) {
+	for _, seen := range gathered {
 		highest = max(highest, seen.Last.Page)
 	}
 	p.eachTopic(func(t *topic) *wakeList {
@@ -161,7 +161,6 @@ func (p *partition) disown() {
 	p.exclusively(func() []*wakeList {
 		p.mirrored.Store(false)
 		p.link.Store(nil)
-		p.adopted = nil
 		return p.eachTopic((*topic).stop)
 	})
 }

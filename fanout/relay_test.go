@@ -7,17 +7,15 @@ import (
 	"time"
 )
 
-// relay is the smallest thing that joins a leader with a mirror: a connection without a network. Frames lie in it until
-// they are delivered, so that tests can do to them what networks do.
+// relay is a Relay and a Mux that are joined without a network. Frames lie in between until they are delivered, so that
+// tests can do to them what networks do.
 type relay struct {
+	*Relay
 	t      tb
 	leader *Broker
 	mirror *Broker
 	link   *Link
 	mux    *Mux
-	last   uint32
-	feeds  map[uint32]*Feed
-	byKey  map[Key]*Feed
 	frames []frame
 	sent   int // items that the leader handed out
 }
@@ -34,45 +32,24 @@ func connect(t tb, leader, mirror *Broker) *relay {
 	if err := mirror.Mirror(0); err != nil {
 		t.Fatal(err)
 	}
-	link, err := mirror.Link(0)
-	if err != nil {
+	r := mirror.NewRelay()
+	if err := r.Join(0); err != nil {
 		t.Fatal(err)
 	}
-	return &relay{
-		t: t, leader: leader, mirror: mirror, link: link, mux: leader.NewMux(),
-		feeds: make(map[uint32]*Feed), byKey: make(map[Key]*Feed),
-	}
+	return &relay{Relay: r, t: t, leader: leader, mirror: mirror, link: r.links[0], mux: leader.NewMux()}
 }
 
 // ask carries what the mirror wants to the leader.
 func (r *relay) ask(now time.Time) {
 	r.t.Helper()
-	changes, err := r.link.Changes()
-	if errors.Is(err, ErrStaleLink) {
-		return
-	}
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, c := range changes {
-		key := c.Feed.Key()
-		if c.Closed {
-			if r.byKey[key] != c.Feed {
-				r.t.Fatalf("%v was closed for a feed that is not its newest", key)
-			}
-			delete(r.byKey, key)
-			r.mux.Shut(key)
+	for _, q := range r.Requests() {
+		if q.Shut {
+			r.mux.Shut(q.Key)
 			continue
 		}
-		r.last++
-		seen, replay := c.Feed.Seen()
-		switch err := r.mux.Open(r.last, 0, key, seen, replay, now); {
-		case errors.Is(err, ErrNotOwner):
-			return // whoever lost the leader makes a new link
-		case err != nil:
-			r.t.Fatal(err)
+		if err := r.mux.Open(q.Handle, q.Partition, q.Key, q.Seen, q.Replay, now); err != nil {
+			r.frames = append(r.frames, frame{Portion: Portion{Handle: q.Handle, Partition: q.Partition, Kind: Over, Err: err}})
 		}
-		r.feeds[r.last], r.byKey[key] = c.Feed, c.Feed
 	}
 }
 
@@ -94,30 +71,10 @@ func (r *relay) send() {
 	}
 }
 
-// deliver hands a frame to its feed. Errors of staleness are what a relay would shrug at.
+// deliver hands a frame over.
 func (r *relay) deliver(f frame, now time.Time) error {
-	feed := r.feeds[f.Handle]
-	var err error
-	switch f.Kind {
-	case Begun:
-		err = feed.Begin(f.Position)
-	case HighWater:
-		var behind bool
-		if _, behind, err = feed.HighWater(f.Position); behind {
-			err = feed.Renew()
-		}
-	case Told:
-		for _, e := range f.events {
-			if item, ok := e.Item(); ok {
-				err = errors.Join(err, feed.Items([]Item{item}, now))
-			} else {
-				gap, _ := e.Discontinuity()
-				err = errors.Join(err, feed.Gap(Position{gap.Page, gap.New}))
-			}
-		}
-	case Over:
-	}
-	return err
+	f.Events = f.events
+	return r.Take(f.Portion, now)
 }
 
 // pump lets everything arrive until both sides have nothing more to say.
@@ -130,12 +87,25 @@ func (r *relay) pump(now time.Time) {
 			return
 		}
 		for _, f := range r.frames {
-			if err := r.deliver(f, now); err != nil && !errors.Is(err, ErrStaleFeed) && !errors.Is(err, ErrStaleLink) {
-				r.t.Fatal(err)
-			}
+			r.arrive(f, now)
 		}
 		r.frames = nil
 	}
+}
+
+// arrive does with a frame what a relay does. A link may be lost for good reasons only.
+func (r *relay) arrive(f frame, now time.Time) {
+	r.t.Helper()
+	err := r.deliver(f, now)
+	if err == nil {
+		return
+	}
+	for _, reason := range []error{ErrStaleLeader, ErrNotOwner, ErrDisowned, ErrClosed} {
+		if errors.Is(err, reason) {
+			return
+		}
+	}
+	r.t.Fatal(err)
 }
 
 // newRelay is a leader and a mirror of partition 0.

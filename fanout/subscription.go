@@ -20,10 +20,11 @@ type Subscription struct {
 	next       uint64   // log index of the item to read next
 	anchor     Position // the last position the reader was told; while pending: what it asked for
 	merges     uint32   // the topic's, when next was found
-	dismissals uint32   // the topic's, when the subscription began
-	place      uint32   // where in the list of waiting readers, if it is listed
+	listed     uint32   // round of the audience in which it was listed last
+	place      uint32   // where in the list
+	dismissals uint8    // the topic's, when the subscription began; a reader looks long before it wraps
 	pending    bool     // waits until a leader elsewhere was asked
-	asked      bool     // while pending: the leader is being asked for what this reader needs
+	asked      bool     // a leader elsewhere was asked for what this reader needs
 	closed     bool
 }
 
@@ -37,39 +38,55 @@ func (s *Subscription) Take(buf []Event) (int, error) {
 	if len(buf) == 0 {
 		return 0, nil
 	}
-	n, gaps, more, err := s.takeLocked(buf, math.MaxInt)
-	if more {
+	n, gaps, then, err := s.takeLocked(buf, math.MaxInt)
+	switch then {
+	case again:
 		s.Wake()
+	case ask:
+		s.topic.shard.partition.tell()
 	}
 	s.topic.shard.count(n, gaps)
 	return n, err
 }
 
-// takeLocked is Take under the topic's lock, until the items have bytes bytes or more; more says that another Take will
-// not have to wait.
-func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, more bool, err error) {
+// sequel is what has to be done after a take, without the topic's lock.
+type sequel uint8
+
+const (
+	wait  sequel = iota // nothing: the reader is listed, or at its end
+	again               // another take does not have to wait
+	ask                 // like wait, and the leader has to be asked
+)
+
+// takeLocked is Take under the topic's lock, until the items have bytes bytes or more.
+func (s *Subscription) takeLocked(buf []Event, bytes int) (n, gaps int, then sequel, err error) {
 	t := s.topic
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case s.closed:
-		return 0, 0, false, ErrClosed
+		return 0, 0, wait, ErrClosed
 	case t.ended == cacheDropped:
-		return 0, 0, false, t.ended.err()
-	case !s.pending:
+		return 0, 0, wait, t.ended.err()
+	case s.pending:
+	case s.anchor.above(t.last) && s.strayed():
+		if t.await(s, s.anchor.next()) {
+			then = ask
+		}
+	default:
 		n, gaps = s.collect(buf, bytes)
 		if !s.drained() {
-			return n, gaps, true, nil
+			return n, gaps, again, nil
 		}
 	}
 	switch err := s.end(); {
 	case err == nil:
 		t.audience.list(s)
-		return n, gaps, false, nil
+		return n, gaps, then, nil
 	case n == 0:
-		return 0, 0, false, err
+		return 0, 0, wait, err
 	default:
-		return n, gaps, true, nil
+		return n, gaps, again, nil
 	}
 }
 
@@ -125,6 +142,14 @@ func (s *Subscription) collect(buf []Event, bytes int) (n, gaps int) {
 	return n, gaps
 }
 
+// strayed reports whether a reader whose anchor is above all that this mirror has seen may be right. That happens
+// when it was placed by a broker that owned the topic and had been replaced without knowing: only the leader that the
+// reader comes from can tell. A reader that was placed after asking a leader is beyond that one's numbers, and is
+// told.
+func (s *Subscription) strayed() bool {
+	return !s.asked && s.cursor == nil && s.topic.shard.partition.mirrored.Load() && s.end() == nil
+}
+
 // drained reports whether the reader has been told everything.
 func (s *Subscription) drained() bool {
 	return s.next == s.topic.end && s.anchor == s.topic.last
@@ -172,8 +197,8 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 
 // Position returns the anchor: the last position the reader was told, or, before its first event, the one the
 // subscription began behind. A client that resumes at Sequence+1 on Page misses nothing and sees nothing twice. While
-// a subscription in a mirrored partition waits for the leader (see Live), it is the one before the item it asked for; or
-// zero, if it asked for what is new.
+// a subscription in a mirrored partition waits for the leader (see Live), it is the one before the item it asked for;
+// or zero, if it asked for what is new.
 func (s *Subscription) Position() Position {
 	s.topic.mu.Lock()
 	defer s.topic.mu.Unlock()
@@ -187,9 +212,10 @@ func (s *Subscription) Position() Position {
 	}
 }
 
-// Live reports whether the subscription has its place and its topic's leader reaches it: this broker owns the partition,
-// or a link feeds the mirror of the topic. While it is false silence means nothing, and a stream should not claim to be
-// well. Ready is rung when a subscription gets the place it waited for; other changes of the answer ring nothing.
+// Live reports whether the subscription has its place and its topic's leader reaches it: this broker owns the
+// partition, or a link feeds the mirror of the topic. While it is false silence means nothing, and a stream should
+// not claim to be well. Ready is rung when a subscription gets the place it waited for; other changes of the answer
+// ring nothing.
 func (s *Subscription) Live() bool {
 	t := s.topic
 	t.mu.Lock()

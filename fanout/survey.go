@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Seen is what a broker has seen of one topic.
@@ -62,15 +63,101 @@ func (t *topic) seen() (Seen, bool) {
 	return seen, true
 }
 
-// Adopt notes what another node has seen of a topic, for the case that this broker is about to own the partition: [Broker.Own]
-// then numbers above it and keeps the items that were not here. Until then nothing changes, so the order in which nodes
-// answer does not matter; if the partition gets a link or is disowned, what was noted is dropped. The bytes of the items
-// belong to the broker from now on, the slice does not. Errors: ErrOwned, ErrBadPosition, ErrTooManyTopics, ErrClosed.
-func (b *Broker) Adopt(id uint32, seen Seen) error {
+// Survey gathers what nodes have seen of a partition's topics, for the case that this broker is about to own it. What
+// is gathered belongs to the survey alone: whatever happens to the partition meanwhile, a relay's new [Link] included,
+// takes nothing from it, and a survey that is let go, because another node leads after all, leaves nothing behind. Its
+// methods may be called from any goroutine.
+type Survey struct {
+	broker    *Broker
+	partition uint32
+
+	mu     sync.Mutex // taken after broker.mu
+	topics map[Key]Seen
+	bytes  int64 // of the items, counted as in Config.TopicBytes
+	over   bool  // it was owned under
+}
+
+// NewSurvey begins a survey of a partition, without answers.
+func (b *Broker) NewSurvey(partition uint32) *Survey {
+	return &Survey{broker: b, partition: partition, topics: make(map[Key]Seen)}
+}
+
+// Adopt notes what a node has seen of a topic. The order in which nodes answer does not matter, nor does an answer that
+// comes twice. Of a topic the newest items are kept, as many as Config lets a topic keep; beyond Config.TotalBytes only
+// positions are. The bytes of the items belong to the broker from now on, the slice does not. Errors: ErrBadPosition,
+// ErrTooManyTopics, ErrOwned if the survey is over.
+func (s *Survey) Adopt(seen Seen) error {
 	if err := seen.check(); err != nil {
 		return err
 	}
-	return b.change(id, func(p *partition) error { return p.adopt(seen) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.topics[seen.Key]
+	switch {
+	case s.over:
+		return ErrOwned
+	case !ok && len(s.topics) >= s.broker.config.MaxTopics:
+		return ErrTooManyTopics
+	case !ok:
+		known.Key = Key{Cache: strings.Clone(seen.Key.Cache), Topic: strings.Clone(seen.Key.Topic)}
+	}
+	if seen.Last.above(known.Last) {
+		known.Last = seen.Last
+	}
+	if s.bytes < s.broker.config.TotalBytes && len(seen.Items) > 0 {
+		s.bytes -= cost(known.Items)
+		known.Items = s.broker.config.newest(union(known.Items, seen.Items))
+		s.bytes += cost(known.Items)
+	}
+	s.topics[known.Key] = known
+	return nil
+}
+
+// Own is [Broker.Own] with what was gathered: each topic is numbered above the highest position any node has seen, and
+// keeps the items that were not here. Readers are told what they missed. What this broker itself has seen counts anyway
+// and need not be adopted. After success the survey is over; after an error it may be tried again, under a newer page.
+// Errors beside those of Broker.Own: ErrStalePage if a node has seen that page or a newer one, ErrOwned if the partition
+// is owned under that page already, or the survey is over.
+func (s *Survey) Own(page uint64) error {
+	err := s.broker.change(s.partition, func(p *partition) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.over || page != 0 && page == p.base && p.page.Load() != 0 {
+			return fmt.Errorf("%w: under %v", ErrOwned, PageOf(p.base))
+		}
+		if err := p.own(page, s.topics); err != nil {
+			return err
+		}
+		s.over, s.topics = true, nil
+		return nil
+	})
+	if err == nil {
+		s.broker.giveWay()
+	}
+	return err
+}
+
+// newest cuts the oldest items off that a topic may not keep. The newest one stays whatever its size.
+func (c *Config) newest(items []Item) []Item {
+	from, bytes := len(items), int64(0)
+	for from > 0 && len(items)-from < c.TopicItems {
+		bytes += cost(items[from-1 : from])
+		if bytes > c.TopicBytes && from < len(items) {
+			break
+		}
+		from--
+	}
+	if from == 0 {
+		return items
+	}
+	return slices.Clone(items[from:]) // lets go of the others
+}
+
+func cost(items []Item) (bytes int64) {
+	for _, item := range items {
+		bytes += int64(len(item.Encoded)) + itemOverhead
+	}
+	return bytes
 }
 
 // check makes sure that the positions are possible and in order.
@@ -80,37 +167,11 @@ func (s *Seen) check() error {
 	}
 	before := Position{}
 	for _, item := range s.Items {
-		if !item.valid() || item.Sequence == 0 || item.Compare(before) <= 0 || item.Compare(s.Last) > 0 {
+		if !item.valid() || item.Sequence == 0 || item.Compare(before) <= 0 || item.above(s.Last) {
 			return fmt.Errorf("%w: %v between %v and %v", ErrBadPosition, item.Position, before, s.Last)
 		}
 		before = item.Position
 	}
-	return nil
-}
-
-// adopt adds to what was noted. The caller holds broker.mu.
-func (p *partition) adopt(seen Seen) error {
-	if p.page.Load() != 0 {
-		return ErrOwned
-	}
-	known, ok := p.adopted[seen.Key]
-	if !ok {
-		if len(p.adopted) >= p.broker.config.MaxTopics {
-			return ErrTooManyTopics
-		}
-		if p.adopted == nil {
-			p.adopted = make(map[Key]Seen)
-		}
-		known.Key = Key{Cache: strings.Clone(seen.Key.Cache), Topic: strings.Clone(seen.Key.Topic)}
-	}
-	if seen.Last.Compare(known.Last) > 0 {
-		known.Last = seen.Last
-	}
-	known.Items = union(known.Items, seen.Items)
-	if more := len(known.Items) - p.broker.config.TopicItems; more > 0 {
-		known.Items = slices.Clone(known.Items[more:])
-	}
-	p.adopted[known.Key] = known
 	return nil
 }
 
@@ -130,10 +191,10 @@ func union(a, b []Item) []Item {
 	return append(append(all, a...), b...)
 }
 
-// settleAdopted enters what was noted into the topics. A topic for which there is no room is left out: it will begin on the
-// new page, which is above all. The caller holds broker.mu and the locks of all shards.
-func (p *partition) settleAdopted(at int64) {
-	for key, seen := range p.adopted {
+// settle enters what a survey gathered into the topics. A topic for which there is no room is left out: it will begin
+// on the new page, which is above all. The caller holds broker.mu and the locks of all shards.
+func (p *partition) settle(gathered map[Key]Seen, at int64) {
+	for key, seen := range gathered {
 		s := p.shard(key)
 		t := s.topics[key]
 		if t == nil {
@@ -144,7 +205,6 @@ func (p *partition) settleAdopted(at int64) {
 		}
 		s.fed.Add(int64(t.adopt(seen, at)))
 	}
-	p.adopted = nil
 }
 
 // adopt enters what another node has seen. Readers are woken when the topic turns to its new page.
@@ -154,7 +214,7 @@ func (t *topic) adopt(seen Seen, at int64) (added int) {
 	if len(seen.Items) > 0 {
 		added = t.merge(seen.Items, at)
 	}
-	if seen.Last.Compare(t.last) > 0 {
+	if seen.Last.above(t.last) {
 		t.last = seen.Last
 	}
 	t.settle()

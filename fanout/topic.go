@@ -39,7 +39,7 @@ type topic struct {
 	audience   *audience
 	interest   *interest // while the topic is led elsewhere and wanted here
 	merges     uint32    // how often indexes changed, see merge
-	dismissals uint32    // how often all subscriptions were ended, see dismiss
+	dismissals uint8     // how often all subscriptions were ended, see dismiss
 	ended      ending
 	aging      bool // in the timeline of topics with items
 	idling     bool // in the timeline of topics that may be forgotten
@@ -76,6 +76,9 @@ func (t *topic) serve(s *Subscription, seen Position, replay bool, at int64) (ne
 	s.next, s.anchor = t.end, t.last
 	if replay {
 		s.next, s.anchor = t.after(seen), seen
+		if seen.above(t.last) {
+			s.anchor = Position{} // never given out here, so the cursor must tell where it really is
+		}
 	}
 	return t.last
 }
@@ -158,8 +161,8 @@ func (t *topic) expire(now int64) {
 	t.settle()
 }
 
-// giveWay drops the oldest items until the broker is back under its byte cap or nothing is left. The topic just left the
-// aging timeline.
+// giveWay drops the oldest items until the broker is back under its byte cap or nothing is left. The topic just left
+// the aging timeline.
 func (t *topic) giveWay() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -269,39 +272,25 @@ func (t *topic) resume(from Position) (index uint64, anchor Position) {
 	if from.Page == 0 {
 		from.Page = t.last.Page
 	}
-	anchor = Position{Page: from.Page, Sequence: from.Sequence - 1}
-	if t.log == nil {
-		return t.end, anchor
-	}
-	index = t.log.search(from)
-	if from.Page == t.last.Page || t.keeps(from.Page, index) || index > t.log.first && t.keeps(from.Page, index-1) {
-		return index, anchor
-	}
-	// Of an unknown page nothing can be continued: the reader gets what the current page has.
-	return t.log.search(Position{Page: t.last.Page}), anchor
+	anchor = from.behind()
+	return t.after(anchor), anchor
 }
 
-// keeps reports whether the item with the given index is kept and of the page.
-func (t *topic) keeps(page, index uint64) bool {
-	return index < t.end && t.log.at(index).Page == page
-}
-
-// after returns the log index of the first item a reader has not seen whose anchor is given. Unlike resume it takes the
-// anchor for one that this topic gave out, or a node that had its items from the same leaders.
+// after returns the log index of the first item for a reader with the given anchor.
 func (t *topic) after(anchor Position) uint64 {
 	switch {
 	case t.log == nil:
 		return t.end
-	case anchor.Compare(t.last) > 0:
-		index, _ := t.resume(anchor.next())
-		return index
+	case anchor.Page > t.last.Page:
+		// Of a page that is still to come nothing can be continued: the reader gets what the current page has.
+		return t.log.search(Position{Page: t.last.Page})
 	default:
 		return t.log.search(anchor.next())
 	}
 }
 
-// merge enters items, in ascending order, that are missing in the log. Readers find their places anew. The last position
-// is left to the caller.
+// merge enters items, in ascending order, that are missing in the log. Readers find their places anew. The last
+// position is left to the caller.
 func (t *topic) merge(items []Item, at int64) (added int) {
 	b := t.shard.broker
 	t.used = max(t.used, at)

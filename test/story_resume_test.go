@@ -24,8 +24,8 @@ func TestResume(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
-	const published = 1000 // far more than a topic keeps
-	publish(t, server, "busy", numbered("item", published))
+	const published = 1000 // of 2 KB: twice what a topic keeps
+	publish(t, server, "busy", numbered(strings.Repeat("item ", 400), published))
 	newest := resume(t, server, "busy", published, 0)
 	newest.wants(t, "the newest item", 0, published, published)
 	page := newest.page

@@ -12,6 +12,18 @@
 // The Server is wired to this node's own face, never to a router, so nothing can
 // be forwarded twice.
 //
+// # Mirrors
+//
+// Between two nodes there is one stream for all topics that the one leads and
+// the other is interested in. The Server joins it with a fanout.Mux, Upstream
+// with a fanout.Relay (see there for who calls what when); both translate
+// portions and decide nothing. No item is queued for a stream: a message holds
+// about 128 KiB, the connection's window at most 16 MiB, and what that does not
+// take stays in the topics' logs, from which a slow node loses the oldest and is
+// told exactly which. Each topic tells every second how far it is while items
+// flow, and once more. The stream's first request says who asks; a topic that is
+// refused is over, a stream that is refused is over under handle 0.
+//
 // # Outcomes
 //
 // What became of a request is told in a Refusal and never by the status of a
@@ -40,6 +52,6 @@
 //
 // Everything exported may be used by many goroutines. Close of a Mux waits for
 // its own goroutines; connections it handed out are closed by their takers.
-// Server.Stop waits for every call. A node stops in this order: Server, Pool,
-// replica host, Mux.
+// Server.Stop ends mirrors and waits for every call. A node stops in this order:
+// Server, Pool, replica host, Mux.
 package peer

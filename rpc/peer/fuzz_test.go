@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/fanout"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route/nodetest"
@@ -75,7 +76,17 @@ func seeds(f *testing.F) {
 		},
 		{&peerv1.TermsRequest{Replicas: []*peerv1.TermsRequest_Replica{{Group: 1, Number: 1}, {Group: 1<<32 - 1}, nil}}},
 		{&peerv1.SurveyRequest{Group: 1, Term: 1<<64 - 1}},
-		{&peerv1.MirrorRequest{Change: &peerv1.MirrorRequest_Close{}}},
+		{
+			&peerv1.MirrorRequest{Changes: []*peerv1.MirrorRequest_Change{
+				changeOf(fanout.Request{Partition: 1, Key: fanout.Key{Cache: "chat", Topic: "room"}, Handle: 1, Replay: true}),
+				changeOf(fanout.Request{Partition: 1, Key: fanout.Key{Cache: "chat", Topic: "room"}, Shut: true}),
+			}},
+			&peerv1.MirrorRequest{Changes: []*peerv1.MirrorRequest_Change{
+				changeOf(fanout.Request{Partition: 1<<32 - 1, Key: fanout.Key{Cache: "chat", Topic: "room"}, Handle: 1<<32 - 1}),
+				changeOf(fanout.Request{Partition: 1, Key: fanout.Key{Cache: "chat", Topic: "room"}, Handle: 1, Seen: fanout.Position{Page: 1<<64 - 1, Sequence: 1<<64 - 1}, Replay: true}),
+			}},
+			&peerv1.MirrorRequest{Changes: []*peerv1.MirrorRequest_Change{nil}},
+		},
 		{&peerv1.ObserveRequest{}},
 		{wireStep(someStep), &peerv1.StepRequest{Kind: "transfer"}},
 		{&peerv1.StartRequest{Group: 1, Number: 1}, &peerv1.StartRequest{}},

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -73,13 +74,14 @@ type Witness interface {
 	Survey(ctx context.Context, g cluster.GroupID, term uint64) (iter.Seq[fanout.Seen], error)
 }
 
-// ServerConfig is what a Server is made of. The first four are needed.
+// ServerConfig is what a Server is made of. The first five are needed.
 type ServerConfig struct {
 	// Node is this node's own face. It must not be one that forwards.
 	Node    route.Node
 	Catalog Catalog
 	Terms   Terms
 	Witness Witness
+	Topics  Topics
 	// Steward, Office and Fence answer what keeps the cluster in order. What is
 	// nil is refused with route.ErrNotExecuted.
 	Steward Steward
@@ -99,13 +101,17 @@ type Server struct {
 	config ServerConfig
 	grpc   *grpc.Server
 	flight flight
+
+	stopping chan struct{}  // closed when streams without an end of their own shall end
+	stop     sync.Once      // closes it
+	hearing  sync.WaitGroup // readers of streams
 }
 
 // NewServer makes a Server that serves nothing yet. It fails when something
 // needed is missing.
 func NewServer(config ServerConfig) (*Server, error) {
-	if config.Node == nil || config.Catalog == nil || config.Terms == nil || config.Witness == nil {
-		return nil, errors.New("peer: a server needs a node, its catalog, its terms and a witness")
+	if config.Node == nil || config.Catalog == nil || config.Terms == nil || config.Witness == nil || config.Topics == nil {
+		return nil, errors.New("peer: a server needs a node, its catalog, its terms, a witness and topics")
 	}
 	if config.InFlightBytes < 0 {
 		return nil, fmt.Errorf("peer: %d bytes in flight, it must be 0 for the default or more", config.InFlightBytes)
@@ -117,8 +123,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		config: config,
-		flight: flight{limit: config.InFlightBytes},
+		config:   config,
+		flight:   flight{limit: config.InFlightBytes},
+		stopping: make(chan struct{}),
 		grpc: grpc.NewServer(
 			grpc.Creds(hellos{}),
 			grpc.MaxRecvMsgSize(maxRequest),
@@ -140,10 +147,12 @@ func NewServer(config ServerConfig) (*Server, error) {
 func (s *Server) Serve(calls net.Listener) error { return s.grpc.Serve(calls) }
 
 // Stop ends the server: no connection and no call is taken any more, and those
-// under way are finished. When ctx is done what is left is cut off: its context
+// under way are finished, mirrors at once. When ctx is done what is left is cut off: its context
 // ends, and whether it changed anything is for the caller to find out. Stop
 // waits for every call, and returns ctx's error when one was cut.
 func (s *Server) Stop(ctx context.Context) error {
+	s.stop.Do(func() { close(s.stopping) })
+	defer s.hearing.Wait()
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

@@ -69,7 +69,7 @@ func TestOriginIsChecked(t *testing.T) {
 
 // A connection that came past the Mux is not served.
 func TestConnectionsWithoutHello(t *testing.T) {
-	s, err := NewServer(ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}})
+	s, err := NewServer(ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}, Topics: &double{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,8 +345,8 @@ func TestSurveyCutShort(t *testing.T) {
 }
 
 func TestServerNeedsAllItsParts(t *testing.T) {
-	for i := range 4 {
-		config := ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}}
+	for i := range 5 {
+		config := ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}, Topics: &double{}}
 		switch i {
 		case 0:
 			config.Node = nil
@@ -356,12 +356,14 @@ func TestServerNeedsAllItsParts(t *testing.T) {
 			config.Terms = nil
 		case 3:
 			config.Witness = nil
+		case 4:
+			config.Topics = nil
 		}
 		if _, err := NewServer(config); err == nil {
 			t.Errorf("made without part %d", i)
 		}
 	}
-	if _, err := NewServer(ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}, InFlightBytes: -1}); err == nil {
+	if _, err := NewServer(ServerConfig{Node: &double{}, Catalog: &double{}, Terms: &double{}, Witness: &double{}, Topics: &double{}, InFlightBytes: -1}); err == nil {
 		t.Error("made with less than nothing in flight")
 	}
 }

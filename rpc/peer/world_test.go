@@ -24,6 +24,8 @@ type double struct {
 	catalog func(context.Context, *storev1.CatalogCommand) (*storev1.CatalogResult, uint64, error)
 	terms   func([]replica.Ref) []uint64
 	survey  func(context.Context, cluster.GroupID, uint64) (iter.Seq[fanout.Seen], error)
+	mux     func() *fanout.Mux
+	leader  cluster.NodeID // that it names instead of itself
 }
 
 func (d *double) Apply(ctx context.Context, g cluster.GroupID, c *storev1.Command) (*storev1.Result, error) {
@@ -48,12 +50,19 @@ func (d *double) Survey(ctx context.Context, g cluster.GroupID, term uint64) (it
 	return d.survey(ctx, g, term)
 }
 
+func (d *double) Mux() *fanout.Mux { return d.mux() }
+
+func (d *double) NotLeader(g cluster.GroupID) *route.NotLeaderError {
+	return &route.NotLeaderError{Group: g, Leader: d.leader, Term: 7}
+}
+
 // standing makes a double whose data plane is a real node's.
 func standing(node interface {
 	route.Node
 	Catalog
+	Topics
 }) *double {
-	return &double{apply: node.Apply, view: node.View, publish: node.Publish, catalog: node.ApplyCatalog}
+	return &double{apply: node.Apply, view: node.View, publish: node.Publish, catalog: node.ApplyCatalog, mux: node.Mux}
 }
 
 // served has node "b" of the town serve a double until the test ends or the
@@ -61,7 +70,7 @@ func standing(node interface {
 func (w *town) served(t testing.TB, d *double, change ...func(*ServerConfig)) (stop func()) {
 	t.Helper()
 	m := w.mux(t, "b")
-	config := ServerConfig{Node: d, Catalog: d, Terms: d, Witness: d}
+	config := ServerConfig{Node: d, Catalog: d, Terms: d, Witness: d, Topics: d}
 	for _, c := range change {
 		c(&config)
 	}

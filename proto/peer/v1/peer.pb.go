@@ -1285,14 +1285,12 @@ func (*PublishResponse_Position) isPublishResponse_Outcome() {}
 
 func (*PublishResponse_Refusal) isPublishResponse_Outcome() {}
 
+// MirrorRequest says what the calling node wants from now on, in order.
 type MirrorRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	// Types that are valid to be assigned to Change:
-	//
-	//	*MirrorRequest_Open
-	//	*MirrorRequest_Close
-	Change        isMirrorRequest_Change `protobuf_oneof:"change"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the first request of a stream; its budget does not count.
+	Origin        *Origin                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Changes       []*MirrorRequest_Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1334,48 +1332,12 @@ func (x *MirrorRequest) GetOrigin() *Origin {
 	return nil
 }
 
-func (x *MirrorRequest) GetChange() isMirrorRequest_Change {
+func (x *MirrorRequest) GetChanges() []*MirrorRequest_Change {
 	if x != nil {
-		return x.Change
+		return x.Changes
 	}
 	return nil
 }
-
-func (x *MirrorRequest) GetOpen() *MirrorRequest_Interest {
-	if x != nil {
-		if x, ok := x.Change.(*MirrorRequest_Open); ok {
-			return x.Open
-		}
-	}
-	return nil
-}
-
-func (x *MirrorRequest) GetClose() *Topic {
-	if x != nil {
-		if x, ok := x.Change.(*MirrorRequest_Close); ok {
-			return x.Close
-		}
-	}
-	return nil
-}
-
-type isMirrorRequest_Change interface {
-	isMirrorRequest_Change()
-}
-
-type MirrorRequest_Open struct {
-	// Send this topic from now on, from this position on.
-	Open *MirrorRequest_Interest `protobuf:"bytes,2,opt,name=open,proto3,oneof"`
-}
-
-type MirrorRequest_Close struct {
-	// No subscriber is left here.
-	Close *Topic `protobuf:"bytes,3,opt,name=close,proto3,oneof"`
-}
-
-func (*MirrorRequest_Open) isMirrorRequest_Change() {}
-
-func (*MirrorRequest_Close) isMirrorRequest_Change() {}
 
 type MirrorResponse struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
@@ -3506,19 +3468,108 @@ func (x *FoundResponse) GetRefusal() *Refusal {
 	return nil
 }
 
+type MirrorRequest_Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*MirrorRequest_Change_Open
+	//	*MirrorRequest_Change_Close
+	Kind          isMirrorRequest_Change_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MirrorRequest_Change) Reset() {
+	*x = MirrorRequest_Change{}
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MirrorRequest_Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MirrorRequest_Change) ProtoMessage() {}
+
+func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MirrorRequest_Change.ProtoReflect.Descriptor instead.
+func (*MirrorRequest_Change) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
+}
+
+func (x *MirrorRequest_Change) GetKind() isMirrorRequest_Change_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *MirrorRequest_Change) GetOpen() *MirrorRequest_Interest {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorRequest_Change_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *MirrorRequest_Change) GetClose() *Topic {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorRequest_Change_Close); ok {
+			return x.Close
+		}
+	}
+	return nil
+}
+
+type isMirrorRequest_Change_Kind interface {
+	isMirrorRequest_Change_Kind()
+}
+
+type MirrorRequest_Change_Open struct {
+	// Send this topic from now on. If it is sent already, this takes the
+	// place of that: once the new one has begun nothing comes under the old
+	// handle.
+	Open *MirrorRequest_Interest `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type MirrorRequest_Change_Close struct {
+	// No subscriber is left here.
+	Close *Topic `protobuf:"bytes,2,opt,name=close,proto3,oneof"`
+}
+
+func (*MirrorRequest_Change_Open) isMirrorRequest_Change_Kind() {}
+
+func (*MirrorRequest_Change_Close) isMirrorRequest_Change_Kind() {}
+
 type MirrorRequest_Interest struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Topic    *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	LastSeen *Position              `protobuf:"bytes,2,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Group uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Topic *Topic                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
 	// Chosen by the caller; names the topic on this stream.
-	Handle        uint32 `protobuf:"varint,3,opt,name=handle,proto3" json:"handle,omitempty"`
+	Handle uint32 `protobuf:"varint,3,opt,name=handle,proto3" json:"handle,omitempty"`
+	// Begin behind this position; all zero for everything that is kept. Absent:
+	// only what is published from now on.
+	Seen          *Position `protobuf:"bytes,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3530,7 +3581,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3543,19 +3594,19 @@ func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MirrorRequest_Interest.ProtoReflect.Descriptor instead.
 func (*MirrorRequest_Interest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{14, 1}
+}
+
+func (x *MirrorRequest_Interest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
 }
 
 func (x *MirrorRequest_Interest) GetTopic() *Topic {
 	if x != nil {
 		return x.Topic
-	}
-	return nil
-}
-
-func (x *MirrorRequest_Interest) GetLastSeen() *Position {
-	if x != nil {
-		return x.LastSeen
 	}
 	return nil
 }
@@ -3567,15 +3618,23 @@ func (x *MirrorRequest_Interest) GetHandle() uint32 {
 	return 0
 }
 
+func (x *MirrorRequest_Interest) GetSeen() *Position {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
 type MirrorResponse_Frame struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Handle uint32                 `protobuf:"varint,1,opt,name=handle,proto3" json:"handle,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
+	//	*MirrorResponse_Frame_Begun
 	//	*MirrorResponse_Frame_Items
 	//	*MirrorResponse_Frame_Gap
 	//	*MirrorResponse_Frame_HighWater
-	//	*MirrorResponse_Frame_Moved
+	//	*MirrorResponse_Frame_Over
 	Kind          isMirrorResponse_Frame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3583,7 +3642,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3595,7 +3654,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3621,6 +3680,15 @@ func (x *MirrorResponse_Frame) GetHandle() uint32 {
 func (x *MirrorResponse_Frame) GetKind() isMirrorResponse_Frame_Kind {
 	if x != nil {
 		return x.Kind
+	}
+	return nil
+}
+
+func (x *MirrorResponse_Frame) GetBegun() *Position {
+	if x != nil {
+		if x, ok := x.Kind.(*MirrorResponse_Frame_Begun); ok {
+			return x.Begun
+		}
 	}
 	return nil
 }
@@ -3652,10 +3720,10 @@ func (x *MirrorResponse_Frame) GetHighWater() *Position {
 	return nil
 }
 
-func (x *MirrorResponse_Frame) GetMoved() *NotLeader {
+func (x *MirrorResponse_Frame) GetOver() *Refusal {
 	if x != nil {
-		if x, ok := x.Kind.(*MirrorResponse_Frame_Moved); ok {
-			return x.Moved
+		if x, ok := x.Kind.(*MirrorResponse_Frame_Over); ok {
+			return x.Over
 		}
 	}
 	return nil
@@ -3665,25 +3733,32 @@ type isMirrorResponse_Frame_Kind interface {
 	isMirrorResponse_Frame_Kind()
 }
 
+type MirrorResponse_Frame_Begun struct {
+	// The topic's first frame: its newest position when it was opened.
+	Begun *Position `protobuf:"bytes,2,opt,name=begun,proto3,oneof"`
+}
+
 type MirrorResponse_Frame_Items struct {
-	Items *MirrorResponse_Items `protobuf:"bytes,2,opt,name=items,proto3,oneof"`
+	Items *MirrorResponse_Items `protobuf:"bytes,3,opt,name=items,proto3,oneof"`
 }
 
 type MirrorResponse_Frame_Gap struct {
-	// Items up to here were dropped for this stream.
-	Gap *MirrorResponse_Gap `protobuf:"bytes,3,opt,name=gap,proto3,oneof"`
+	Gap *MirrorResponse_Gap `protobuf:"bytes,4,opt,name=gap,proto3,oneof"`
 }
 
 type MirrorResponse_Frame_HighWater struct {
-	// The highest position numbered so far, so that the loss of the last
-	// item before a quiet hour is noticed.
-	HighWater *Position `protobuf:"bytes,4,opt,name=high_water,json=highWater,proto3,oneof"`
+	// Everything up to here was sent, so that the loss of the last item
+	// before a quiet hour is noticed.
+	HighWater *Position `protobuf:"bytes,5,opt,name=high_water,json=highWater,proto3,oneof"`
 }
 
-type MirrorResponse_Frame_Moved struct {
-	// This node does not lead the topic's group any more.
-	Moved *NotLeader `protobuf:"bytes,5,opt,name=moved,proto3,oneof"`
+type MirrorResponse_Frame_Over struct {
+	// The topic's last frame: why nothing more comes. A node that does not
+	// lead the group (any more) says so, and who does.
+	Over *Refusal `protobuf:"bytes,6,opt,name=over,proto3,oneof"`
 }
+
+func (*MirrorResponse_Frame_Begun) isMirrorResponse_Frame_Kind() {}
 
 func (*MirrorResponse_Frame_Items) isMirrorResponse_Frame_Kind() {}
 
@@ -3691,7 +3766,7 @@ func (*MirrorResponse_Frame_Gap) isMirrorResponse_Frame_Kind() {}
 
 func (*MirrorResponse_Frame_HighWater) isMirrorResponse_Frame_Kind() {}
 
-func (*MirrorResponse_Frame_Moved) isMirrorResponse_Frame_Kind() {}
+func (*MirrorResponse_Frame_Over) isMirrorResponse_Frame_Kind() {}
 
 type MirrorResponse_Items struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3705,7 +3780,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3717,7 +3792,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3747,17 +3822,20 @@ func (x *MirrorResponse_Items) GetEncoded() [][]byte {
 	return nil
 }
 
+// Items were dropped before they could be sent, or the page changed.
 type MirrorResponse_Gap struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LastBefore    *Position              `protobuf:"bytes,1,opt,name=last_before,json=lastBefore,proto3" json:"last_before,omitempty"`
-	FirstAfter    *Position              `protobuf:"bytes,2,opt,name=first_after,json=firstAfter,proto3" json:"first_after,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number last sent, or asked for.
+	Last uint64 `protobuf:"varint,1,opt,name=last,proto3" json:"last,omitempty"`
+	// What comes next follows this position.
+	Behind        *Position `protobuf:"bytes,2,opt,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +3847,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3785,16 +3863,16 @@ func (*MirrorResponse_Gap) Descriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{15, 2}
 }
 
-func (x *MirrorResponse_Gap) GetLastBefore() *Position {
+func (x *MirrorResponse_Gap) GetLast() uint64 {
 	if x != nil {
-		return x.LastBefore
+		return x.Last
 	}
-	return nil
+	return 0
 }
 
-func (x *MirrorResponse_Gap) GetFirstAfter() *Position {
+func (x *MirrorResponse_Gap) GetBehind() *Position {
 	if x != nil {
-		return x.FirstAfter
+		return x.Behind
 	}
 	return nil
 }
@@ -3811,7 +3889,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +3901,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3871,7 +3949,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +3961,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4001,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3935,7 +4013,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3983,7 +4061,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3995,7 +4073,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4082,7 +4160,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4094,7 +4172,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4147,7 +4225,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4159,7 +4237,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4191,7 +4269,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4203,7 +4281,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4237,7 +4315,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4327,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4290,7 +4368,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +4380,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4349,7 +4427,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4361,7 +4439,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4402,7 +4480,7 @@ type OperateRequest_Replace struct {
 
 func (x *OperateRequest_Replace) Reset() {
 	*x = OperateRequest_Replace{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4414,7 +4492,7 @@ func (x *OperateRequest_Replace) String() string {
 func (*OperateRequest_Replace) ProtoMessage() {}
 
 func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4453,7 +4531,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4465,7 +4543,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4498,7 +4576,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4588,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4550,7 +4628,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4562,7 +4640,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4605,7 +4683,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4695,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4765,34 +4843,36 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x0fPublishResponse\x126\n" +
 	"\bposition\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\bposition\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\xbf\x02\n" +
+	"\aoutcome\"\x94\x03\n" +
 	"\rMirrorRequest\x12.\n" +
-	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
-	"\x04open\x18\x02 \x01(\v2&.mayfly.peer.v1.MirrorRequest.InterestH\x00R\x04open\x12-\n" +
-	"\x05close\x18\x03 \x01(\v2\x15.mayfly.peer.v1.TopicH\x00R\x05close\x1a\x86\x01\n" +
-	"\bInterest\x12+\n" +
-	"\x05topic\x18\x01 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x125\n" +
-	"\tlast_seen\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\blastSeen\x12\x16\n" +
-	"\x06handle\x18\x03 \x01(\rR\x06handleB\b\n" +
-	"\x06change\"\xac\x04\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12>\n" +
+	"\achanges\x18\x02 \x03(\v2$.mayfly.peer.v1.MirrorRequest.ChangeR\achanges\x1a}\n" +
+	"\x06Change\x12<\n" +
+	"\x04open\x18\x01 \x01(\v2&.mayfly.peer.v1.MirrorRequest.InterestH\x00R\x04open\x12-\n" +
+	"\x05close\x18\x02 \x01(\v2\x15.mayfly.peer.v1.TopicH\x00R\x05closeB\x06\n" +
+	"\x04kind\x1a\x93\x01\n" +
+	"\bInterest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12+\n" +
+	"\x05topic\x18\x02 \x01(\v2\x15.mayfly.peer.v1.TopicR\x05topic\x12\x16\n" +
+	"\x06handle\x18\x03 \x01(\rR\x06handle\x12,\n" +
+	"\x04seen\x18\x04 \x01(\v2\x18.mayfly.peer.v1.PositionR\x04seen\"\xaa\x04\n" +
 	"\x0eMirrorResponse\x12<\n" +
-	"\x06frames\x18\x01 \x03(\v2$.mayfly.peer.v1.MirrorResponse.FrameR\x06frames\x1a\x8b\x02\n" +
+	"\x06frames\x18\x01 \x03(\v2$.mayfly.peer.v1.MirrorResponse.FrameR\x06frames\x1a\xb9\x02\n" +
 	"\x05Frame\x12\x16\n" +
-	"\x06handle\x18\x01 \x01(\rR\x06handle\x12<\n" +
-	"\x05items\x18\x02 \x01(\v2$.mayfly.peer.v1.MirrorResponse.ItemsH\x00R\x05items\x126\n" +
-	"\x03gap\x18\x03 \x01(\v2\".mayfly.peer.v1.MirrorResponse.GapH\x00R\x03gap\x129\n" +
+	"\x06handle\x18\x01 \x01(\rR\x06handle\x120\n" +
+	"\x05begun\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\x05begun\x12<\n" +
+	"\x05items\x18\x03 \x01(\v2$.mayfly.peer.v1.MirrorResponse.ItemsH\x00R\x05items\x126\n" +
+	"\x03gap\x18\x04 \x01(\v2\".mayfly.peer.v1.MirrorResponse.GapH\x00R\x03gap\x129\n" +
 	"\n" +
-	"high_water\x18\x04 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\thighWater\x121\n" +
-	"\x05moved\x18\x05 \x01(\v2\x19.mayfly.peer.v1.NotLeaderH\x00R\x05movedB\x06\n" +
+	"high_water\x18\x05 \x01(\v2\x18.mayfly.peer.v1.PositionH\x00R\thighWater\x12-\n" +
+	"\x04over\x18\x06 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\x04overB\x06\n" +
 	"\x04kind\x1aQ\n" +
 	"\x05Items\x12.\n" +
 	"\x05first\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionR\x05first\x12\x18\n" +
-	"\aencoded\x18\x02 \x03(\fR\aencoded\x1a{\n" +
-	"\x03Gap\x129\n" +
-	"\vlast_before\x18\x01 \x01(\v2\x18.mayfly.peer.v1.PositionR\n" +
-	"lastBefore\x129\n" +
-	"\vfirst_after\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\n" +
-	"firstAfter\"i\n" +
+	"\aencoded\x18\x02 \x03(\fR\aencoded\x1aK\n" +
+	"\x03Gap\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\x04R\x04last\x120\n" +
+	"\x06behind\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\x06behind\"i\n" +
 	"\rSurveyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x12\n" +
@@ -5015,7 +5095,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -5065,28 +5145,29 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*Candidate)(nil),               // 45: mayfly.peer.v1.Candidate
 	(*FoundRequest)(nil),            // 46: mayfly.peer.v1.FoundRequest
 	(*FoundResponse)(nil),           // 47: mayfly.peer.v1.FoundResponse
-	(*MirrorRequest_Interest)(nil),  // 48: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 49: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 50: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 51: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 52: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 53: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 54: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 55: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 56: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 57: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 58: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 59: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 60: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 61: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Replace)(nil),  // 62: mayfly.peer.v1.OperateRequest.Replace
-	(*OperateRequest_Announce)(nil), // 63: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 64: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 65: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 66: mayfly.peer.v1.OperateResponse.Granted
-	(*v1.Result)(nil),               // 67: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 68: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 69: mayfly.store.v1.CatalogResult
+	(*MirrorRequest_Change)(nil),    // 48: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 49: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 50: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 51: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 52: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 53: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 54: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 55: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 56: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 57: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 58: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 59: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 60: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 61: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 62: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Replace)(nil),  // 63: mayfly.peer.v1.OperateRequest.Replace
+	(*OperateRequest_Announce)(nil), // 64: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 65: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 66: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 67: mayfly.peer.v1.OperateResponse.Granted
+	(*v1.Result)(nil),               // 68: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 69: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 70: mayfly.store.v1.CatalogResult
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -5094,123 +5175,124 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	67,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	68,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	68,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	67,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	69,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	68,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	69,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	70,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	48,  // 19: mayfly.peer.v1.MirrorRequest.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	13,  // 20: mayfly.peer.v1.MirrorRequest.close:type_name -> mayfly.peer.v1.Topic
-	49,  // 21: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	4,   // 22: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	52,  // 23: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	6,   // 24: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 25: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	54,  // 26: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
-	6,   // 27: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 28: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
-	27,  // 29: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
-	6,   // 30: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	55,  // 31: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
-	24,  // 32: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
-	24,  // 33: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
-	4,   // 34: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
-	24,  // 35: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
-	24,  // 36: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
-	6,   // 37: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 38: mayfly.peer.v1.StartRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 39: mayfly.peer.v1.StartResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 40: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 41: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 42: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	56,  // 43: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
-	6,   // 44: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 45: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 46: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 47: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	57,  // 48: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	58,  // 49: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	59,  // 50: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	60,  // 51: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	61,  // 52: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	62,  // 53: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
-	63,  // 54: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	64,  // 55: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	65,  // 56: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	66,  // 57: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
-	6,   // 58: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 59: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	39,  // 60: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	42,  // 61: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 62: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 63: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	45,  // 64: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	42,  // 65: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	45,  // 66: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	42,  // 67: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 68: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	13,  // 69: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 70: mayfly.peer.v1.MirrorRequest.Interest.last_seen:type_name -> mayfly.peer.v1.Position
-	50,  // 71: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	51,  // 72: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 73: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	5,   // 74: mayfly.peer.v1.MirrorResponse.Frame.moved:type_name -> mayfly.peer.v1.NotLeader
-	14,  // 75: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 76: mayfly.peer.v1.MirrorResponse.Gap.last_before:type_name -> mayfly.peer.v1.Position
-	14,  // 77: mayfly.peer.v1.MirrorResponse.Gap.first_after:type_name -> mayfly.peer.v1.Position
-	13,  // 78: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 79: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	53,  // 80: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 81: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 82: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 83: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 84: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	39,  // 85: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
-	39,  // 86: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	39,  // 87: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	39,  // 88: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	7,   // 89: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 90: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 91: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 92: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 93: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 94: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 95: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 96: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 97: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 98: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	33,  // 99: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	35,  // 100: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	37,  // 101: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	40,  // 102: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	8,   // 103: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 104: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 105: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 106: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 107: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 108: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 109: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 110: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 111: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 112: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	34,  // 113: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	36,  // 114: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	38,  // 115: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	41,  // 116: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	103, // [103:117] is the sub-list for method output_type
-	89,  // [89:103] is the sub-list for method input_type
-	89,  // [89:89] is the sub-list for extension type_name
-	89,  // [89:89] is the sub-list for extension extendee
-	0,   // [0:89] is the sub-list for field type_name
+	48,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	50,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	4,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	53,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	6,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	55,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	6,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
+	27,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
+	6,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	56,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	24,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
+	24,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
+	4,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
+	24,  // 34: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
+	24,  // 35: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
+	6,   // 36: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 37: mayfly.peer.v1.StartRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 38: mayfly.peer.v1.StartResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
+	57,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	6,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
+	6,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
+	58,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	59,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	60,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	61,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	62,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	63,  // 52: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
+	64,  // 53: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	65,  // 54: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	66,  // 55: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	67,  // 56: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	6,   // 57: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 58: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	39,  // 59: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	42,  // 60: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 61: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 62: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	45,  // 63: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	42,  // 64: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	45,  // 65: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	42,  // 66: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 67: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	49,  // 68: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	13,  // 69: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	13,  // 70: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 71: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	14,  // 72: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	51,  // 73: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	52,  // 74: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 75: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	6,   // 76: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	14,  // 77: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 78: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	13,  // 79: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 80: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	54,  // 81: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 82: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 83: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 84: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 85: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	39,  // 86: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
+	39,  // 87: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	39,  // 88: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	39,  // 89: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	7,   // 90: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 91: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 92: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 93: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 94: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 95: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 96: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 97: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 98: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 99: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	33,  // 100: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	35,  // 101: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	37,  // 102: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	40,  // 103: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	8,   // 104: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 105: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 106: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 107: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 108: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 109: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 110: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 111: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 112: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 113: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	34,  // 114: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	36,  // 115: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	38,  // 116: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	41,  // 117: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	104, // [104:118] is the sub-list for method output_type
+	90,  // [90:104] is the sub-list for method input_type
+	90,  // [90:90] is the sub-list for extension type_name
+	90,  // [90:90] is the sub-list for extension extendee
+	0,   // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5233,10 +5315,6 @@ func file_peer_v1_peer_proto_init() {
 	file_peer_v1_peer_proto_msgTypes[13].OneofWrappers = []any{
 		(*PublishResponse_Position)(nil),
 		(*PublishResponse_Refusal)(nil),
-	}
-	file_peer_v1_peer_proto_msgTypes[14].OneofWrappers = []any{
-		(*MirrorRequest_Open)(nil),
-		(*MirrorRequest_Close)(nil),
 	}
 	file_peer_v1_peer_proto_msgTypes[23].OneofWrappers = []any{
 		(*ObserveResponse_Report)(nil),
@@ -5273,11 +5351,16 @@ func file_peer_v1_peer_proto_init() {
 		(*JoinResponse_Charter)(nil),
 		(*JoinResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[46].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[45].OneofWrappers = []any{
+		(*MirrorRequest_Change_Open)(nil),
+		(*MirrorRequest_Change_Close)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[47].OneofWrappers = []any{
+		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
 		(*MirrorResponse_Frame_HighWater)(nil),
-		(*MirrorResponse_Frame_Moved)(nil),
+		(*MirrorResponse_Frame_Over)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5285,7 +5368,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   64,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
