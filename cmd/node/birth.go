@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/gossip"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/rpc/peer"
 )
 
 // CharterFile is the file of the data directory that holds how the node came to
@@ -32,8 +34,8 @@ type charter struct {
 	Store     string         `json:"store"`
 	ClusterID string         `json:"cluster_id,omitempty"`
 	Groups    int            `json:"data_groups,omitempty"`
-	// Founders are the first voters of every group, if this node is among those
-	// who found the cluster.
+	// Founders are the first voters of every group of a cluster that this node
+	// founded, alone or with others; none for one that it joined.
 	Founders []cluster.NodeID `json:"founders,omitempty"`
 	// Members are those known at birth, this node among them.
 	Members []cluster.Member `json:"members,omitempty"`
@@ -75,8 +77,12 @@ func (n *Node) settle(ctx context.Context) error {
 		return nil
 	}
 	if c.Store == "" {
-		c.Node = cluster.NodeID(n.config.name())
 		c.Store = rand.Text()
+	}
+	c.Node = cluster.NodeID(n.config.name())
+	// Others will know the store before this node is born, so it is kept first.
+	if err := writeCharter(n.config.DataDir, c); err != nil {
+		return err
 	}
 	if err := n.decide(ctx); err != nil {
 		return err
@@ -86,20 +92,70 @@ func (n *Node) settle(ctx context.Context) error {
 
 // decide makes a node that is being born a member of a cluster: of one of its
 // own, of one that it founds with others, or of one that is there.
-func (n *Node) decide(context.Context) error {
-	c := n.charter
-	c.ClusterID = rand.Text()
-	c.Groups = n.config.DataGroups
-	if c.Groups == 0 {
-		c.Groups = cluster.DefaultGroups
-	}
-	c.Founders = []cluster.NodeID{c.Node}
-	c.Secret = make([]byte, gossip.SecretBytes)
-	_, _ = rand.Read(c.Secret) // never fails
-	if !n.config.alone() {
-		c.Members = []cluster.Member{n.self()}
+func (n *Node) decide(ctx context.Context) error {
+	switch {
+	case n.config.BootstrapExpect > 1:
+		n.logger.Info("waiting for the others to found a cluster with", slog.Int("expect", n.config.BootstrapExpect), slog.Any("seeds", n.config.Join))
+		charter, err := peer.Convene(ctx, peer.ConveneConfig{
+			Listener: n.links.listener, Expect: n.config.BootstrapExpect, Seeds: n.config.Join,
+			Self: n.self(), Groups: n.config.groups(), Logger: n.logger,
+		})
+		if errors.Is(err, peer.ErrRefused) {
+			err = fmt.Errorf("%w; make a join token there with `mayfly cluster join-token`, and start this node with --join and --join-token", err)
+		}
+		if err != nil {
+			return fmt.Errorf("founding a cluster of %d nodes: %w", n.config.BootstrapExpect, err)
+		}
+		n.charter.take(charter)
+	case len(n.config.Join) > 0 && n.config.JoinToken == "":
+		return errors.New("this node has no data yet, and joining a cluster takes a token: " +
+			"make one on a member with `mayfly cluster join-token` and add --join-token; " +
+			"or found a new cluster with --bootstrap-expect; " +
+			"if this node lost its disk, see `mayfly node replace`")
+	case len(n.config.Join) > 0:
+		n.logger.Info("asking to be let into the cluster", slog.Any("seeds", n.config.Join))
+		charter, err := peer.Join(ctx, peer.JoinConfig{Seeds: n.config.Join, Token: n.config.JoinToken, Self: n.self(), Logger: n.logger})
+		if err != nil {
+			return fmt.Errorf("joining the cluster: %w", err)
+		}
+		n.charter.take(charter)
+	default:
+		secret := make([]byte, gossip.SecretBytes)
+		_, _ = rand.Read(secret) // never fails
+		alone := peer.Charter{ClusterID: rand.Text(), Groups: n.config.groups(), Founders: []cluster.NodeID{n.charter.Node}, GossipKey: secret}
+		if !n.config.alone() {
+			alone.Members = []cluster.Member{n.self()}
+		}
+		n.charter.take(alone)
 	}
 	return nil
+}
+
+// take notes what was decided.
+func (c *charter) take(p peer.Charter) {
+	c.ClusterID, c.Groups, c.Founders, c.Members, c.Secret = p.ClusterID, p.Groups, p.Founders, p.Members, p.GossipKey
+}
+
+// told is the charter for those who founded the cluster with this node and have
+// not heard of it.
+func (n *Node) told() (peer.Charter, bool) {
+	c := n.charter
+	return peer.Charter{
+		ClusterID: c.ClusterID, Groups: c.Groups, Founders: c.Founders, Level: featureLevel, GossipKey: c.Secret, Members: c.Members,
+	}, len(c.Founders) > 0 && len(c.Members) > 1
+}
+
+// Admit implements peer.Doorkeeper: a new node is let in by the cluster, and told
+// what it needs to be born.
+func (n *Node) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (charter peer.Charter, err error) {
+	err = office{n}.ask(ctx, func(ctx context.Context, at peer.Office) error {
+		settings, members, err := at.Admit(ctx, digest, member)
+		charter = peer.Charter{
+			ClusterID: settings.ClusterID, Groups: settings.Groups, Level: settings.Level, GossipKey: n.charter.Secret, Members: members,
+		}
+		return err
+	})
+	return charter, err
 }
 
 // self is this node as it introduces itself.

@@ -35,6 +35,14 @@ type Config struct {
 	// one. Empty means that of PeerListen, or this machine's own address when
 	// that is unspecified.
 	Advertise string
+	// Join are peer addresses, host:port, of nodes to turn to at birth: with
+	// BootstrapExpect those to found a cluster with, else members of the cluster
+	// to join by JoinToken. They mean nothing to a node that was born.
+	Join      []string
+	JoinToken string
+	// BootstrapExpect is how many nodes found a cluster together, this one among
+	// them; 0 and 1 mean that it founds one alone, unless Join is set.
+	BootstrapExpect int
 	// Zone is what fails together with this node, such as a rack; replicas of a
 	// group are kept in different ones. Empty shares its fate with nobody.
 	Zone string
@@ -104,6 +112,9 @@ func (c Config) Validate() error {
 	if c.DataGroups < 0 || c.DataGroups > cluster.MaxGroups {
 		return fmt.Errorf("data groups: %d is out of range, want 1 to %d", c.DataGroups, cluster.MaxGroups)
 	}
+	if err := c.checkBirth(); err != nil {
+		return err
+	}
 	if c.Open && !c.loopbackOnly() {
 		return fmt.Errorf("open mode needs a loopback listener, %s is not one: listen on 127.0.0.1", c.Listen)
 	}
@@ -130,6 +141,31 @@ func isLoopback(addr string) bool {
 
 // alone reports whether the node has no way to others.
 func (c Config) alone() bool { return c.PeerListen == "" && c.GossipListen == "" }
+
+// groups is the number of data groups a cluster is born with.
+func (c Config) groups() int { return cmp.Or(c.DataGroups, cluster.DefaultGroups) }
+
+// checkBirth names what does not go together.
+func (c Config) checkBirth() error {
+	switch {
+	case c.BootstrapExpect < 0 || c.BootstrapExpect > cluster.MaxMembers:
+		return fmt.Errorf("bootstrap-expect: %d nodes are out of range, want 1 to %d", c.BootstrapExpect, cluster.MaxMembers)
+	case c.BootstrapExpect > 1 && len(c.Join) == 0:
+		return errors.New("bootstrap-expect: nobody to found the cluster with; name the peer addresses of the others with --join")
+	case c.BootstrapExpect > 1 && c.JoinToken != "":
+		return errors.New("bootstrap-expect founds a cluster, join-token joins one that is there; leave one of them out")
+	case c.JoinToken != "" && len(c.Join) == 0:
+		return errors.New("join-token: nobody to show it to; name peer addresses of the cluster with --join")
+	case len(c.Join) > 0 && c.alone():
+		return errors.New("join: this node has no peer port; name one with --peer-listen")
+	}
+	for _, seed := range c.Join {
+		if _, _, err := net.SplitHostPort(seed); err != nil {
+			return fmt.Errorf("join: address %q: want host:port of a node's peer port, such as 10.0.0.5:7947", seed)
+		}
+	}
+	return nil
+}
 
 // name is what a node is called that is being born.
 func (c Config) name() string {

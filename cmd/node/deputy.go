@@ -2,13 +2,11 @@ package node
 
 import (
 	"context"
-	"iter"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
-	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
 )
 
@@ -71,12 +69,4 @@ func (d deputy) Admit(ctx context.Context, digest cluster.Digest, member cluster
 
 func (d deputy) AddToken(ctx context.Context, token cluster.Token) error {
 	return d.n.steward.AddToken(ctx, token.Digest, time.UnixMilli(int64(token.ExpiresMs)))
-}
-
-// witness tells other nodes what this one has seen of topics.
-type witness struct{}
-
-// Survey implements peer.Witness.
-func (witness) Survey(context.Context, cluster.GroupID, uint64) (iter.Seq[fanout.Seen], error) {
-	return func(func(fanout.Seen) bool) {}, nil
 }

@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/gossip"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // links are the ways to and from the other nodes. A node that is alone has none.
@@ -70,7 +73,8 @@ func (n *Node) connect(id replica.Identity) (replica.Network, error) {
 	}
 	self := peer.Identity{ClusterID: id.ClusterID, Node: string(id.Node), StoreID: id.StoreID, BootID: n.boot}
 	n.links.mux = peer.NewMux(peer.MuxConfig{
-		Listener: n.links.listener, Self: self, Guard: n.guard, Resolve: n.resolve, Logger: n.logger,
+		Listener: n.links.listener, Self: self, Guard: n.guard, Resolve: n.resolve,
+		Doorkeeper: n, Charter: n.told, Logger: n.logger,
 	})
 	n.links.pool = peer.NewPool(peer.PoolConfig{Self: self, Dial: n.links.mux.DialCalls, Logger: n.logger})
 	return n.links.mux, nil
@@ -114,7 +118,7 @@ func (n *Node) resolve(node cluster.NodeID) (addr string, ok bool) {
 func (n *Node) answerPeers() (err error) {
 	d := deputy{n}
 	n.links.server, err = peer.NewServer(peer.ServerConfig{
-		Node: n.local, Catalog: n.local, Terms: n.host, Witness: witness{},
+		Node: n.local, Catalog: n.local, Terms: n.host, Witness: n.local, Topics: n.local,
 		Steward: d, Office: d, Fence: n.local, Logger: n.logger,
 	})
 	if err != nil {
@@ -169,6 +173,39 @@ func (n *Node) doubt(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// surveyTime bounds how long a new leader asks what others have seen: its topics
+// stand still meanwhile, and a node that is gone never answers.
+const surveyTime = 700 * time.Millisecond
+
+// survey asks the other members what they have seen of a group's topics.
+func (n *Node) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) {
+	ctx, cancel := context.WithTimeout(ctx, surveyTime)
+	defer cancel()
+	var members []cluster.Member
+	n.local.Read(func(s *cluster.State) { members = s.Members() })
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, m := range members {
+		if m.Node == n.host.Node() {
+			continue
+		}
+		all.Go(func() {
+			if err := n.links.pool.Client(m.Node).Survey(ctx, g, term, take); err != nil {
+				n.logger.Debug("a node did not tell what it has seen", slog.String("peer", string(m.Node)), slog.Uint64("group", uint64(g)), slog.Any("err", err))
+			}
+		})
+	}
+}
+
+// upstream opens a stream of what another node leads.
+func (n *Node) upstream(ctx context.Context, node cluster.NodeID) (route.Upstream, error) {
+	u, err := n.links.pool.Client(node).Mirror(ctx)
+	if err != nil {
+		return nil, err // a nil *peer.Upstream would not be a nil interface
+	}
+	return u, nil
 }
 
 // hangUp ends what peers ask of this node, and what it asks of them. The replicas

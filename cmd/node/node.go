@@ -37,7 +37,8 @@ type Node struct {
 	charter *charter
 	boot    string // the random name of this process
 	links   links
-	steward *steward.Steward // nil when alone
+	steward *steward.Steward // nil when alone, as are mirrors
+	mirrors *route.Mirrors
 
 	keeping  sync.WaitGroup // what keeps the node in order
 	stopKeep context.CancelFunc
@@ -101,14 +102,19 @@ func (n *Node) start(ctx context.Context) error {
 
 // openGroups recovers the data.
 func (n *Node) openGroups(ctx context.Context) error {
-	topics, err := fanout.New(fanout.Config{}, time.Now())
+	bell := route.NewBell()
+	topics, err := fanout.New(fanout.Config{Notify: bell.Ring}, time.Now())
 	if err != nil {
 		return err
 	}
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	n.local = route.NewLocal(route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Logger: n.logger})
+	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Logger: n.logger}
+	if !n.config.alone() {
+		own.Survey = n.survey
+	}
+	n.local = route.NewLocal(own)
 	n.host, err = replica.Open(ctx, replica.Config{
 		Dir:          n.config.DataDir,
 		Node:         cluster.NodeID(cmp.Or(n.config.Name, string(n.charter.Node))),
@@ -137,6 +143,9 @@ func (n *Node) openGroups(ctx context.Context) error {
 		routing.Seeds = append(routing.Seeds, m.Node)
 	}
 	n.router = route.NewRouter(routing)
+	if n.links.pool != nil {
+		n.mirrors = route.NewMirrors(route.MirrorsConfig{Router: n.router, Open: n.upstream, Bell: bell, Logger: n.logger})
+	}
 	return nil
 }
 
@@ -158,6 +167,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 		return err
 	}
 	n.keeping.Go(func() { n.steward.Run(keep) })
+	n.keeping.Go(func() { n.mirrors.Run(keep) })
 	if len(n.charter.Founders) > 0 {
 		if err := n.found(ctx); err != nil {
 			return fmt.Errorf("founding the cluster: %w", err)
@@ -215,6 +225,12 @@ func (n *Node) catchUp(ctx context.Context) error {
 // a network by accident.
 func (n *Node) refuseToBeOpenToAll() error {
 	if n.config.loopbackOnly() || n.router.Secured() {
+		return nil
+	}
+	if len(n.charter.Members) > 1 || len(n.charter.Founders) == 0 {
+		// Several machines never are one's own. Nothing is open then; the admin
+		// credential makes the first key.
+		n.logger.Warn("no API key exists yet, so all calls are refused; make one with `mayfly key create --superuser` on this machine")
 		return nil
 	}
 	return fmt.Errorf("no API key exists yet, so everybody who reaches %s could do everything; "+

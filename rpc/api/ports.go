@@ -37,6 +37,9 @@ type Subscription interface {
 	Ready() <-chan struct{}
 	Wake()
 	Position() fanout.Position
+	// Live reports whether the topic's leader reaches the subscription; while
+	// it does not, silence means nothing.
+	Live() bool
 	Close()
 }
 

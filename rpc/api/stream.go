@@ -70,7 +70,9 @@ func (s *stream) loop() error {
 		case err != nil:
 			return ended(err)
 		}
-		if s.pulse.due.Swap(false) {
+		// A heartbeat says that all is well, which a node that does not reach the
+		// topic's leader cannot know.
+		if s.pulse.due.Swap(false) && s.sub.Live() {
 			if err := s.send(heartbeat); err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
-	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/store"
 )
@@ -50,17 +49,6 @@ func every(ctx context.Context, pause time.Duration, sooner func() <-chan struct
 			return
 		}
 		do()
-	}
-}
-
-func (l *Local) own(g cluster.GroupID, term uint64) {
-	page, err := fanout.Page{Term: term}.Number()
-	if err == nil {
-		err = l.topics.Own(uint32(g), page)
-	}
-	if err != nil && !errors.Is(err, fanout.ErrClosed) {
-		l.logger.Error("the topics of a group cannot be numbered here",
-			slog.Uint64("group", uint64(g)), slog.Uint64("term", term), slog.Any("err", err))
 	}
 }
 

@@ -43,6 +43,10 @@ type LocalConfig struct {
 	Topics *fanout.Broker
 	// Encode makes an item's bytes; required.
 	Encode EncodeItem
+	// Survey asks the other nodes what they have seen of a group's topics, for
+	// this node, which was elected in that term. It returns soon, however many
+	// answer. Nil means that there are no others.
+	Survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error)
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -52,6 +56,7 @@ type LocalConfig struct {
 type Local struct {
 	topics *fanout.Broker
 	encode EncodeItem
+	survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error)
 	logger *slog.Logger
 	clock  *clock
 
@@ -60,6 +65,10 @@ type Local struct {
 
 	mu    sync.Mutex
 	fresh map[cluster.GroupID]replica.StateMachine // made, and not bound yet
+
+	// fences hold, by group, the highest term in which a leader has asked what
+	// was seen here: nothing is taken from an earlier one.
+	fences [cluster.MaxGroups + 1]atomic.Uint64
 
 	following sync.WaitGroup // one for each group that is bound
 }
@@ -74,6 +83,7 @@ func NewLocal(config LocalConfig) *Local {
 	l := &Local{
 		topics: config.Topics,
 		encode: config.Encode,
+		survey: config.Survey,
 		logger: config.Logger,
 		clock:  newClock(systemClock(), config.Logger),
 		fresh:  make(map[cluster.GroupID]replica.StateMachine),
@@ -129,7 +139,7 @@ func (l *Local) follow(p *partition, g *replica.Group) {
 		if now.Leading {
 			l.own(g.ID(), now.Term)
 		} else {
-			l.topics.Disown(uint32(g.ID()))
+			l.yield(g.ID())
 		}
 	})
 	l.partitions[g.ID()].CompareAndSwap(p, nil)

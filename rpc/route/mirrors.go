@@ -1,0 +1,321 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/fanout"
+)
+
+const (
+	// lookAfter is how often it is looked after who leads what is read here; and
+	// lookSoon how often while something that is read here has no link.
+	lookAfter = time.Second
+	lookSoon  = 50 * time.Millisecond
+	// dismissAfter is how long readers wait in silence for a link to their leader
+	// before they are sent to look for another node.
+	dismissAfter = 10 * time.Second
+	// idleLine is how long a connection that nobody reads from is kept.
+	idleLine = time.Minute
+)
+
+// Upstream is a stream over which topics that another node leads come in. Next
+// and Ask are called by one goroutine each, Close by any.
+type Upstream interface {
+	// Ask sends requests in their order.
+	Ask(requests []fanout.Request) error
+	// Next waits for the next portion, which is good until the next call.
+	Next() (fanout.Portion, error)
+	// Close ends the stream; Next and Ask return.
+	Close()
+}
+
+// Bell is rung by a fanout.Broker (Config.Notify) when somebody wants what
+// another node leads, and wakes Mirrors.
+type Bell chan struct{}
+
+// NewBell makes a bell.
+func NewBell() Bell { return make(Bell, 1) }
+
+// Ring wakes whoever waits; it never does itself.
+func (b Bell) Ring(uint32) {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// MirrorsConfig is what Mirrors are made of; all but Logger are required.
+type MirrorsConfig struct {
+	Router *Router
+	// Open opens a stream to another node.
+	Open func(ctx context.Context, node cluster.NodeID) (Upstream, error)
+	// Bell is the one that the router's topics ring.
+	Bell Bell
+	// Logger receives what operators should know; nil is silent.
+	Logger *slog.Logger
+}
+
+// Mirrors see to it that topics that are read here and led elsewhere come in:
+// one stream for each node that leads such topics. Run does it.
+type Mirrors struct {
+	config MirrorsConfig
+	local  *Local
+	topics *fanout.Broker
+
+	lines   map[cluster.NodeID]*line
+	lost    map[cluster.GroupID]time.Time // since when what is wanted has no link
+	running sync.WaitGroup
+}
+
+// NewMirrors makes Mirrors and starts nothing.
+func NewMirrors(config MirrorsConfig) *Mirrors {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Mirrors{
+		config: config, local: config.Router.local, topics: config.Router.local.topics,
+		lines: make(map[cluster.NodeID]*line), lost: make(map[cluster.GroupID]time.Time),
+	}
+}
+
+// Run keeps the links in order until ctx ends, and returns when none is left.
+func (m *Mirrors) Run(ctx context.Context) {
+	defer m.running.Wait()
+	for g := range m.config.Router.topology.All() {
+		if g != cluster.MetaGroup && !m.topics.Owns(uint32(g)) {
+			_ = m.topics.Mirror(uint32(g)) // fails only when the broker is closed
+		}
+	}
+	for {
+		pause := lookAfter
+		if !m.arrange(ctx, time.Now()) {
+			pause = lookSoon
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-m.config.Bell:
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
+		}
+		again.Stop()
+	}
+}
+
+// arrange joins every group that is read here and led elsewhere to its leader,
+// and reports whether all of them are.
+func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
+	linked = true
+	for g := range m.config.Router.topology.All() {
+		if g == cluster.MetaGroup {
+			continue
+		}
+		if m.topics.Owns(uint32(g)) || m.topics.Interests(uint32(g)) == 0 {
+			m.leave(g, "")
+			delete(m.lost, g)
+			continue
+		}
+		if m.join(ctx, g, now) {
+			delete(m.lost, g)
+			continue
+		}
+		linked = false
+		since, known := m.lost[g]
+		switch {
+		case !known:
+			m.lost[g] = now
+		case now.Sub(since) > dismissAfter:
+			m.config.Logger.Warn("subscribers are sent away, since the leader of their topics is out of reach", slog.Uint64("group", uint64(g)))
+			m.topics.Dismiss(uint32(g))
+			m.lost[g] = now
+		}
+	}
+	for node, l := range m.lines {
+		if l.unused(now) {
+			l.end()
+			delete(m.lines, node)
+			continue
+		}
+		l.retry()
+	}
+	return linked
+}
+
+// join links a group to whoever leads it, and reports whether it is linked.
+func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) bool {
+	at := m.leader(g)
+	if at.node == "" || at.node == m.config.Router.self || at.term != 0 && at.term < m.local.fences[g].Load() {
+		return false
+	}
+	m.leave(g, at.node)
+	l, ok := m.lines[at.node]
+	if !ok {
+		l = m.newLine(ctx, at.node)
+	}
+	return l.join(g, now)
+}
+
+// leader guesses who leads a group; where nothing is known the voters are asked
+// in turn, and say who does.
+func (m *Mirrors) leader(g cluster.GroupID) guess {
+	at, _ := m.config.Router.guess(g)
+	if voters := m.config.Router.voters(g); at.node == "" && len(voters) > 0 {
+		at.node = voters[int(time.Now().UnixMilli()/200)%len(voters)]
+	}
+	return at
+}
+
+// leave ends the links of a group to all nodes but one.
+func (m *Mirrors) leave(g cluster.GroupID, but cluster.NodeID) {
+	for node, l := range m.lines {
+		if node != but {
+			l.leave(g)
+		}
+	}
+}
+
+// line is the connection to one node, which is opened again when it breaks.
+type line struct {
+	m    *Mirrors
+	node cluster.NodeID
+	end  context.CancelFunc
+	bell Bell // wakes the sender
+
+	mu    sync.Mutex
+	relay *fanout.Relay // nil while there is no connection
+	tried map[cluster.GroupID]time.Time
+	used  time.Time // when a group was joined last
+}
+
+func (m *Mirrors) newLine(ctx context.Context, node cluster.NodeID) *line {
+	ctx, end := context.WithCancel(ctx)
+	l := &line{m: m, node: node, end: end, bell: NewBell(), tried: make(map[cluster.GroupID]time.Time), used: time.Now()}
+	m.lines[node] = l
+	m.running.Go(func() { l.run(ctx) })
+	return l
+}
+
+// join links a group over this line, not faster than every lookSoon, and reports
+// whether it is linked.
+func (l *line) join(g cluster.GroupID, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used = now
+	if l.relay == nil {
+		return false
+	}
+	if !l.relay.Joined(uint32(g)) {
+		if now.Sub(l.tried[g]) < lookSoon {
+			return false
+		}
+		l.tried[g] = now
+		if err := l.relay.Join(uint32(g)); err != nil {
+			return false
+		}
+	}
+	l.bell.Ring(0) // there may be new wishes
+	return true
+}
+
+func (l *line) leave(g cluster.GroupID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.relay != nil && l.relay.Joined(uint32(g)) {
+		l.relay.Leave(uint32(g))
+		l.bell.Ring(0)
+	}
+}
+
+// retry asks anew for what the node refused for want of room.
+func (l *line) retry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.relay != nil {
+		l.relay.Retry()
+		l.bell.Ring(0)
+	}
+}
+
+func (l *line) unused(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return now.Sub(l.used) > idleLine
+}
+
+// run keeps a stream open until ctx ends.
+func (l *line) run(ctx context.Context) {
+	pause := lookSoon
+	for ctx.Err() == nil {
+		began := time.Now()
+		l.once(ctx)
+		if time.Since(began) > lookAfter {
+			pause = lookSoon
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		}
+		again.Stop()
+		pause = min(2*pause, lookAfter)
+	}
+}
+
+// once serves one stream until it breaks.
+func (l *line) once(ctx context.Context) {
+	up, err := l.m.config.Open(ctx, l.node)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	relay := l.m.topics.NewRelay()
+	l.connected(relay)
+	over := make(chan struct{})
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer up.Close() // before the wait: it ends what is being asked
+	defer close(over)
+	defer relay.Close()
+	defer l.connected(nil)
+	asking.Go(func() {
+		for up.Ask(relay.Requests()) == nil {
+			select {
+			case <-l.bell:
+			case <-over:
+				return
+			}
+		}
+		up.Close()
+	})
+	l.receive(up, relay)
+}
+
+func (l *line) connected(relay *fanout.Relay) {
+	l.mu.Lock()
+	l.relay = relay
+	clear(l.tried)
+	l.mu.Unlock()
+	l.m.config.Bell.Ring(0)
+}
+
+// receive takes in what comes, until the stream breaks.
+func (l *line) receive(up Upstream, relay *fanout.Relay) {
+	for {
+		portion, err := up.Next()
+		if err != nil {
+			return
+		}
+		err = relay.Take(portion, time.Now())
+		if lost, ok := errors.AsType[*fanout.LinkLostError](err); ok {
+			l.m.config.Router.learn(cluster.GroupID(lost.Partition), guess{node: l.node}, lost.Err)
+			l.bell.Ring(0)
+			l.m.config.Bell.Ring(0)
+		}
+	}
+}
