@@ -1,5 +1,6 @@
 // Package peer carries what nodes of one cluster say to each other over one
-// port: the Raft streams of every group, and the calls of the Peer service.
+// port: the Raft streams of every group, the calls of the Peer service, and the
+// few words of nodes that are about to be born.
 //
 // A Mux owns the port. Every connection opens with a hello that says who calls
 // (cluster, node, store, boot) and what for (calls, or the stream of one
@@ -23,6 +24,23 @@
 // told exactly which. Each topic tells every second how far it is while items
 // flow, and once more. The stream's first request says who asks; a topic that is
 // refused is over, a stream that is refused is over under handle 0.
+//
+// # Birth
+//
+// A node that belongs to no cluster yet has a port and a name, no Mux. Join asks
+// the members of a cluster to let it in, for a token; a Mux answers through its
+// Doorkeeper. Convene finds the other newborn nodes that shall found a cluster
+// with it. Both end with a Charter, which the caller has on disk before it does
+// anything else, and which a Mux then repeats to those founding members that
+// have missed it. Why nothing is ever founded twice is told at Convene and in
+// assembly.go.
+//
+// # Versions
+//
+// A hello tells which versions of the peer protocol a node speaks, and both
+// sides speak the highest one they share. So a cluster is upgraded one node
+// after the other. Messages grow by fields and reasons that older nodes pass
+// over without doing harm; only a change of meaning takes a new version.
 //
 // # Outcomes
 //
@@ -51,7 +69,8 @@
 // # Concurrency
 //
 // Everything exported may be used by many goroutines. Close of a Mux waits for
-// its own goroutines; connections it handed out are closed by their takers.
-// Server.Stop ends mirrors and waits for every call. A node stops in this order:
-// Server, Pool, replica host, Mux.
+// its own goroutines; connections it handed out are closed by their takers. Join
+// and Convene have ended all of theirs when they return. Server.Stop ends mirrors
+// and waits for every call. A node stops in this order: Server, Pool, replica
+// host, Mux.
 package peer

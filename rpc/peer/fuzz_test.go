@@ -2,6 +2,7 @@ package peer
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -29,6 +30,8 @@ func (rawCodec) Unmarshal(data []byte, v any) error {
 	*into = append([]byte(nil), data...)
 	return nil
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 func mustMarshal(m proto.Message) []byte {
 	encoded, err := proto.Marshal(m)

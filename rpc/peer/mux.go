@@ -24,7 +24,7 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// MuxConfig is what a Mux is made of. All but Logger are needed.
+// MuxConfig is what a Mux is made of. The first four are needed.
 type MuxConfig struct {
 	// Listener is the peer port; the Mux closes it.
 	Listener net.Listener
@@ -34,6 +34,12 @@ type MuxConfig struct {
 	Guard Guard
 	// Resolve returns where a node's peer port is, or false.
 	Resolve func(node cluster.NodeID) (addr string, ok bool)
+	// Doorkeeper decides about new nodes with a join token; nil lets none in.
+	Doorkeeper Doorkeeper
+	// Charter returns what this node was born with, if that was together with
+	// others (Convene), for those of them that have not heard of it. It must not
+	// wait. Nil, or false, sends them away.
+	Charter func() (Charter, bool)
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 
@@ -45,7 +51,10 @@ type MuxConfig struct {
 type Mux struct {
 	config MuxConfig
 	calls  *portion
+	door   *door
 
+	ctx       context.Context // of what newborn nodes ask; ends with Close
+	end       context.CancelFunc
 	running   sync.WaitGroup
 	strangers chan struct{} // one token for each
 
@@ -70,7 +79,9 @@ func NewMux(config MuxConfig) *Mux {
 		open:      make(map[net.Conn]struct{}),
 		replicas:  make(map[string]*portion),
 	}
+	m.ctx, m.end = context.WithCancel(context.Background())
 	m.calls = newPortion(m, config.Listener.Addr(), nil)
+	m.door = newDoor(m)
 	m.running.Go(m.accept)
 	return m
 }
@@ -166,6 +177,7 @@ func (m *Mux) Close() error {
 		portions = append(portions, p)
 	}
 	m.mu.Unlock()
+	m.end()
 	for _, p := range portions {
 		_ = p.Close()
 	}
@@ -223,8 +235,15 @@ func (m *Mux) welcome(conn net.Conn) {
 		return
 	}
 	version, refusal := m.config.speaks.common(theirs)
+	newborn := hello.GetClass() == peerv1.Hello_CLASS_JOIN || hello.GetClass() == peerv1.Hello_CLASS_FOUND
 	var to *portion
-	if refusal == nil {
+	switch {
+	case refusal != nil:
+	case newborn:
+		if refusal = m.door.enter(); refusal == nil {
+			defer m.door.leave()
+		}
+	default:
 		to, refusal = m.judge(hello)
 	}
 	if err := answer(conn, version, refusal); err != nil || refusal != nil {
@@ -236,6 +255,10 @@ func (m *Mux) welcome(conn net.Conn) {
 		return
 	}
 	tune(conn)
+	if newborn {
+		m.door.hear(conn, hello)
+		return
+	}
 	if to == m.calls {
 		conn = introduced(conn, hello, version, heard)
 	}

@@ -57,6 +57,11 @@ func (l *Local) Survey(_ context.Context, g cluster.GroupID, term uint64) (iter.
 	}
 	if now.Term < term || !now.Leading {
 		l.yield(g)
+		// What an earlier leader still sends comes too late: a new link ends the
+		// one before.
+		if link, err := l.topics.Link(uint32(g)); err == nil {
+			link.Close()
+		}
 	}
 	return l.topics.Seen(uint32(g)), nil
 }
