@@ -72,7 +72,10 @@ func (f *follower) follow(ctx context.Context) time.Duration {
 			}
 			continue
 		}
-		if err := f.startInPlace(ctx, ref, lost); err != nil && ctx.Err() == nil {
+		switch err := f.startInPlace(ctx, ref, lost); {
+		case err == nil:
+			delete(f.failed, ref)
+		case ctx.Err() == nil:
 			wait = min(wait, f.fail(ref, fail, err))
 		}
 	}
