@@ -52,8 +52,14 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 		done.Add(1)
 		o.lanes.Go(func() {
 			defer done.Done()
-			defer o.vacate(g)
-			c.lane(ctx, g, lanes[g])
+			if c.lane(ctx, g, lanes[g]) {
+				o.lanes.Go(func() {
+					defer o.vacate(g)
+					o.rest(ctx, o.cfg.Tuning.Round, nil)
+				})
+				return
+			}
+			o.vacate(g)
 		})
 	}
 	patience, cancel := context.WithTimeout(ctx, o.cfg.Tuning.Ask)
@@ -72,8 +78,9 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 	return c.moved
 }
 
-// lane carries out the steps of one group until one fails.
-func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.Step) {
+// lane carries out the steps of one group until one fails. again: it failed as
+// it did the last time, so the group should have some rest.
+func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.Step) (again bool) {
 	leader := c.verdict.observed[g].Leader.Node
 	var index uint64 // of the configuration after the last step
 	var handed bool  // the leadership, in this lane
@@ -93,12 +100,12 @@ func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.St
 			err = c.propose(ctx, step.Change())
 		}
 		if err != nil {
-			c.office.failed(step, err)
-			return
+			return c.office.failed(step, err)
 		}
 		c.office.log.Log(ctx, loudness(step.Kind), "step done", slog.Uint64("group", uint64(g)), slog.String("step", step.String()))
 	}
 	c.office.succeeded(g)
+	return false
 }
 
 // propose puts a change on record, if nothing else got there since the plan was
@@ -202,22 +209,23 @@ func loudness(kind cluster.StepKind) slog.Level {
 	return slog.LevelInfo
 }
 
-// failed logs why a step was not done, once as long as it stays the same. That
-// something has changed meanwhile is daily life.
-func (o *office) failed(step cluster.Step, err error) {
+// failed logs why a step was not done, once as long as it stays the same, and
+// reports whether it does. That something has changed meanwhile is daily life.
+func (o *office) failed(step cluster.Step, err error) (again bool) {
 	text := step.String() + ": " + err.Error()
 	o.mu.Lock()
-	repeated := o.failures[step.Group] == text
+	again = o.failures[step.Group] == text
 	o.failures[step.Group] = text
 	o.mu.Unlock()
 	level := slog.LevelWarn
 	for _, usual := range []error{cluster.ErrConflict, replica.ErrConflict, replica.ErrNotLeader, replica.ErrBehind, errNotMade, context.Canceled} {
-		if repeated || errors.Is(err, usual) {
+		if again || errors.Is(err, usual) {
 			level = slog.LevelDebug
 		}
 	}
 	o.log.Log(context.Background(), level, "step not done, looking again",
 		slog.Uint64("group", uint64(step.Group)), slog.String("step", step.String()), slog.Any("err", err))
+	return again
 }
 
 func (o *office) succeeded(g cluster.GroupID) {
