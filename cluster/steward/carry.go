@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 		}
 		lanes[s.Group] = append(lanes[s.Group], s)
 	}
+	o.forget(lanes)
 	var done sync.WaitGroup
 	for _, g := range order {
 		if !o.occupy(g) {
@@ -232,4 +235,23 @@ func (o *office) succeeded(g cluster.GroupID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.failures, g)
+}
+
+// forget drops the failures of groups of which nothing is wanted any more.
+func (o *office) forget(wanted map[cluster.GroupID][]cluster.Step) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.failures, func(g cluster.GroupID, _ string) bool { return len(wanted[g]) == 0 && !o.busy[g] })
+}
+
+// held tells why what should be done is not: by the plan, and by what went
+// wrong when it was tried.
+func (o *office) held() []cluster.Hold {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	held := slices.Clone(o.latest.held)
+	for _, g := range slices.Sorted(maps.Keys(o.failures)) {
+		held = append(held, cluster.Hold{Group: g, Why: o.failures[g]})
+	}
+	return held
 }

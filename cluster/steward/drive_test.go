@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +113,84 @@ func TestGroupsGoOnSideBySide(t *testing.T) {
 			}
 		}
 		cancel()
+		o.end()
+	})
+}
+
+// A replica is added to its group when its node has made it. The node of one of
+// the meta group is told to.
+func TestReplicasAreMadeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := moods{asked: make(chan string, 100)}
+		o, rec := atWork(t, m)
+		v := &verdict{observed: map[cluster.GroupID]cluster.Observed{}}
+		try := func(want ...string) {
+			t.Helper()
+			for _, g := range []cluster.GroupID{cluster.MetaGroup, 1} {
+				v.observed[g] = cluster.Observed{Leader: cluster.Replica{Node: "a", Number: 1}, Index: 1}
+				step := cluster.Step{Kind: cluster.StepAddLearner, Group: g, Replica: cluster.Replica{Node: "d", Number: 2}, Index: 1}
+				o.carryOut(t.Context(), []cluster.Step{step}, rec.state.Version(), v)
+				o.lanes.Wait()
+			}
+			var got []string
+			for len(m.asked) > 0 {
+				got = append(got, <-m.asked)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("asked were %q, want %q", got, want)
+			}
+		}
+		try("d: start {0 2}", "a: add-learner d/0/2")
+		if g, _ := rec.state.Placement().Group(1); g.Step != nil {
+			t.Errorf("on record is %v", g.Step)
+		}
+		if held := o.held(); len(held) != 1 || held[0].Group != 1 || !strings.Contains(held[0].Why, errNotMade.Error()) {
+			t.Errorf("operators read %v", held)
+		}
+		v.answers = answers{"d": {Node: "d", Replicas: []ReplicaReport{{Group: 0, Number: 2}, {Group: 1, Number: 2}}}}
+		try("a: add-learner d/0/2", "a: add-learner d/1/2")
+		o.carryOut(t.Context(), nil, rec.state.Version(), v)
+		if held := o.held(); len(held) != 0 {
+			t.Errorf("operators still read %v", held)
+		}
+		o.end()
+	})
+}
+
+// heirs are peers that learn of their leadership late.
+type heirs struct {
+	moods
+	after time.Time
+}
+
+func (h heirs) Step(ctx context.Context, n cluster.NodeID, s cluster.Step) (uint64, error) {
+	if n == "b" && time.Now().Before(h.after) {
+		return 0, replica.ErrNotLeader
+	}
+	return h.moods.Step(ctx, n, s)
+}
+
+// What follows a transfer is asked of the new leader, who may need a moment.
+func TestNewLeaderIsGivenAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := moods{asked: make(chan string, 100)}
+		o, rec := atWork(t, m)
+		o.cfg.Peers = heirs{m, time.Now().Add(100 * time.Millisecond)}
+		a, b := cluster.Replica{Node: "a", Number: 1}, cluster.Replica{Node: "b", Number: 1}
+		v := &verdict{observed: map[cluster.GroupID]cluster.Observed{1: {Leader: a, Index: 1}}}
+		o.carryOut(t.Context(), []cluster.Step{
+			{Kind: cluster.StepTransfer, Group: 1, Replica: a, To: b, Index: 1}, {Kind: cluster.StepRemove, Group: 1, Replica: a},
+		}, rec.state.Version(), v)
+		if len(m.asked) != 2 || len(o.held()) != 0 {
+			t.Errorf("%d steps were done, held are %v", len(m.asked), o.held())
+		}
+		begun := time.Now()
+		o.cfg.Peers = heirs{m, begun.Add(time.Hour)}
+		v.observed[1] = cluster.Observed{Leader: b, Index: 5}
+		o.carryOut(t.Context(), []cluster.Step{{Kind: cluster.StepRemove, Group: 1, Replica: a, Index: 5}}, rec.state.Version(), v)
+		if time.Since(begun) != 0 || len(o.held()) != 1 {
+			t.Errorf("whoever was taken for the leader before is asked for %v", time.Since(begun))
+		}
 		o.end()
 	})
 }

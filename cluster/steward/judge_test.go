@@ -165,9 +165,9 @@ func TestCaughtUpAgainstHistory(t *testing.T) {
 		j := newJudge(tuning)
 		history := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) sighting {
 			after := rapid.SampledFrom([]time.Duration{100, 900, 1000, 1000, 2500, 4000, 4001}).Draw(t, "ms")
-			kind := rapid.SampledFrom([]int{isNear, isNear, isNear, isNear, isNear, lags, unheard, otherConfiguration, leaderless}).Draw(t, "kind")
+			kind := max(isNear, rapid.IntRange(-25, kinds-1).Draw(t, "kind")) // mostly near
 			return sighting{after * time.Millisecond, kind}
-		}), 1, 40).Draw(t, "history")
+		}), 20, 60).Draw(t, "history")
 		now := dawn
 		var times []time.Time
 		for i, s := range history {
