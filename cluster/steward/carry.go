@@ -18,8 +18,8 @@ import (
 // it leads.
 const handover = 20 * time.Millisecond
 
-// errNotMade: a replica is not made yet by its node. Its leader would only knock
-// in vain, and less and less often.
+// errNotMade: this node has not made its replica yet, which takes it a moment.
+// Were it added now, its leader would knock in vain, and less and less often.
 var errNotMade = errors.New("the node has not made the replica yet")
 
 // course is the carrying out of one agenda. The version of the state goes on
@@ -149,15 +149,15 @@ func (c *course) onGroup(ctx context.Context, leader cluster.NodeID, step cluste
 	return index, err
 }
 
-// made makes sure that a replica runs before it is added to its group. A node
-// follows the placement by itself, except that it needs a replica of the meta
-// group to do so.
+// made makes sure that a replica runs before it is added to its group. Its node
+// follows the placement by itself, but hears of it a little later, or never if
+// it has no replica of the meta group yet; so it is told.
 func (c *course) made(ctx context.Context, step cluster.Step) error {
 	node := step.Replica.Node
 	if _, runs := c.verdict.answers.replica(step.Group, step.Replica); runs {
 		return nil
 	}
-	if step.Group != cluster.MetaGroup || node == c.office.cfg.Self {
+	if node == c.office.cfg.Self {
 		return errNotMade
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.office.cfg.Tuning.Act)
@@ -217,7 +217,7 @@ func loudness(kind cluster.StepKind) slog.Level {
 func (o *office) failed(step cluster.Step, err error) (again bool) {
 	text := step.String() + ": " + err.Error()
 	o.mu.Lock()
-	again = o.failures[step.Group] == text
+	again = o.failures[step.Group] == text && !errors.Is(err, errNotMade)
 	o.failures[step.Group] = text
 	o.mu.Unlock()
 	level := slog.LevelWarn

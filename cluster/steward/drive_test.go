@@ -117,38 +117,45 @@ func TestGroupsGoOnSideBySide(t *testing.T) {
 	})
 }
 
-// A replica is added to its group when its node has made it. The node of one of
-// the meta group is told to.
+// A replica is added to its group when its node has made it. Others are told to,
+// this node does so by itself.
 func TestReplicasAreMadeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := moods{asked: make(chan string, 100)}
+		m := moods{asked: make(chan string, 100), fail: make(map[cluster.NodeID]bool)}
 		o, rec := atWork(t, m)
 		v := &verdict{observed: map[cluster.GroupID]cluster.Observed{}}
 		try := func(want ...string) {
 			t.Helper()
-			for _, g := range []cluster.GroupID{cluster.MetaGroup, 1} {
+			var steps []cluster.Step
+			for i, n := range []cluster.NodeID{"d", o.cfg.Self, "f"} {
+				g := cluster.GroupID(i)
 				v.observed[g] = cluster.Observed{Leader: cluster.Replica{Node: "a", Number: 1}, Index: 1}
-				step := cluster.Step{Kind: cluster.StepAddLearner, Group: g, Replica: cluster.Replica{Node: "d", Number: 2}, Index: 1}
-				o.carryOut(t.Context(), []cluster.Step{step}, rec.state.Version(), v)
-				o.lanes.Wait()
+				steps = append(steps, cluster.Step{Kind: cluster.StepAddLearner, Group: g, Replica: cluster.Replica{Node: n, Number: 2}, Index: 1})
 			}
+			o.carryOut(t.Context(), steps, rec.state.Version(), v)
+			o.lanes.Wait()
 			var got []string
 			for len(m.asked) > 0 {
 				got = append(got, <-m.asked)
 			}
+			slices.Sort(got) // the groups go side by side
 			if !slices.Equal(got, want) {
 				t.Errorf("asked were %q, want %q", got, want)
 			}
 		}
-		try("d: start {0 2}", "a: add-learner d/0/2")
+		m.fail["f"] = true
+		try("a: add-learner d/0/2", "d: start {0 2}", "f: start {2 2}")
 		if g, _ := rec.state.Placement().Group(1); g.Step != nil {
 			t.Errorf("on record is %v", g.Step)
 		}
-		if held := o.held(); len(held) != 1 || held[0].Group != 1 || !strings.Contains(held[0].Why, errNotMade.Error()) {
+		if held := o.held(); len(held) != 2 || held[0].Group != 1 || !strings.Contains(held[0].Why, errNotMade.Error()) {
 			t.Errorf("operators read %v", held)
 		}
-		v.answers = answers{"d": {Node: "d", Replicas: []ReplicaReport{{Group: 0, Number: 2}, {Group: 1, Number: 2}}}}
-		try("a: add-learner d/0/2", "a: add-learner d/1/2")
+		v.answers = answers{}
+		for g, n := range []cluster.NodeID{"d", o.cfg.Self, "f"} {
+			v.answers[n] = Report{Node: n, Replicas: []ReplicaReport{{Group: cluster.GroupID(g), Number: 2}}}
+		}
+		try("a: add-learner d/0/2", "a: add-learner f/2/2", "a: add-learner nobody/1/2")
 		o.carryOut(t.Context(), nil, rec.state.Version(), v)
 		if held := o.held(); len(held) != 0 {
 			t.Errorf("operators still read %v", held)
