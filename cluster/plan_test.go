@@ -363,6 +363,45 @@ func TestPlanDropsTheLeaderLast(t *testing.T) {
 	}
 }
 
+// A leadership that an operator put somewhere is not taken back for balance, and
+// does not keep others from being balanced; a node that drains gives it away.
+func TestPlanLeavesPinnedLeadershipsAlone(t *testing.T) {
+	w := grown(t, 3, 3)
+	for _, g := range w.groups[1:] {
+		record, _ := w.state.Placement().Group(g.id)
+		for r := range g.voters {
+			if r.Node != record.Target.Leader {
+				g.leader = r
+			}
+		}
+	}
+	transfers := func(v View) (groups []GroupID) {
+		for _, s := range Plan(v).Steps {
+			if s.Kind == StepTransfer {
+				groups = append(groups, s.Group)
+			}
+		}
+		return groups
+	}
+	v := w.view()
+	if got := transfers(v); !slices.Equal(got, []GroupID{1}) {
+		t.Errorf("balanced are %v", got)
+	}
+	v.Pinned = map[GroupID]bool{1: true, 3: true}
+	if got := transfers(v); !slices.Equal(got, []GroupID{2}) {
+		t.Errorf("with 1 and 3 pinned, balanced are %v", got)
+	}
+	w.must(w.state.Version(), &Drain{Node: w.groups[1].leader.Node})
+	for steps := Plan(w.view()).Steps; len(steps) == 1 && steps[0].Kind == StepRetarget; steps = Plan(w.view()).Steps {
+		w.must(w.state.Version(), steps[0].Change())
+	}
+	v = w.view()
+	v.Pinned = map[GroupID]bool{1: true}
+	if got := transfers(v); !slices.Contains(got, 1) {
+		t.Errorf("of a node that drains, leaderships of %v are taken", got)
+	}
+}
+
 // A step that is no longer wanted does not stay on record.
 func TestPlanDropsAbandonedSteps(t *testing.T) {
 	w := grown(t, 1, 3)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 // it leads.
 const handover = 20 * time.Millisecond
 
-// errNotMade: a replica is not made yet by its node. Its leader would only knock
-// in vain, and less and less often.
+// errNotMade: this node has not made its replica yet, which takes it a moment.
+// Were it added now, its leader would knock in vain, and less and less often.
 var errNotMade = errors.New("the node has not made the replica yet")
 
 // course is the carrying out of one agenda. The version of the state goes on
@@ -44,6 +46,7 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 		}
 		lanes[s.Group] = append(lanes[s.Group], s)
 	}
+	o.forget(lanes)
 	var done sync.WaitGroup
 	for _, g := range order {
 		if !o.occupy(g) {
@@ -52,8 +55,14 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 		done.Add(1)
 		o.lanes.Go(func() {
 			defer done.Done()
-			defer o.vacate(g)
-			c.lane(ctx, g, lanes[g])
+			if c.lane(ctx, g, lanes[g]) {
+				o.lanes.Go(func() {
+					defer o.vacate(g)
+					o.rest(ctx, o.cfg.Tuning.Round, nil)
+				})
+				return
+			}
+			o.vacate(g)
 		})
 	}
 	patience, cancel := context.WithTimeout(ctx, o.cfg.Tuning.Ask)
@@ -72,8 +81,9 @@ func (o *office) carryOut(ctx context.Context, steps []cluster.Step, version uin
 	return c.moved
 }
 
-// lane carries out the steps of one group until one fails.
-func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.Step) {
+// lane carries out the steps of one group until one fails. again: it failed as
+// it did the last time, so the group should have some rest.
+func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.Step) (again bool) {
 	leader := c.verdict.observed[g].Leader.Node
 	var index uint64 // of the configuration after the last step
 	var handed bool  // the leadership, in this lane
@@ -93,12 +103,12 @@ func (c *course) lane(ctx context.Context, g cluster.GroupID, steps []cluster.St
 			err = c.propose(ctx, step.Change())
 		}
 		if err != nil {
-			c.office.failed(step, err)
-			return
+			return c.office.failed(step, err)
 		}
 		c.office.log.Log(ctx, loudness(step.Kind), "step done", slog.Uint64("group", uint64(g)), slog.String("step", step.String()))
 	}
 	c.office.succeeded(g)
+	return false
 }
 
 // propose puts a change on record, if nothing else got there since the plan was
@@ -139,15 +149,15 @@ func (c *course) onGroup(ctx context.Context, leader cluster.NodeID, step cluste
 	return index, err
 }
 
-// made makes sure that a replica runs before it is added to its group. A node
-// follows the placement by itself, except that it needs a replica of the meta
-// group to do so.
+// made makes sure that a replica runs before it is added to its group. Its node
+// follows the placement by itself, but hears of it a little later, or never if
+// it has no replica of the meta group yet; so it is told.
 func (c *course) made(ctx context.Context, step cluster.Step) error {
 	node := step.Replica.Node
 	if _, runs := c.verdict.answers.replica(step.Group, step.Replica); runs {
 		return nil
 	}
-	if step.Group != cluster.MetaGroup || node == c.office.cfg.Self {
+	if node == c.office.cfg.Self {
 		return errNotMade
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.office.cfg.Tuning.Act)
@@ -202,26 +212,46 @@ func loudness(kind cluster.StepKind) slog.Level {
 	return slog.LevelInfo
 }
 
-// failed logs why a step was not done, once as long as it stays the same. That
-// something has changed meanwhile is daily life.
-func (o *office) failed(step cluster.Step, err error) {
+// failed logs why a step was not done, once as long as it stays the same, and
+// reports whether it does. That something has changed meanwhile is daily life.
+func (o *office) failed(step cluster.Step, err error) (again bool) {
 	text := step.String() + ": " + err.Error()
 	o.mu.Lock()
-	repeated := o.failures[step.Group] == text
+	again = o.failures[step.Group] == text && !errors.Is(err, errNotMade)
 	o.failures[step.Group] = text
 	o.mu.Unlock()
 	level := slog.LevelWarn
 	for _, usual := range []error{cluster.ErrConflict, replica.ErrConflict, replica.ErrNotLeader, replica.ErrBehind, errNotMade, context.Canceled} {
-		if repeated || errors.Is(err, usual) {
+		if again || errors.Is(err, usual) {
 			level = slog.LevelDebug
 		}
 	}
 	o.log.Log(context.Background(), level, "step not done, looking again",
 		slog.Uint64("group", uint64(step.Group)), slog.String("step", step.String()), slog.Any("err", err))
+	return again
 }
 
 func (o *office) succeeded(g cluster.GroupID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.failures, g)
+}
+
+// forget drops the failures of groups of which nothing is wanted any more.
+func (o *office) forget(wanted map[cluster.GroupID][]cluster.Step) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.failures, func(g cluster.GroupID, _ string) bool { return len(wanted[g]) == 0 && !o.busy[g] })
+}
+
+// held tells why what should be done is not: by the plan, and by what went
+// wrong when it was tried.
+func (o *office) held() []cluster.Hold {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	held := slices.Clone(o.latest.held)
+	for _, g := range slices.Sorted(maps.Keys(o.failures)) {
+		held = append(held, cluster.Hold{Group: g, Why: o.failures[g]})
+	}
+	return held
 }

@@ -27,7 +27,7 @@ type office struct {
 	published chan struct{}                 // closed when there is a newer look
 	busy      map[cluster.GroupID]bool      // a lane of the group is under way
 	pinned    map[cluster.GroupID]time.Time // until when its leadership stays
-	failures  map[cluster.GroupID]string    // what was logged last
+	failures  map[cluster.GroupID]string    // why the last step was not done
 	notes     map[cluster.NodeID]string     // what was logged last
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,14 +20,18 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "3") // stories wait more than they work
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of a test.
 const patience = 40 * time.Second
 
 // quick is the usual tuning at a pace for tests.
 var quick = Tuning{
-	Round: 100 * time.Millisecond, Ask: 250 * time.Millisecond, Act: time.Second,
+	Round: 200 * time.Millisecond, Ask: 250 * time.Millisecond, Act: time.Second,
 	SuspectAfter: 600 * time.Millisecond, DownAfter: 1500 * time.Millisecond, Settle: 300 * time.Millisecond,
 }
 
@@ -41,7 +46,7 @@ type fleet struct {
 	nodes map[cluster.NodeID]*node
 	born  int
 	hung  map[cluster.NodeID]bool // never answer
-	lossy func() bool             // loses a question or its answer
+	loss  atomic.Uint32           // how many of a hundred questions, and of answers, get lost
 }
 
 // node is one process.
@@ -62,7 +67,6 @@ type node struct {
 func newFleet(t *testing.T) *fleet {
 	return &fleet{
 		wires: newWires(), t: t, nodes: make(map[cluster.NodeID]*node), hung: make(map[cluster.NodeID]bool),
-		lossy: func() bool { return false },
 	}
 }
 
@@ -93,7 +97,7 @@ func (f *fleet) start(name cluster.NodeID, dir string, founders []cluster.NodeID
 	n.record = newRecord(n.host.Load)
 	host, err := replica.Open(f.timeout(), replica.Config{
 		Dir: dir, Node: name, ClusterID: "fleet", DataGroups: fleetGroups, Founders: founders,
-		Network: wire{f.wires, name}, Heartbeat: 300 * time.Millisecond, StateMachine: n.machine,
+		Network: wire{f.wires, name}, Heartbeat: 400 * time.Millisecond, StateMachine: n.machine,
 		Fatal: func(err error) { f.t.Errorf("%s: %v", name, err) },
 	})
 	if err != nil {
@@ -188,6 +192,8 @@ func (f *fleet) kill(name cluster.NodeID) *node {
 	delete(f.nodes, name)
 	return n
 }
+
+func (f *fleet) lossy() bool { return rand.Uint32N(100) < f.loss.Load() }
 
 func (f *fleet) hang(name cluster.NodeID, hung bool) {
 	f.mu.Lock()

@@ -72,7 +72,10 @@ func (f *follower) follow(ctx context.Context) time.Duration {
 			}
 			continue
 		}
-		if err := f.startInPlace(ctx, ref, lost); err != nil && ctx.Err() == nil {
+		switch err := f.startInPlace(ctx, ref, lost); {
+		case err == nil:
+			delete(f.failed, ref)
+		case ctx.Err() == nil:
 			wait = min(wait, f.fail(ref, fail, err))
 		}
 	}
@@ -152,10 +155,10 @@ func (f *follower) fail(ref replica.Ref, before failure, err error) time.Duratio
 	return next.pause
 }
 
-// Start makes and starts a replica by order of the meta leader: the way for a
-// node that cannot read yet what is created for it. It may be repeated. Where
-// this node's record knows better, it refuses by an error that wraps
-// replica.ErrRefused.
+// Start makes and starts a replica by order of the meta leader: the only way for
+// a node that cannot read yet what is created for it, and the quick one for
+// others. It may be repeated. Where this node's record knows better, it refuses
+// by an error that wraps replica.ErrRefused.
 func (s *Steward) Start(ctx context.Context, ref replica.Ref) error {
 	if role, known := s.roleOf(ref); known && role == cluster.RoleRetired {
 		return fmt.Errorf("%w: replica number %d of group %s is retired", replica.ErrRefused, ref.Number, ref.Group)

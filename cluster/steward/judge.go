@@ -176,11 +176,8 @@ func (j *judge) observe(g cluster.GroupID, leader cluster.Replica, report Replic
 	add := func(list []cluster.Replica, voter bool) {
 		for _, r := range list {
 			own, answered := second.replica(g, r)
-			if r == leader {
-				own, answered = report, true // so that it is no stranger when another leads
-			}
 			progress := j.progress(groupReplica{g, r}, report.Progress, own.Progress, answered, now)
-			if r == leader {
+			if r == leader { // its streak counts when another leads
 				progress = cluster.CaughtUp
 			}
 			o.Replicas = append(o.Replicas, cluster.ObservedReplica{Replica: r, Voter: voter, Progress: progress})

@@ -2,6 +2,7 @@ package steward
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ func (o *observer) observe(ctx context.Context) *verdict {
 	}
 	o.mu.Lock()
 	o.judge.members(members, time.Now())
+	maps.DeleteFunc(o.silent, func(n cluster.NodeID, _ bool) bool { return o.judge.nodes[n] == nil })
 	o.mu.Unlock()
 	first := o.ask(ctx, members)
 	second := o.ask(ctx, members)
@@ -93,7 +95,8 @@ func (o *observer) question(ctx context.Context, m cluster.Member, silent bool) 
 	report, err := o.report(ctx, m.Node)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.asking[m.Node], o.silent[m.Node] = false, err != nil
+	delete(o.asking, m.Node)
+	o.silent[m.Node] = err != nil
 	counts := err == nil && o.judge.hear(m, report, time.Now())
 	return answer{node: m.Node, report: report, counts: counts, silent: silent}
 }

@@ -133,8 +133,12 @@ func (s *Steward) Transfer(ctx context.Context, group cluster.GroupID, to cluste
 		}
 		view, version := o.view(seen.verdict)
 		step, err := transferStep(view, group, to)
-		if err != nil || step.To == step.Replica {
+		if err != nil {
 			return err
+		}
+		if step.To == step.Replica { // it leads already, and shall go on
+			o.pin(group, time.Now().Add(s.cfg.Tuning.Stay))
+			return nil
 		}
 		if !o.occupy(group) {
 			return fmt.Errorf("%w: another step on group %s is under way", cluster.ErrConflict, group)

@@ -38,8 +38,8 @@ type Peers interface {
 	// Step asks the node that leads a group for a step on it, and returns the
 	// index of the configuration afterwards.
 	Step(ctx context.Context, node cluster.NodeID, step cluster.Step) (index uint64, err error)
-	// Start asks a node that does not follow the meta group yet, and so cannot
-	// read what is created for it, to make and start its replica of that group.
+	// Start asks a node to make and start a replica that was created for it. One
+	// that does not follow the meta group yet could not know of it otherwise.
 	Start(ctx context.Context, node cluster.NodeID, ref replica.Ref) error
 	// Release asks a node to stop a retired replica of its and to delete its
 	// data.

@@ -101,7 +101,7 @@ func (s *Steward) Status() Status {
 		latest := o.latest
 		o.mu.Unlock()
 		if latest.verdict != nil {
-			v, st.At, st.Held = latest.verdict, latest.verdict.at, slices.Clone(latest.held)
+			v, st.At, st.Held = latest.verdict, latest.verdict.at, o.held()
 		}
 		pinned = o.pins(time.Now())
 	}
