@@ -236,6 +236,11 @@ func TestSurveyIsBounded(t *testing.T) {
 					}
 				}
 			}
+			for key, seen := range survey.topics {
+				if len(seen.Items) > tt.want {
+					t.Errorf("the survey holds %d items of %v, want %d at most", len(seen.Items), key, tt.want)
+				}
+			}
 			if err := survey.Own(pageOf(t, 2)); err != nil {
 				t.Fatal(err)
 			}

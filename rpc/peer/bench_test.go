@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,5 +56,69 @@ func BenchmarkHop(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkMirror measures what an item costs that crosses to another node, both
+// ends together; ns/op is one item, published as fast as the link takes it.
+func BenchmarkMirror(b *testing.B) {
+	for _, count := range []int{1, 100} {
+		b.Run(fmt.Sprint(count, " topics"), func(b *testing.B) { benchmarkMirror(b, count) })
+	}
+}
+
+func benchmarkMirror(b *testing.B, count int) {
+	const lead = 1024 // items that are ahead of the link at most
+	owner := leading(b, fanout.Config{TopicItems: 2 * lead, TopicBytes: 64 << 20})
+	var w town
+	w.served(b, &double{mux: owner.NewMux})
+	up, err := w.caller(b).Mirror(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer up.Close()
+	mirror := topics(b, fanout.Config{})
+	if err := mirror.Mirror(mirroredGroup); err != nil {
+		b.Fatal(err)
+	}
+	keys := make([]fanout.Key, count)
+	for i := range keys {
+		keys[i] = fanout.Key{Cache: "chat", Topic: fmt.Sprint("room", i)}
+		if _, err := mirror.Subscribe(mirroredGroup, keys[i], fanout.Position{}, time.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	relay := mirror.NewRelay()
+	if err := relay.Join(mirroredGroup); err != nil {
+		b.Fatal(err)
+	}
+	if err := up.Ask(relay.Requests()); err != nil {
+		b.Fatal(err)
+	}
+	take := func() (items int) {
+		p, err := up.Next()
+		if err == nil {
+			err = relay.Take(p, time.Now())
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		return len(p.Events)
+	}
+	for range keys {
+		take() // it has begun
+	}
+	value := make([]byte, 200)
+	b.ReportAllocs()
+	b.ResetTimer()
+	published, crossed := 0, 0
+	for crossed < b.N {
+		for published < min(b.N, crossed+lead) {
+			if _, err := owner.Publish(mirroredGroup, keys[published%count], time.Now(), func(fanout.Position) []byte { return value }); err != nil {
+				b.Fatal(err)
+			}
+			published++
+		}
+		crossed += take()
 	}
 }
