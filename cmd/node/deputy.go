@@ -73,6 +73,14 @@ func (d deputy) AddToken(ctx context.Context, token cluster.Token) error {
 	return d.n.steward.AddToken(ctx, token.Digest, time.UnixMilli(int64(token.ExpiresMs)))
 }
 
+func (d deputy) Status(context.Context) (steward.Status, error) {
+	st := d.n.steward.Status()
+	if !st.Leading {
+		return st, steward.ErrNotLeading
+	}
+	return st, nil
+}
+
 // witness tells other nodes what this one has seen of topics.
 type witness struct{}
 
