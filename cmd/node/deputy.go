@@ -23,6 +23,14 @@ var (
 
 func (d deputy) Report() steward.Report { return steward.Account(d.n.host, d.n.boot) }
 
+func (d deputy) Status(context.Context) (steward.Status, error) {
+	st := d.n.steward.Status()
+	if !st.Leading {
+		return st, steward.ErrNotLeading
+	}
+	return st, nil
+}
+
 func (d deputy) Perform(ctx context.Context, step cluster.Step) (uint64, error) {
 	return steward.Perform(ctx, d.n.host, step)
 }
@@ -71,14 +79,6 @@ func (d deputy) Admit(ctx context.Context, digest cluster.Digest, member cluster
 
 func (d deputy) AddToken(ctx context.Context, token cluster.Token) error {
 	return d.n.steward.AddToken(ctx, token.Digest, time.UnixMilli(int64(token.ExpiresMs)))
-}
-
-func (d deputy) Status(context.Context) (steward.Status, error) {
-	st := d.n.steward.Status()
-	if !st.Leading {
-		return st, steward.ErrNotLeading
-	}
-	return st, nil
 }
 
 // witness tells other nodes what this one has seen of topics.
