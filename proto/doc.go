@@ -5,9 +5,10 @@
 // protocol, written down by us from its observable facts. Service and method
 // names, field numbers and types are given and must never change; message
 // names do not travel and are ours. The test in test/wire compares all of it
-// with what an official SDK speaks. store/v1, peer/v1 and admin/v1 are our own
-// and versioned: the entries of the Raft log and snapshots, what nodes tell
-// each other, and what an operator asks.
+// with what an official SDK speaks. store/v1, peer/v1, admin/v1 and cluster/v1
+// are our own and versioned: the entries of the Raft log and snapshots, what
+// nodes tell each other, what an operator asks, and how a cluster is, which both
+// nodes and operators are told.
 //
 // It must never know any other package of this module. Only the rpc layer and
 // test clients speak the public and the peer messages, and only store speaks

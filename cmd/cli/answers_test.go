@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,8 +41,8 @@ func explicit(list ...*permissionpb.PermissionsType) *permissionpb.Permissions {
 	return grant.Explicit(list)
 }
 
-// exchanges are commands, what they must ask, and what they must print.
-var exchanges = []struct {
+// exchange is a command, what it must ask, and what it must print.
+type exchange struct {
 	name        string
 	args        string // separated by |
 	stdin       string
@@ -51,7 +52,9 @@ var exchanges = []struct {
 	answer      proto.Message
 	table, json string
 	stderr      string
-}{
+}
+
+var exchanges = []exchange{
 	{
 		name: "create a cache", args: "cache|create|chat",
 		method: "CreateCache", request: &controlpb.CreateCacheRequest{CacheName: "chat"}, answer: &controlpb.CreateCacheResponse{},
@@ -381,7 +384,7 @@ func values(texts ...string) *cachepb.ListFetchResponse {
 }
 
 func TestExchanges(t *testing.T) {
-	for _, tt := range exchanges {
+	for _, tt := range slices.Concat(exchanges, clusterExchanges()) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := (&broker{answer: always(tt.answer)}).start(t)
 			args := strings.Split(tt.args, "|")

@@ -36,13 +36,18 @@ func (p *Program) rootCommand() *cobra.Command {
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(p.flagError)
 	root.SetUsageFunc(usage)
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a broker:"}, &cobra.Group{ID: "use", Title: "Use a broker:"})
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a broker:"}, &cobra.Group{ID: "use", Title: "Use a broker:"},
+		&cobra.Group{ID: "operate", Title: "Run a cluster of brokers:"})
 	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand()} {
 		cmd.GroupID = "run"
 		root.AddCommand(cmd)
 	}
 	for _, cmd := range p.clientCommands() {
 		cmd.GroupID = "use"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range []*cobra.Command{p.nodeCommand(), p.clusterCommand()} {
+		cmd.GroupID = "operate"
 		root.AddCommand(cmd)
 	}
 	root.AddCommand(p.versionCommand())

@@ -21,6 +21,14 @@ var (
 
 func (d deputy) Report() steward.Report { return steward.Account(d.n.host, d.n.boot) }
 
+func (d deputy) Status(context.Context) (steward.Status, error) {
+	st := d.n.steward.Status()
+	if !st.Leading {
+		return st, steward.ErrNotLeading
+	}
+	return st, nil
+}
+
 func (d deputy) Perform(ctx context.Context, step cluster.Step) (uint64, error) {
 	return steward.Perform(ctx, d.n.host, step)
 }

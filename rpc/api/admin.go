@@ -16,6 +16,7 @@ import (
 type admin struct {
 	adminv1.UnimplementedAdminServer
 	mint            *mint
+	cluster         Cluster // nil for a node that has none
 	version, commit string
 }
 

@@ -98,7 +98,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Ports are the parts of the node that a Server translates for. All are needed.
+// Ports are the parts of the node that a Server translates for. All but Cluster
+// are needed.
 type Ports struct {
 	Data        Data
 	Topics      Topics
@@ -106,6 +107,8 @@ type Ports struct {
 	Credentials Credentials
 	Gate        *auth.Gate
 	Minter      *auth.Minter
+	// Cluster is nil for a node that is part of none; operators are then told so.
+	Cluster Cluster
 }
 
 // withDefaults fills in the zero fields and checks the others.

@@ -125,6 +125,15 @@ var rules = map[string]rule{
 	adminv1.Admin_RevokeApiKey_FullMethodName: {control, once},
 	adminv1.Admin_Version_FullMethodName:      {control, once},
 
+	adminv1.Admin_ClusterStatus_FullMethodName:      {control, once},
+	adminv1.Admin_DrainNode_FullMethodName:          {control, once},
+	adminv1.Admin_ResumeNode_FullMethodName:         {control, once},
+	adminv1.Admin_LeaveNode_FullMethodName:          {control, once},
+	adminv1.Admin_RemoveNode_FullMethodName:         {control, once},
+	adminv1.Admin_TransferLeadership_FullMethodName: {control, once},
+	adminv1.Admin_CreateJoinToken_FullMethodName:    {control, once},
+	adminv1.Admin_JoinCluster_FullMethodName:        {control, once},
+
 	// Whether the node is there, and what it speaks.
 	cachepb.Ping_Ping_FullMethodName:                                       {nothing, once},
 	grpc_health_v1.Health_Check_FullMethodName:                             {nothing, once},

@@ -121,7 +121,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
 	authpb.RegisterAuthServer(door, &authService{mint: m})
 	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
-	adminv1.RegisterAdminServer(door, &admin{mint: m, version: s.config.Version, commit: s.config.Commit})
+	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
 	grpc_health_v1.RegisterHealthServer(door, s.health)
 	reflection.Register(door)
 }

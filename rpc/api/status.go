@@ -10,6 +10,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -114,6 +117,17 @@ var refusals = []struct {
 	{route.ErrCacheNotFound, refusal{code: codes.NotFound, text: "there is no cache of that name; create it first"}},
 	{route.ErrCacheExists, refusal{code: codes.AlreadyExists, text: "a cache of that name is there already"}},
 	{route.ErrKeyNotFound, refusal{code: codes.NotFound, text: "there is no API key with that id; list them to see which there are"}},
+	// What is asked of the cluster.
+	{cluster.ErrConflict, refusal{code: codes.Unavailable, outcome: outcomeNone, text: "the cluster has changed at the same moment; try again"}},
+	{cluster.ErrRefused, refusal{code: codes.FailedPrecondition, outcome: outcomeNone}},
+	{replica.ErrUnknownOutcome, refusal{code: codes.Aborted, outcome: outcomeUnknown,
+		text: "it is unknown whether the group did it; look at the cluster's status before you repeat it"}},
+	{replica.ErrRefused, refusal{code: codes.FailedPrecondition, outcome: outcomeNone}},
+	{replica.ErrBehind, refusal{code: codes.FailedPrecondition, outcome: outcomeNone,
+		text: "the replica there has not caught up with its leader; wait, and try again"}},
+	{replica.ErrConflict, refusal{code: codes.Unavailable, outcome: outcomeNone, text: "the group has changed at the same moment; try again"}},
+	{replica.ErrNotLeader, refusal{code: codes.Unavailable, outcome: outcomeNone, text: "the group has another leader now; try again"}},
+	{steward.ErrNotLeading, *errHeadless},
 	{context.DeadlineExceeded, refusal{code: codes.DeadlineExceeded, text: "the deadline passed before the answer was there"}},
 	{context.Canceled, refusal{code: codes.Canceled, text: "the caller went away"}},
 }
@@ -124,6 +138,9 @@ var refusals = []struct {
 func refusalOf(err error, retried bool) (told *refusal, known bool) {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r, true
+	}
+	if r, ok := errors.AsType[*cluster.Refusal](err); ok {
+		return &refusal{code: codes.FailedPrecondition, outcome: outcomeNone, text: strings.TrimPrefix(r.Error(), "cluster: ")}, true
 	}
 	for i := range refusals {
 		row := &refusals[i]

@@ -10,6 +10,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -81,6 +84,15 @@ func TestRefusals(t *testing.T) {
 		{route.ErrLimit, codes.ResourceExhausted, "", "none", codes.ResourceExhausted},
 		{route.ErrInvalid, codes.InvalidArgument, "", "", codes.InvalidArgument},
 		{route.ErrKeyNotFound, codes.NotFound, "", "", codes.NotFound},
+		{cluster.ErrConflict, codes.Unavailable, "", "none", codes.Unavailable},
+		{cluster.ErrRefused, codes.FailedPrecondition, "", "none", codes.FailedPrecondition},
+		{&cluster.Refusal{What: "leave", Node: "a", Why: "no"}, codes.FailedPrecondition, "", "none", codes.FailedPrecondition},
+		{replica.ErrUnknownOutcome, codes.Aborted, "", "unknown", codes.Aborted},
+		{replica.ErrRefused, codes.FailedPrecondition, "", "none", codes.FailedPrecondition},
+		{replica.ErrBehind, codes.FailedPrecondition, "", "none", codes.FailedPrecondition},
+		{replica.ErrConflict, codes.Unavailable, "", "none", codes.Unavailable},
+		{replica.ErrNotLeader, codes.Unavailable, "", "none", codes.Unavailable},
+		{steward.ErrNotLeading, codes.Unavailable, "", "none", codes.Unavailable},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "", "", codes.DeadlineExceeded},
 		{context.Canceled, codes.Canceled, "", "", codes.Canceled},
 		{declined(&storev1.Result{Status: storev1.Status_STATUS_WRONG_TYPE}), codes.FailedPrecondition, "", "none", codes.FailedPrecondition},

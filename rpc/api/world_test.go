@@ -58,6 +58,7 @@ type world struct {
 type settings struct {
 	config  Config
 	fanout  fanout.Config
+	cluster Cluster
 	secured bool // an API key exists, so the door is not open
 	dial    []grpc.DialOption
 }
@@ -78,7 +79,7 @@ func newWorld(t testing.TB, s settings) *world {
 		s.config.Endpoint = "mayfly.test"
 	}
 	server, err := NewServer(s.config, Ports{
-		Data: m, Topics: m, Caches: m, Credentials: m, Gate: auth.NewGate(verifier, true), Minter: minter,
+		Data: m, Topics: m, Caches: m, Credentials: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -101,6 +101,7 @@ func seeds(f *testing.F) {
 			&peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Announce_{Announce: &peerv1.OperateRequest_Announce{Member: wireMember(someMember("d"))}}},
 			&peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Admit_{Admit: &peerv1.OperateRequest_Admit{Digest: make([]byte, 32)}}},
 		},
+		{&peerv1.StatusRequest{}},
 	} {
 		for _, r := range requests {
 			f.Add(uint8(method), mustMarshal(r), true)

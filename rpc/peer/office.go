@@ -5,7 +5,10 @@ import (
 	"fmt"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/steward"
+	clusterv1 "github.com/mayfly-broker/mayfly/proto/cluster/v1"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/convert"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -40,6 +43,9 @@ type Office interface {
 	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (cluster.Settings, []cluster.Member, error)
 	// AddToken makes a join token usable.
 	AddToken(ctx context.Context, token cluster.Token) error
+	// Status tells how the cluster is, as the steward of the node that leads knows
+	// it.
+	Status(ctx context.Context) (steward.Status, error)
 }
 
 var _ Office = (*Client)(nil)
@@ -111,6 +117,30 @@ func (s *Server) admitMember(ctx context.Context, wish *peerv1.OperateRequest_Ad
 		return err
 	})
 	return granted, err
+}
+
+// Status implements peerv1.PeerServer. A status that is not the leader's is not
+// handed out: it may be late without saying so.
+func (s *Server) Status(ctx context.Context, in *peerv1.StatusRequest) (*peerv1.StatusResponse, error) {
+	var answer *clusterv1.Status
+	refusal := s.serve(ctx, in, func(ctx context.Context) error {
+		if s.config.Office == nil {
+			return absent("steward")
+		}
+		st, err := s.config.Office.Status(ctx)
+		switch {
+		case err != nil:
+			return hinted(cluster.MetaGroup, err)
+		case !st.Leading:
+			return &route.NotLeaderError{Group: cluster.MetaGroup}
+		}
+		answer = convert.Status(st)
+		return nil
+	})
+	if refusal != nil {
+		return &peerv1.StatusResponse{Outcome: &peerv1.StatusResponse_Refusal{Refusal: refusal}}, nil
+	}
+	return &peerv1.StatusResponse{Outcome: &peerv1.StatusResponse_Status{Status: answer}}, nil
 }
 
 // named runs do for a node whose name is well-formed.
@@ -207,6 +237,23 @@ func (c *Client) Admit(ctx context.Context, digest cluster.Digest, member cluste
 		return cluster.Settings{}, nil, fmt.Errorf("%w: the answer of node %s: %w", route.ErrUnknownOutcome, c.node, err)
 	}
 	return settings, members, nil
+}
+
+// Status implements Office.
+func (c *Client) Status(ctx context.Context) (steward.Status, error) {
+	in, out := &peerv1.StatusRequest{Origin: new(peerv1.Origin)}, new(peerv1.StatusResponse)
+	if err := c.ask(ctx, peerv1.Peer_Status_FullMethodName, in, out, question); err != nil {
+		return steward.Status{}, err
+	}
+	wire, err := present(c, out.GetStatus(), question)
+	if err != nil {
+		return steward.Status{}, err
+	}
+	st, err := convert.StatusOf(wire)
+	if err != nil {
+		return steward.Status{}, fmt.Errorf("peer: the status that node %s tells: %w", c.node, err)
+	}
+	return st, nil
 }
 
 // wish asks for what is answered with nothing.

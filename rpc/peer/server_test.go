@@ -386,7 +386,7 @@ func FuzzServer(f *testing.F) {
 		peerv1.Peer_Apply_FullMethodName, peerv1.Peer_View_FullMethodName, peerv1.Peer_ApplyCatalog_FullMethodName,
 		peerv1.Peer_Publish_FullMethodName, peerv1.Peer_Terms_FullMethodName, peerv1.Peer_Survey_FullMethodName, peerv1.Peer_Mirror_FullMethodName,
 		peerv1.Peer_Observe_FullMethodName, peerv1.Peer_Step_FullMethodName, peerv1.Peer_Start_FullMethodName, peerv1.Peer_Release_FullMethodName,
-		peerv1.Peer_Change_FullMethodName, peerv1.Peer_Confirm_FullMethodName, peerv1.Peer_Operate_FullMethodName,
+		peerv1.Peer_Change_FullMethodName, peerv1.Peer_Confirm_FullMethodName, peerv1.Peer_Operate_FullMethodName, peerv1.Peer_Status_FullMethodName,
 	}
 	seeds(f)
 	f.Fuzz(func(t *testing.T, method uint8, body []byte, signed bool) {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
@@ -24,6 +25,7 @@ type keeper struct {
 	index   uint64
 	outcome cluster.Outcome
 	members []cluster.Member
+	status  steward.Status
 }
 
 func (k *keeper) ask(what ...any) error { k.asked = what; return k.err }
@@ -74,6 +76,8 @@ func (k *keeper) Admit(_ context.Context, d cluster.Digest, m cluster.Member) (c
 func (k *keeper) AddToken(_ context.Context, token cluster.Token) error {
 	return k.ask("add-token", token)
 }
+
+func (k *keeper) Status(context.Context) (steward.Status, error) { return k.status, k.ask("status") }
 
 // kept serves a keeper on node "b" and returns the face that "a" has of it.
 func kept(t testing.TB, k *keeper) *Client {
@@ -187,6 +191,36 @@ func TestReports(t *testing.T) {
 		}
 		k.report = good
 	}
+}
+
+// A status is the leader's or none.
+func TestStatus(t *testing.T) {
+	k := &keeper{status: steward.Status{
+		Leading: true, Term: 4, At: time.UnixMilli(1_700_000_000_000), Settings: cluster.Settings{ClusterID: "c", Groups: 4, Level: 2}, Version: 8,
+		Nodes: []steward.NodeStatus{{Member: someMember("c"), Health: cluster.Down, Note: "it is on fire"}},
+		Held:  []cluster.Hold{{Group: 3, Why: "one node is away"}},
+	}}
+	c := kept(t, k)
+	if got, err := c.Status(t.Context()); err != nil || !reflect.DeepEqual(got, k.status) {
+		t.Errorf("%+v came as %+v, %v", k.status, got, err)
+	}
+	k.status.Nodes[0].Node = "a/b"
+	if got, err := c.Status(t.Context()); err == nil {
+		t.Errorf("a node of no name: taken for %+v", got)
+	}
+	k.status = steward.Status{Version: 8}
+	if _, err := c.Status(t.Context()); !isNotLeader(err) {
+		t.Errorf("the status of a follower: %v", err)
+	}
+	k.err = steward.ErrNotLeading
+	if _, err := c.Status(t.Context()); !isNotLeader(err) {
+		t.Errorf("a node without office: %v", err)
+	}
+}
+
+func isNotLeader(err error) bool {
+	hint, ok := errors.AsType[*route.NotLeaderError](err)
+	return ok && hint.Group == cluster.MetaGroup && errors.Is(err, route.ErrNotExecuted)
 }
 
 // Steps cross as they are or not at all; both sides look.
@@ -351,6 +385,9 @@ func TestStewardsOutOfReach(t *testing.T) {
 		t.Errorf("nobody there: %v", err)
 	}
 	if _, err := c.Observe(t.Context()); !errors.Is(err, route.ErrNotExecuted) {
+		t.Errorf("nobody there: %v", err)
+	}
+	if _, err := c.Status(t.Context()); !errors.Is(err, route.ErrNotExecuted) {
 		t.Errorf("nobody there: %v", err)
 	}
 }

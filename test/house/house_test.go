@@ -52,8 +52,9 @@ var rules = []struct {
 	{"rpc/auth", rule{ours: []string{"proto/permission"}}},
 	{"rpc/route/nodetest", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto/store/v1"}}},
 	{"rpc/route", rule{ours: []string{"cluster", "fanout", "store", "proto/store/v1"}}},
-	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "fanout", "store", "proto"}}},
-	{"rpc/peer", rule{ours: []string{"rpc/route", "cluster", "fanout", "store", "proto"}}},
+	{"rpc/convert", rule{ours: []string{"cluster", "proto/cluster/v1"}}},
+	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
+	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
 	{"rpc/web", rule{ours: []string{"rpc/auth"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone

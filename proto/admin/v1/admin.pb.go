@@ -9,6 +9,7 @@
 package adminv1
 
 import (
+	v1 "github.com/mayfly-broker/mayfly/proto/cluster/v1"
 	permission "github.com/mayfly-broker/mayfly/proto/permission"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -531,11 +532,722 @@ func (x *VersionResponse) GetGoVersion() string {
 	return ""
 }
 
+type ClusterStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterStatusRequest) Reset() {
+	*x = ClusterStatusRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterStatusRequest) ProtoMessage() {}
+
+func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
+func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+type ClusterStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *v1.Status             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterStatusResponse) Reset() {
+	*x = ClusterStatusResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterStatusResponse) ProtoMessage() {}
+
+func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
+func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ClusterStatusResponse) GetStatus() *v1.Status {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type DrainNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeRequest) Reset() {
+	*x = DrainNodeRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeRequest) ProtoMessage() {}
+
+func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
+func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DrainNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type DrainNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeResponse) Reset() {
+	*x = DrainNodeResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeResponse) ProtoMessage() {}
+
+func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
+func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+type ResumeNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeNodeRequest) Reset() {
+	*x = ResumeNodeRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeNodeRequest) ProtoMessage() {}
+
+func (x *ResumeNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeNodeRequest.ProtoReflect.Descriptor instead.
+func (*ResumeNodeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResumeNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type ResumeNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeNodeResponse) Reset() {
+	*x = ResumeNodeResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeNodeResponse) ProtoMessage() {}
+
+func (x *ResumeNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeNodeResponse.ProtoReflect.Descriptor instead.
+func (*ResumeNodeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+type LeaveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Also when fewer nodes remain than a group has voters.
+	Fewer         bool `protobuf:"varint,2,opt,name=fewer,proto3" json:"fewer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveNodeRequest) Reset() {
+	*x = LeaveNodeRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveNodeRequest) ProtoMessage() {}
+
+func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveNodeRequest.ProtoReflect.Descriptor instead.
+func (*LeaveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LeaveNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *LeaveNodeRequest) GetFewer() bool {
+	if x != nil {
+		return x.Fewer
+	}
+	return false
+}
+
+type LeaveNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveNodeResponse) Reset() {
+	*x = LeaveNodeResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveNodeResponse) ProtoMessage() {}
+
+func (x *LeaveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveNodeResponse.ProtoReflect.Descriptor instead.
+func (*LeaveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+type RemoveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Although it did not leave: it is dead.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	Fewer         bool `protobuf:"varint,3,opt,name=fewer,proto3" json:"fewer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeRequest) Reset() {
+	*x = RemoveNodeRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeRequest) ProtoMessage() {}
+
+func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
+func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RemoveNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveNodeRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *RemoveNodeRequest) GetFewer() bool {
+	if x != nil {
+		return x.Fewer
+	}
+	return false
+}
+
+type RemoveNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeResponse) Reset() {
+	*x = RemoveNodeResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeResponse) ProtoMessage() {}
+
+func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
+func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+type TransferLeadershipRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeadershipRequest) Reset() {
+	*x = TransferLeadershipRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeadershipRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeadershipRequest) ProtoMessage() {}
+
+func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
+func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TransferLeadershipRequest) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *TransferLeadershipRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+type TransferLeadershipResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferLeadershipResponse) Reset() {
+	*x = TransferLeadershipResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferLeadershipResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferLeadershipResponse) ProtoMessage() {}
+
+func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
+func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+type CreateJoinTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long it can be used; 0 = an hour.
+	ValidForSeconds uint64 `protobuf:"varint,1,opt,name=valid_for_seconds,json=validForSeconds,proto3" json:"valid_for_seconds,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenRequest) Reset() {
+	*x = CreateJoinTokenRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenRequest) ProtoMessage() {}
+
+func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CreateJoinTokenRequest) GetValidForSeconds() uint64 {
+	if x != nil {
+		return x.ValidForSeconds
+	}
+	return 0
+}
+
+type CreateJoinTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Shown this once; the cluster keeps its digest only.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Epoch seconds.
+	ValidUntil    uint64 `protobuf:"varint,2,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenResponse) Reset() {
+	*x = CreateJoinTokenResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenResponse) ProtoMessage() {}
+
+func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CreateJoinTokenResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *CreateJoinTokenResponse) GetValidUntil() uint64 {
+	if x != nil {
+		return x.ValidUntil
+	}
+	return 0
+}
+
+type JoinClusterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Peer addresses, host:port, of nodes of the cluster.
+	Seeds []string `protobuf:"bytes,1,rep,name=seeds,proto3" json:"seeds,omitempty"`
+	Token string   `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// Take the place of a node of the same name whose disk was lost.
+	Replace       bool `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinClusterRequest) Reset() {
+	*x = JoinClusterRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinClusterRequest) ProtoMessage() {}
+
+func (x *JoinClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinClusterRequest.ProtoReflect.Descriptor instead.
+func (*JoinClusterRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *JoinClusterRequest) GetSeeds() []string {
+	if x != nil {
+		return x.Seeds
+	}
+	return nil
+}
+
+func (x *JoinClusterRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *JoinClusterRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+type JoinClusterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinClusterResponse) Reset() {
+	*x = JoinClusterResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinClusterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinClusterResponse) ProtoMessage() {}
+
+func (x *JoinClusterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinClusterResponse.ProtoReflect.Descriptor instead.
+func (*JoinClusterResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14admin/v1/admin.proto\x12\x0fmayfly.admin.v1\x1a\x1bpermission/permission.proto\"\xb9\x01\n" +
+	"\x14admin/v1/admin.proto\x12\x0fmayfly.admin.v1\x1a\x17cluster/v1/status.proto\x1a\x1bpermission/permission.proto\"\xb9\x01\n" +
 	"\x13CreateApiKeyRequest\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12\x19\n" +
 	"\btoken_id\x18\x02 \x01(\tR\atokenId\x12*\n" +
@@ -573,12 +1285,55 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06commit\x18\x02 \x01(\tR\x06commit\x12\x1d\n" +
 	"\n" +
-	"go_version\x18\x03 \x01(\tR\tgoVersion2\xe9\x02\n" +
+	"go_version\x18\x03 \x01(\tR\tgoVersion\"\x16\n" +
+	"\x14ClusterStatusRequest\"J\n" +
+	"\x15ClusterStatusResponse\x121\n" +
+	"\x06status\x18\x01 \x01(\v2\x19.mayfly.cluster.v1.StatusR\x06status\"&\n" +
+	"\x10DrainNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x13\n" +
+	"\x11DrainNodeResponse\"'\n" +
+	"\x11ResumeNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x14\n" +
+	"\x12ResumeNodeResponse\"<\n" +
+	"\x10LeaveNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05fewer\x18\x02 \x01(\bR\x05fewer\"\x13\n" +
+	"\x11LeaveNodeResponse\"S\n" +
+	"\x11RemoveNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\x12\x14\n" +
+	"\x05fewer\x18\x03 \x01(\bR\x05fewer\"\x14\n" +
+	"\x12RemoveNodeResponse\"A\n" +
+	"\x19TransferLeadershipRequest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
+	"\x1aTransferLeadershipResponse\"D\n" +
+	"\x16CreateJoinTokenRequest\x12*\n" +
+	"\x11valid_for_seconds\x18\x01 \x01(\x04R\x0fvalidForSeconds\"P\n" +
+	"\x17CreateJoinTokenResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1f\n" +
+	"\vvalid_until\x18\x02 \x01(\x04R\n" +
+	"validUntil\"Z\n" +
+	"\x12JoinClusterRequest\x12\x14\n" +
+	"\x05seeds\x18\x01 \x03(\tR\x05seeds\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x12\x18\n" +
+	"\areplace\x18\x03 \x01(\bR\areplace\"\x15\n" +
+	"\x13JoinClusterResponse2\xce\b\n" +
 	"\x05Admin\x12[\n" +
 	"\fCreateApiKey\x12$.mayfly.admin.v1.CreateApiKeyRequest\x1a%.mayfly.admin.v1.CreateApiKeyResponse\x12X\n" +
 	"\vListApiKeys\x12#.mayfly.admin.v1.ListApiKeysRequest\x1a$.mayfly.admin.v1.ListApiKeysResponse\x12[\n" +
 	"\fRevokeApiKey\x12$.mayfly.admin.v1.RevokeApiKeyRequest\x1a%.mayfly.admin.v1.RevokeApiKeyResponse\x12L\n" +
-	"\aVersion\x12\x1f.mayfly.admin.v1.VersionRequest\x1a .mayfly.admin.v1.VersionResponseB8Z6github.com/mayfly-broker/mayfly/proto/admin/v1;adminv1b\x06proto3"
+	"\aVersion\x12\x1f.mayfly.admin.v1.VersionRequest\x1a .mayfly.admin.v1.VersionResponse\x12^\n" +
+	"\rClusterStatus\x12%.mayfly.admin.v1.ClusterStatusRequest\x1a&.mayfly.admin.v1.ClusterStatusResponse\x12R\n" +
+	"\tDrainNode\x12!.mayfly.admin.v1.DrainNodeRequest\x1a\".mayfly.admin.v1.DrainNodeResponse\x12U\n" +
+	"\n" +
+	"ResumeNode\x12\".mayfly.admin.v1.ResumeNodeRequest\x1a#.mayfly.admin.v1.ResumeNodeResponse\x12R\n" +
+	"\tLeaveNode\x12!.mayfly.admin.v1.LeaveNodeRequest\x1a\".mayfly.admin.v1.LeaveNodeResponse\x12U\n" +
+	"\n" +
+	"RemoveNode\x12\".mayfly.admin.v1.RemoveNodeRequest\x1a#.mayfly.admin.v1.RemoveNodeResponse\x12m\n" +
+	"\x12TransferLeadership\x12*.mayfly.admin.v1.TransferLeadershipRequest\x1a+.mayfly.admin.v1.TransferLeadershipResponse\x12d\n" +
+	"\x0fCreateJoinToken\x12'.mayfly.admin.v1.CreateJoinTokenRequest\x1a(.mayfly.admin.v1.CreateJoinTokenResponse\x12X\n" +
+	"\vJoinCluster\x12#.mayfly.admin.v1.JoinClusterRequest\x1a$.mayfly.admin.v1.JoinClusterResponseB8Z6github.com/mayfly-broker/mayfly/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -592,36 +1347,70 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_admin_v1_admin_proto_goTypes = []any{
-	(*CreateApiKeyRequest)(nil),    // 0: mayfly.admin.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),   // 1: mayfly.admin.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),     // 2: mayfly.admin.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),    // 3: mayfly.admin.v1.ListApiKeysResponse
-	(*ApiKeyInfo)(nil),             // 4: mayfly.admin.v1.ApiKeyInfo
-	(*RevokeApiKeyRequest)(nil),    // 5: mayfly.admin.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),   // 6: mayfly.admin.v1.RevokeApiKeyResponse
-	(*VersionRequest)(nil),         // 7: mayfly.admin.v1.VersionRequest
-	(*VersionResponse)(nil),        // 8: mayfly.admin.v1.VersionResponse
-	(*permission.Permissions)(nil), // 9: permission.Permissions
+	(*CreateApiKeyRequest)(nil),        // 0: mayfly.admin.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),       // 1: mayfly.admin.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),         // 2: mayfly.admin.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),        // 3: mayfly.admin.v1.ListApiKeysResponse
+	(*ApiKeyInfo)(nil),                 // 4: mayfly.admin.v1.ApiKeyInfo
+	(*RevokeApiKeyRequest)(nil),        // 5: mayfly.admin.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),       // 6: mayfly.admin.v1.RevokeApiKeyResponse
+	(*VersionRequest)(nil),             // 7: mayfly.admin.v1.VersionRequest
+	(*VersionResponse)(nil),            // 8: mayfly.admin.v1.VersionResponse
+	(*ClusterStatusRequest)(nil),       // 9: mayfly.admin.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 10: mayfly.admin.v1.ClusterStatusResponse
+	(*DrainNodeRequest)(nil),           // 11: mayfly.admin.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),          // 12: mayfly.admin.v1.DrainNodeResponse
+	(*ResumeNodeRequest)(nil),          // 13: mayfly.admin.v1.ResumeNodeRequest
+	(*ResumeNodeResponse)(nil),         // 14: mayfly.admin.v1.ResumeNodeResponse
+	(*LeaveNodeRequest)(nil),           // 15: mayfly.admin.v1.LeaveNodeRequest
+	(*LeaveNodeResponse)(nil),          // 16: mayfly.admin.v1.LeaveNodeResponse
+	(*RemoveNodeRequest)(nil),          // 17: mayfly.admin.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 18: mayfly.admin.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 19: mayfly.admin.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 20: mayfly.admin.v1.TransferLeadershipResponse
+	(*CreateJoinTokenRequest)(nil),     // 21: mayfly.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),    // 22: mayfly.admin.v1.CreateJoinTokenResponse
+	(*JoinClusterRequest)(nil),         // 23: mayfly.admin.v1.JoinClusterRequest
+	(*JoinClusterResponse)(nil),        // 24: mayfly.admin.v1.JoinClusterResponse
+	(*permission.Permissions)(nil),     // 25: permission.Permissions
+	(*v1.Status)(nil),                  // 26: mayfly.cluster.v1.Status
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	9, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
-	4, // 1: mayfly.admin.v1.ListApiKeysResponse.keys:type_name -> mayfly.admin.v1.ApiKeyInfo
-	9, // 2: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
-	0, // 3: mayfly.admin.v1.Admin.CreateApiKey:input_type -> mayfly.admin.v1.CreateApiKeyRequest
-	2, // 4: mayfly.admin.v1.Admin.ListApiKeys:input_type -> mayfly.admin.v1.ListApiKeysRequest
-	5, // 5: mayfly.admin.v1.Admin.RevokeApiKey:input_type -> mayfly.admin.v1.RevokeApiKeyRequest
-	7, // 6: mayfly.admin.v1.Admin.Version:input_type -> mayfly.admin.v1.VersionRequest
-	1, // 7: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
-	3, // 8: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
-	6, // 9: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
-	8, // 10: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	25, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
+	4,  // 1: mayfly.admin.v1.ListApiKeysResponse.keys:type_name -> mayfly.admin.v1.ApiKeyInfo
+	25, // 2: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
+	26, // 3: mayfly.admin.v1.ClusterStatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	0,  // 4: mayfly.admin.v1.Admin.CreateApiKey:input_type -> mayfly.admin.v1.CreateApiKeyRequest
+	2,  // 5: mayfly.admin.v1.Admin.ListApiKeys:input_type -> mayfly.admin.v1.ListApiKeysRequest
+	5,  // 6: mayfly.admin.v1.Admin.RevokeApiKey:input_type -> mayfly.admin.v1.RevokeApiKeyRequest
+	7,  // 7: mayfly.admin.v1.Admin.Version:input_type -> mayfly.admin.v1.VersionRequest
+	9,  // 8: mayfly.admin.v1.Admin.ClusterStatus:input_type -> mayfly.admin.v1.ClusterStatusRequest
+	11, // 9: mayfly.admin.v1.Admin.DrainNode:input_type -> mayfly.admin.v1.DrainNodeRequest
+	13, // 10: mayfly.admin.v1.Admin.ResumeNode:input_type -> mayfly.admin.v1.ResumeNodeRequest
+	15, // 11: mayfly.admin.v1.Admin.LeaveNode:input_type -> mayfly.admin.v1.LeaveNodeRequest
+	17, // 12: mayfly.admin.v1.Admin.RemoveNode:input_type -> mayfly.admin.v1.RemoveNodeRequest
+	19, // 13: mayfly.admin.v1.Admin.TransferLeadership:input_type -> mayfly.admin.v1.TransferLeadershipRequest
+	21, // 14: mayfly.admin.v1.Admin.CreateJoinToken:input_type -> mayfly.admin.v1.CreateJoinTokenRequest
+	23, // 15: mayfly.admin.v1.Admin.JoinCluster:input_type -> mayfly.admin.v1.JoinClusterRequest
+	1,  // 16: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
+	3,  // 17: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
+	6,  // 18: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
+	8,  // 19: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
+	10, // 20: mayfly.admin.v1.Admin.ClusterStatus:output_type -> mayfly.admin.v1.ClusterStatusResponse
+	12, // 21: mayfly.admin.v1.Admin.DrainNode:output_type -> mayfly.admin.v1.DrainNodeResponse
+	14, // 22: mayfly.admin.v1.Admin.ResumeNode:output_type -> mayfly.admin.v1.ResumeNodeResponse
+	16, // 23: mayfly.admin.v1.Admin.LeaveNode:output_type -> mayfly.admin.v1.LeaveNodeResponse
+	18, // 24: mayfly.admin.v1.Admin.RemoveNode:output_type -> mayfly.admin.v1.RemoveNodeResponse
+	20, // 25: mayfly.admin.v1.Admin.TransferLeadership:output_type -> mayfly.admin.v1.TransferLeadershipResponse
+	22, // 26: mayfly.admin.v1.Admin.CreateJoinToken:output_type -> mayfly.admin.v1.CreateJoinTokenResponse
+	24, // 27: mayfly.admin.v1.Admin.JoinCluster:output_type -> mayfly.admin.v1.JoinClusterResponse
+	16, // [16:28] is the sub-list for method output_type
+	4,  // [4:16] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -635,7 +1424,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

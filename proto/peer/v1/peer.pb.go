@@ -11,6 +11,7 @@
 package peerv1
 
 import (
+	v11 "github.com/mayfly-broker/mayfly/proto/cluster/v1"
 	v1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -3038,6 +3039,132 @@ func (*OperateResponse_Granted_) isOperateResponse_Outcome() {}
 
 func (*OperateResponse_Refusal) isOperateResponse_Outcome() {}
 
+type StatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusRequest) Reset() {
+	*x = StatusRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusRequest) ProtoMessage() {}
+
+func (x *StatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
+func (*StatusRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *StatusRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+type StatusResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*StatusResponse_Status
+	//	*StatusResponse_Refusal
+	Outcome       isStatusResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusResponse) Reset() {
+	*x = StatusResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusResponse) ProtoMessage() {}
+
+func (x *StatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
+func (*StatusResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StatusResponse) GetOutcome() isStatusResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetStatus() *v11.Status {
+	if x != nil {
+		if x, ok := x.Outcome.(*StatusResponse_Status); ok {
+			return x.Status
+		}
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*StatusResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isStatusResponse_Outcome interface {
+	isStatusResponse_Outcome()
+}
+
+type StatusResponse_Status struct {
+	Status *v11.Status `protobuf:"bytes,1,opt,name=status,proto3,oneof"`
+}
+
+type StatusResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*StatusResponse_Status) isStatusResponse_Outcome() {}
+
+func (*StatusResponse_Refusal) isStatusResponse_Outcome() {}
+
 // Charter is what a node needs to be born.
 type Charter struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3054,7 +3181,7 @@ type Charter struct {
 
 func (x *Charter) Reset() {
 	*x = Charter{}
-	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3193,7 @@ func (x *Charter) String() string {
 func (*Charter) ProtoMessage() {}
 
 func (x *Charter) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[39]
+	mi := &file_peer_v1_peer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3206,7 @@ func (x *Charter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charter.ProtoReflect.Descriptor instead.
 func (*Charter) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{39}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Charter) GetClusterId() string {
@@ -3136,7 +3263,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3275,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[40]
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3288,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{40}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *JoinRequest) GetToken() string {
@@ -3191,7 +3318,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3330,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[41]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3343,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{41}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *JoinResponse) GetOutcome() isJoinResponse_Outcome {
@@ -3278,7 +3405,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3417,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3430,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Candidate) GetSelf() *Member {
@@ -3354,7 +3481,7 @@ type FoundRequest struct {
 
 func (x *FoundRequest) Reset() {
 	*x = FoundRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3493,7 @@ func (x *FoundRequest) String() string {
 func (*FoundRequest) ProtoMessage() {}
 
 func (x *FoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3506,7 @@ func (x *FoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundRequest.ProtoReflect.Descriptor instead.
 func (*FoundRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{43}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FoundRequest) GetCandidate() *Candidate {
@@ -3412,7 +3539,7 @@ type FoundResponse struct {
 
 func (x *FoundResponse) Reset() {
 	*x = FoundResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +3551,7 @@ func (x *FoundResponse) String() string {
 func (*FoundResponse) ProtoMessage() {}
 
 func (x *FoundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +3564,7 @@ func (x *FoundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundResponse.ProtoReflect.Descriptor instead.
 func (*FoundResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{44}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FoundResponse) GetCandidate() *Candidate {
@@ -3481,7 +3608,7 @@ type MirrorRequest_Change struct {
 
 func (x *MirrorRequest_Change) Reset() {
 	*x = MirrorRequest_Change{}
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3620,7 @@ func (x *MirrorRequest_Change) String() string {
 func (*MirrorRequest_Change) ProtoMessage() {}
 
 func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3696,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3708,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3642,7 +3769,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3654,7 +3781,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +3907,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3792,7 +3919,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3835,7 +3962,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3847,7 +3974,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3889,7 +4016,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4028,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3949,7 +4076,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3961,7 +4088,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +4128,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4013,7 +4140,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4061,7 +4188,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4073,7 +4200,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4160,7 +4287,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4172,7 +4299,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4225,7 +4352,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4237,7 +4364,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4396,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4281,7 +4408,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +4442,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4327,7 +4454,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4368,7 +4495,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4507,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4427,7 +4554,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4439,7 +4566,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4480,7 +4607,7 @@ type OperateRequest_Replace struct {
 
 func (x *OperateRequest_Replace) Reset() {
 	*x = OperateRequest_Replace{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4492,7 +4619,7 @@ func (x *OperateRequest_Replace) String() string {
 func (*OperateRequest_Replace) ProtoMessage() {}
 
 func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4531,7 +4658,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4543,7 +4670,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4576,7 +4703,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4588,7 +4715,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4628,7 +4755,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4640,7 +4767,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4683,7 +4810,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4695,7 +4822,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4743,7 +4870,7 @@ var File_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xe9\x02\n" +
+	"\x12peer/v1/peer.proto\x12\x0emayfly.peer.v1\x1a\x17cluster/v1/status.proto\x1a\x16store/v1/catalog.proto\x1a\x14store/v1/store.proto\"\xe9\x02\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
@@ -5035,6 +5162,12 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x06groups\x18\x02 \x01(\rR\x06groups\x12\x14\n" +
 	"\x05level\x18\x03 \x01(\rR\x05level\x120\n" +
 	"\amembers\x18\x04 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembersB\t\n" +
+	"\aoutcome\"?\n" +
+	"\rStatusRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\"\x85\x01\n" +
+	"\x0eStatusResponse\x123\n" +
+	"\x06status\x18\x01 \x01(\v2\x19.mayfly.cluster.v1.StatusH\x00R\x06status\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
 	"\aoutcome\"\xc3\x01\n" +
 	"\aCharter\x12\x1d\n" +
 	"\n" +
@@ -5065,7 +5198,7 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x12\x1a\n" +
 	"\bpromised\x18\x02 \x01(\bR\bpromised\x121\n" +
 	"\acharter\x18\x03 \x01(\v2\x17.mayfly.peer.v1.CharterR\acharter\x121\n" +
-	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\x96\b\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\xdf\b\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -5080,7 +5213,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\aRelease\x12\x1e.mayfly.peer.v1.ReleaseRequest\x1a\x1f.mayfly.peer.v1.ReleaseResponse\x12G\n" +
 	"\x06Change\x12\x1d.mayfly.peer.v1.ChangeRequest\x1a\x1e.mayfly.peer.v1.ChangeResponse\x12J\n" +
 	"\aConfirm\x12\x1e.mayfly.peer.v1.ConfirmRequest\x1a\x1f.mayfly.peer.v1.ConfirmResponse\x12J\n" +
-	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
+	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponse\x12G\n" +
+	"\x06Status\x12\x1d.mayfly.peer.v1.StatusRequest\x1a\x1e.mayfly.peer.v1.StatusResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -5095,7 +5229,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -5139,35 +5273,38 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*Member)(nil),                  // 39: mayfly.peer.v1.Member
 	(*OperateRequest)(nil),          // 40: mayfly.peer.v1.OperateRequest
 	(*OperateResponse)(nil),         // 41: mayfly.peer.v1.OperateResponse
-	(*Charter)(nil),                 // 42: mayfly.peer.v1.Charter
-	(*JoinRequest)(nil),             // 43: mayfly.peer.v1.JoinRequest
-	(*JoinResponse)(nil),            // 44: mayfly.peer.v1.JoinResponse
-	(*Candidate)(nil),               // 45: mayfly.peer.v1.Candidate
-	(*FoundRequest)(nil),            // 46: mayfly.peer.v1.FoundRequest
-	(*FoundResponse)(nil),           // 47: mayfly.peer.v1.FoundResponse
-	(*MirrorRequest_Change)(nil),    // 48: mayfly.peer.v1.MirrorRequest.Change
-	(*MirrorRequest_Interest)(nil),  // 49: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 50: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 51: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 52: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 53: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 54: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 55: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 56: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 57: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 58: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 59: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 60: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 61: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 62: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Replace)(nil),  // 63: mayfly.peer.v1.OperateRequest.Replace
-	(*OperateRequest_Announce)(nil), // 64: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 65: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 66: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 67: mayfly.peer.v1.OperateResponse.Granted
-	(*v1.Result)(nil),               // 68: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 69: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 70: mayfly.store.v1.CatalogResult
+	(*StatusRequest)(nil),           // 42: mayfly.peer.v1.StatusRequest
+	(*StatusResponse)(nil),          // 43: mayfly.peer.v1.StatusResponse
+	(*Charter)(nil),                 // 44: mayfly.peer.v1.Charter
+	(*JoinRequest)(nil),             // 45: mayfly.peer.v1.JoinRequest
+	(*JoinResponse)(nil),            // 46: mayfly.peer.v1.JoinResponse
+	(*Candidate)(nil),               // 47: mayfly.peer.v1.Candidate
+	(*FoundRequest)(nil),            // 48: mayfly.peer.v1.FoundRequest
+	(*FoundResponse)(nil),           // 49: mayfly.peer.v1.FoundResponse
+	(*MirrorRequest_Change)(nil),    // 50: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 51: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 52: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 53: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 54: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 55: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 56: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 57: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 58: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 59: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 60: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 61: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 62: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 63: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 64: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Replace)(nil),  // 65: mayfly.peer.v1.OperateRequest.Replace
+	(*OperateRequest_Announce)(nil), // 66: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 67: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 68: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 69: mayfly.peer.v1.OperateResponse.Granted
+	(*v1.Result)(nil),               // 70: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 71: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 72: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 73: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -5175,32 +5312,32 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	68,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	70,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	69,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	68,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	71,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	70,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	70,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	72,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	48,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
-	50,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	50,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	52,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
 	4,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	53,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	55,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
 	6,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	55,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	57,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
 	6,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
 	27,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
 	6,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	56,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	58,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
 	24,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
 	24,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
 	4,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
@@ -5212,87 +5349,92 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	4,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
 	6,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	57,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	59,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
 	6,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
 	6,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	58,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	59,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	60,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	61,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	62,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	63,  // 52: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
-	64,  // 53: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	65,  // 54: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	66,  // 55: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	67,  // 56: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	60,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	61,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	62,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	63,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	64,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	65,  // 52: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
+	66,  // 53: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	67,  // 54: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	68,  // 55: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	69,  // 56: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
 	6,   // 57: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 58: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	39,  // 59: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	42,  // 60: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 61: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 62: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	45,  // 63: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	42,  // 64: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	45,  // 65: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	42,  // 66: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 67: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	49,  // 68: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	13,  // 69: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	13,  // 70: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 71: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	14,  // 72: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	51,  // 73: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	52,  // 74: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 75: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	6,   // 76: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	14,  // 77: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 78: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	13,  // 79: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 80: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	54,  // 81: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 82: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 83: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 84: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 85: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	39,  // 86: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
-	39,  // 87: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	39,  // 88: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	39,  // 89: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	7,   // 90: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 91: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 92: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 93: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 94: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 95: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 96: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 97: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 98: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 99: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	33,  // 100: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	35,  // 101: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	37,  // 102: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	40,  // 103: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	8,   // 104: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 105: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 106: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 107: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 108: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 109: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 110: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 111: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 112: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 113: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	34,  // 114: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	36,  // 115: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	38,  // 116: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	41,  // 117: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	104, // [104:118] is the sub-list for method output_type
-	90,  // [90:104] is the sub-list for method input_type
-	90,  // [90:90] is the sub-list for extension type_name
-	90,  // [90:90] is the sub-list for extension extendee
-	0,   // [0:90] is the sub-list for field type_name
+	4,   // 58: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
+	73,  // 59: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	6,   // 60: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 61: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	39,  // 62: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	44,  // 63: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 64: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 65: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	47,  // 66: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	44,  // 67: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	47,  // 68: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	44,  // 69: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 70: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	51,  // 71: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	13,  // 72: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	13,  // 73: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 74: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	14,  // 75: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	53,  // 76: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	54,  // 77: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 78: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	6,   // 79: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	14,  // 80: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 81: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	13,  // 82: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 83: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	56,  // 84: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 85: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 86: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 87: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 88: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	39,  // 89: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
+	39,  // 90: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	39,  // 91: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	39,  // 92: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	7,   // 93: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 94: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 95: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 96: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 97: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 98: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 99: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 100: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 101: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 102: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	33,  // 103: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	35,  // 104: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	37,  // 105: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	40,  // 106: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	42,  // 107: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	8,   // 108: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 109: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 110: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 111: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 112: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 113: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 114: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 115: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 116: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 117: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	34,  // 118: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	36,  // 119: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	38,  // 120: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	41,  // 121: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	43,  // 122: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	108, // [108:123] is the sub-list for method output_type
+	93,  // [93:108] is the sub-list for method input_type
+	93,  // [93:93] is the sub-list for extension type_name
+	93,  // [93:93] is the sub-list for extension extendee
+	0,   // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5347,15 +5489,19 @@ func file_peer_v1_peer_proto_init() {
 		(*OperateResponse_Granted_)(nil),
 		(*OperateResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[41].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[40].OneofWrappers = []any{
+		(*StatusResponse_Status)(nil),
+		(*StatusResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[43].OneofWrappers = []any{
 		(*JoinResponse_Charter)(nil),
 		(*JoinResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[45].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[47].OneofWrappers = []any{
 		(*MirrorRequest_Change_Open)(nil),
 		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[47].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[49].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
@@ -5368,7 +5514,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   65,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

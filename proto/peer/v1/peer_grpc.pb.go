@@ -37,6 +37,7 @@ const (
 	Peer_Change_FullMethodName       = "/mayfly.peer.v1.Peer/Change"
 	Peer_Confirm_FullMethodName      = "/mayfly.peer.v1.Peer/Confirm"
 	Peer_Operate_FullMethodName      = "/mayfly.peer.v1.Peer/Operate"
+	Peer_Status_FullMethodName       = "/mayfly.peer.v1.Peer/Status"
 )
 
 // PeerClient is the client API for Peer service.
@@ -80,6 +81,8 @@ type PeerClient interface {
 	Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error)
 	// Operate does what operators ask, if this node leads the meta group.
 	Operate(ctx context.Context, in *OperateRequest, opts ...grpc.CallOption) (*OperateResponse, error)
+	// Status tells how the cluster is, if this node leads the meta group.
+	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 }
 
 type peerClient struct {
@@ -242,6 +245,16 @@ func (c *peerClient) Operate(ctx context.Context, in *OperateRequest, opts ...gr
 	return out, nil
 }
 
+func (c *peerClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatusResponse)
+	err := c.cc.Invoke(ctx, Peer_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -283,6 +296,8 @@ type PeerServer interface {
 	Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error)
 	// Operate does what operators ask, if this node leads the meta group.
 	Operate(context.Context, *OperateRequest) (*OperateResponse, error)
+	// Status tells how the cluster is, if this node leads the meta group.
+	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -334,6 +349,9 @@ func (UnimplementedPeerServer) Confirm(context.Context, *ConfirmRequest) (*Confi
 }
 func (UnimplementedPeerServer) Operate(context.Context, *OperateRequest) (*OperateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Operate not implemented")
+}
+func (UnimplementedPeerServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -590,6 +608,24 @@ func _Peer_Operate_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Status(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Status_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -644,6 +680,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Operate",
 			Handler:    _Peer_Operate_Handler,
+		},
+		{
+			MethodName: "Status",
+			Handler:    _Peer_Status_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
