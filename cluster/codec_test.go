@@ -25,7 +25,7 @@ func everyChange() map[string]Change {
 		"drain":          {Op: &Drain{"a", true}},
 		"resume":         {Op: &Resume{"a"}},
 		"remove-member":  {Op: &RemoveMember{"a", true}},
-		"replace-store":  {Op: &ReplaceStore{"old", m}},
+		"replace-store":  {Op: &ReplaceStore{"old", m, digest(0xab)}},
 		"add-token":      {Op: &AddToken{Token{digest(0xab), 1000}}},
 		"remove-token":   {Op: &RemoveToken{digest(0xab)}},
 		"raise-level":    {Op: &RaiseLevel{3}},

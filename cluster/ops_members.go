@@ -294,6 +294,8 @@ type ReplaceStore struct {
 	Old string `json:"old"`
 	// Member as it introduces itself with the new store; its state stays.
 	Member Member `json:"member"`
+	// Token is the digest of the join token it brought, which is spent.
+	Token Digest `json:"token"`
 }
 
 func (*ReplaceStore) kind() string  { return "replace-store" }
@@ -313,6 +315,9 @@ func (op *ReplaceStore) apply(s *State) (Replica, error) {
 		return Replica{}, fmt.Errorf("the store of node %s on record is another one than the one to be replaced", m.Node)
 	case len(s.tombstones) >= MaxTombstones:
 		return Replica{}, errors.New("too many nodes and disks were removed from this cluster")
+	}
+	if err := s.spend(op.Token); err != nil {
+		return Replica{}, err
 	}
 	if err := s.storeIsNew(m); err != nil {
 		return Replica{}, err

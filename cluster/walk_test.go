@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"crypto/sha256"
 	"slices"
 	"testing"
 
@@ -83,7 +84,9 @@ func (w *world) wipe(m Member, version uint64) {
 	delete(w.nodes, fresh.Node)
 	old := m.Store
 	m.Store = fresh.Store
-	w.must(version, &ReplaceStore{Old: old, Member: m})
+	token := sha256.Sum256([]byte(m.Store))
+	w.must(0, &AddToken{Token{Digest: token, ExpiresMs: 1 << 40}})
+	w.must(version+1, &ReplaceStore{Old: old, Member: m, Token: token})
 	w.nodes[m.Node].store = m.Store
 	for _, g := range w.groups {
 		for _, r := range slices.Concat(sortedReplicas(g.voters), sortedReplicas(g.learns)) {

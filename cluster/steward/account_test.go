@@ -198,7 +198,12 @@ func TestFollowMakesNoVoters(t *testing.T) {
 // On a disk that is not the one on record nothing is made.
 func TestFollowOnAnotherDisk(t *testing.T) {
 	s, host, _ := follows(t, &cluster.CreateReplica{Group: 1, Node: "n1"})
-	write(t, s.recordOf(t), &cluster.ReplaceStore{Old: host.StoreID(), Member: cluster.Member{Node: "n1", Store: "another", Boot: "boot", PeerAddr: "a:1", GossipAddr: "a:2"}})
+	write(t, s.recordOf(t),
+		&cluster.AddToken{Token: cluster.Token{Digest: cluster.Digest{1}, ExpiresMs: 1 << 40}},
+		&cluster.ReplaceStore{
+			Old: host.StoreID(), Token: cluster.Digest{1},
+			Member: cluster.Member{Node: "n1", Store: "another", Boot: "boot", PeerAddr: "a:1", GossipAddr: "a:2"},
+		})
 	if s.follower.follow(t.Context()); len(host.Groups()) != 0 {
 		t.Errorf("%v runs", host.Groups())
 	}

@@ -287,17 +287,24 @@ func (f *fleet) status() (st Status, ok bool) {
 func (f *fleet) join(name cluster.NodeID) {
 	f.t.Helper()
 	n := f.start(name, f.t.TempDir(), nil)
-	digest := cluster.Digest(sha256.Sum256([]byte("token of " + name)))
-	f.granted("the token", func(ctx context.Context, s *Steward) error {
-		return s.AddToken(ctx, digest, time.Now().Add(time.Hour))
-	})
+	digest := f.token(name)
 	f.granted("the join", func(ctx context.Context, s *Steward) error {
-		settings, members, err := s.Admit(ctx, n.member, digest)
+		settings, members, err := s.Admit(ctx, n.member, digest, false)
 		if err == nil && (settings.ClusterID != "fleet" || !slices.ContainsFunc(members, func(m cluster.Member) bool { return m.Node == name })) {
 			f.t.Errorf("admitted with %+v and %v", settings, members)
 		}
 		return err
 	})
+}
+
+// token makes a join token for a node.
+func (f *fleet) token(name cluster.NodeID) cluster.Digest {
+	f.t.Helper()
+	digest := cluster.Digest(sha256.Sum256([]byte("token of " + name)))
+	f.granted("the token", func(ctx context.Context, s *Steward) error {
+		return s.AddToken(ctx, digest, time.Now().Add(time.Hour))
+	})
+	return digest
 }
 
 // restart starts a node from its disk and announces it.

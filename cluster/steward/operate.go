@@ -50,10 +50,12 @@ func (s *Steward) Remove(ctx context.Context, node cluster.NodeID, force, fewer 
 	})
 }
 
-// ReplaceStore lets a member come back with the empty data directory it
+// replaceStore lets a member come back with the empty data directory it
 // introduces itself with, and gives up the old one for ever.
-func (s *Steward) ReplaceStore(ctx context.Context, old string, member cluster.Member) error {
-	return s.decide(ctx, &cluster.ReplaceStore{Old: old, Member: member}, func(v cluster.View) error {
+func (s *Steward) replaceStore(ctx context.Context, member cluster.Member, digest cluster.Digest) error {
+	var old cluster.Member
+	s.cfg.Record.Read(func(state *cluster.State) { old, _ = state.Member(member.Node) })
+	return s.decide(ctx, &cluster.ReplaceStore{Old: old.Store, Member: member, Token: digest}, func(v cluster.View) error {
 		if slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Node == member.Node && m.Store == member.Store }) {
 			return nil // done before
 		}
@@ -71,8 +73,18 @@ func (s *Steward) AddToken(ctx context.Context, digest cluster.Digest, expires t
 // Admit lets a newcomer in that has brought the token with the digest, and tells
 // it what it needs to begin: the settings and who is there. It becomes active
 // when it follows the meta group.
-func (s *Steward) Admit(ctx context.Context, member cluster.Member, digest cluster.Digest) (cluster.Settings, []cluster.Member, error) {
-	if _, err := s.propose(ctx, 0, &cluster.Join{Member: member, Token: digest}); err != nil {
+//
+// With replace it is no newcomer but a member whose disk was lost, and which has
+// an empty one now: what it had there is given up for ever. It is refused while
+// the lost disk answers, or where too few others have what it had.
+func (s *Steward) Admit(ctx context.Context, member cluster.Member, digest cluster.Digest, replace bool) (cluster.Settings, []cluster.Member, error) {
+	var err error
+	if replace {
+		err = s.replaceStore(ctx, member, digest)
+	} else {
+		_, err = s.propose(ctx, 0, &cluster.Join{Member: member, Token: digest})
+	}
+	if err != nil {
 		return cluster.Settings{}, nil, err
 	}
 	var settings cluster.Settings

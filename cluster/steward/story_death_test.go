@@ -71,7 +71,7 @@ func TestWipedDiskIsReplaced(t *testing.T) {
 	f.settled(trio...)
 	load := f.load()
 	load.more(20)
-	old := f.kill("n2").member
+	f.kill("n2")
 	wiped := f.start("n2", t.TempDir(), nil)
 	if err := f.ask(func(ctx context.Context, s *Steward) error { return s.Announce(ctx, wiped.member) }); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "replace its store") {
 		t.Errorf("announcing another disk: %v", err)
@@ -84,7 +84,11 @@ func TestWipedDiskIsReplaced(t *testing.T) {
 	if groups := wiped.host.Load().Groups(); len(groups) != 0 {
 		t.Errorf("an unknown disk was given %d replicas", len(groups))
 	}
-	replace := func(ctx context.Context, s *Steward) error { return s.ReplaceStore(ctx, old.Store, wiped.member) }
+	digest := f.token("n2")
+	replace := func(ctx context.Context, s *Steward) error {
+		_, _, err := s.Admit(ctx, wiped.member, digest, true)
+		return err
+	}
 	f.granted("the replacement", replace)
 	f.granted("the same again", replace)
 	f.settled(trio...)

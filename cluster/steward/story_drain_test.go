@@ -124,7 +124,7 @@ func TestAdmissionIsRefusedReadably(t *testing.T) {
 	stranger := f.node("n1").member
 	stranger.Node, stranger.Store = "n9", "store-9"
 	err := f.ask(func(ctx context.Context, s *Steward) error {
-		_, _, err := s.Admit(ctx, stranger, cluster.Digest{1})
+		_, _, err := s.Admit(ctx, stranger, cluster.Digest{1}, false)
 		return err
 	})
 	if !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "make a new one") {

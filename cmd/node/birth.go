@@ -147,9 +147,9 @@ func (n *Node) told() (peer.Charter, bool) {
 
 // Admit implements peer.Doorkeeper: a new node is let in by the cluster, and told
 // what it needs to be born.
-func (n *Node) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (charter peer.Charter, err error) {
+func (n *Node) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (charter peer.Charter, err error) {
 	err = office{n}.ask(ctx, func(ctx context.Context, at peer.Office) error {
-		settings, members, err := at.Admit(ctx, digest, member)
+		settings, members, err := at.Admit(ctx, digest, member, replace)
 		charter = peer.Charter{
 			ClusterID: settings.ClusterID, Groups: settings.Groups, Level: settings.Level, GossipKey: n.charter.Secret, Members: members,
 		}

@@ -63,16 +63,12 @@ func (d deputy) Transfer(ctx context.Context, group cluster.GroupID, to cluster.
 	return d.n.steward.Transfer(ctx, group, to)
 }
 
-func (d deputy) Replace(ctx context.Context, old string, member cluster.Member) error {
-	return d.n.steward.ReplaceStore(ctx, old, member)
-}
-
 func (d deputy) Announce(ctx context.Context, member cluster.Member) error {
 	return d.n.steward.Announce(ctx, member)
 }
 
-func (d deputy) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (cluster.Settings, []cluster.Member, error) {
-	return d.n.steward.Admit(ctx, member, digest)
+func (d deputy) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (cluster.Settings, []cluster.Member, error) {
+	return d.n.steward.Admit(ctx, member, digest, replace)
 }
 
 func (d deputy) AddToken(ctx context.Context, token cluster.Token) error {

@@ -36,7 +36,9 @@ type Doorkeeper interface {
 	//
 	// Whoever is admitted learns the secrets of the cluster, so the same node and
 	// store must be compared with what the cluster knows, not believed.
-	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (Charter, error)
+	//
+	// With replace the node is a member whose disk was lost, with an empty one.
+	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (Charter, error)
 }
 
 // door is where newborn nodes knock.
@@ -135,7 +137,7 @@ func (d *door) admit(hello *peerv1.Hello, in *peerv1.JoinRequest) (Charter, erro
 	}
 	ctx, cancel := context.WithTimeout(d.mux.ctx, maxBudget)
 	defer cancel()
-	return d.mux.config.Doorkeeper.Admit(ctx, sha256.Sum256([]byte(in.GetToken())), member)
+	return d.mux.config.Doorkeeper.Admit(ctx, sha256.Sum256([]byte(in.GetToken())), member, in.GetReplace())
 }
 
 // found answers a node that looks for others to found a cluster with: if it is

@@ -20,6 +20,9 @@ type JoinConfig struct {
 	// Self is who this node will be. Its store must be on disk already: a node
 	// that repeats the call after a crash is known by its name and store.
 	Self cluster.Member
+	// Replace: this node is a member of the cluster whose disk was lost, and takes
+	// its place with an empty one.
+	Replace bool
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -71,7 +74,7 @@ func Join(ctx context.Context, config JoinConfig) (Charter, error) {
 // joinAt asks one member. final says that nobody else would answer otherwise.
 func joinAt(ctx context.Context, config JoinConfig, clusterID, seed string) (charter Charter, final bool, err error) {
 	hello := &peerv1.Hello{ClusterId: clusterID, Class: peerv1.Hello_CLASS_JOIN}
-	in := &peerv1.JoinRequest{Token: config.Token, Member: wireMember(config.Self)}
+	in := &peerv1.JoinRequest{Token: config.Token, Member: wireMember(config.Self), Replace: config.Replace}
 	out := new(peerv1.JoinResponse)
 	n := newborn{self: config.Self, speaks: ourVersions}
 	if err := n.ask(ctx, seed, hello, in, out, answerTime); err != nil {

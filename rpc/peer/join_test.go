@@ -82,7 +82,7 @@ func TestCharters(t *testing.T) {
 // keepers is a doorkeeper made of a function.
 type keepers func(context.Context, cluster.Digest, cluster.Member) (Charter, error)
 
-func (k keepers) Admit(ctx context.Context, d cluster.Digest, m cluster.Member) (Charter, error) {
+func (k keepers) Admit(ctx context.Context, d cluster.Digest, m cluster.Member, _ bool) (Charter, error) {
 	return k(ctx, d, m)
 }
 

@@ -32,15 +32,13 @@ type Office interface {
 	Remove(ctx context.Context, node cluster.NodeID, force, fewer bool) error
 	// Transfer hands the leadership of a group to its voter on a node.
 	Transfer(ctx context.Context, group cluster.GroupID, to cluster.NodeID) error
-	// Replace lets a node come back with another store than the old one, which is
-	// on record and given up for ever.
-	Replace(ctx context.Context, old string, member cluster.Member) error
 	// Announce tells what a restart has changed about a member.
 	Announce(ctx context.Context, member cluster.Member) error
 	// Admit lets a new node in and spends its join token. Repeating it for the
 	// same node and store is harmless. It returns the settings of the cluster and
 	// its members, the new one among them.
-	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (cluster.Settings, []cluster.Member, error)
+	// With replace the node is a member whose disk was lost, with an empty one.
+	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (cluster.Settings, []cluster.Member, error)
 	// AddToken makes a join token usable.
 	AddToken(ctx context.Context, token cluster.Token) error
 	// Status tells how the cluster is, as the steward of the node that leads knows
@@ -88,8 +86,6 @@ func (s *Server) operate(ctx context.Context, in *peerv1.OperateRequest) error {
 		return named(wish.Transfer.GetTo(), func(n cluster.NodeID) error {
 			return office.Transfer(ctx, cluster.GroupID(wish.Transfer.GetGroup()), n)
 		})
-	case *peerv1.OperateRequest_Replace_:
-		return introducedAs(wish.Replace.GetMember(), func(m cluster.Member) error { return office.Replace(ctx, wish.Replace.GetOld(), m) })
 	case *peerv1.OperateRequest_Announce_:
 		return introducedAs(wish.Announce.GetMember(), func(m cluster.Member) error { return office.Announce(ctx, m) })
 	case *peerv1.OperateRequest_AddToken_:
@@ -110,7 +106,7 @@ func (s *Server) admitMember(ctx context.Context, wish *peerv1.OperateRequest_Ad
 	}
 	var granted *peerv1.OperateResponse_Granted
 	err = introducedAs(wish.GetMember(), func(m cluster.Member) error {
-		settings, members, err := s.config.Office.Admit(ctx, digest, m)
+		settings, members, err := s.config.Office.Admit(ctx, digest, m, wish.GetReplace())
 		granted = &peerv1.OperateResponse_Granted{
 			ClusterId: settings.ClusterID, Groups: uint32(settings.Groups), Level: settings.Level, Members: wireMembers(members),
 		}
@@ -199,13 +195,6 @@ func (c *Client) Transfer(ctx context.Context, group cluster.GroupID, to cluster
 	}})
 }
 
-// Replace implements Office.
-func (c *Client) Replace(ctx context.Context, old string, member cluster.Member) error {
-	return c.wish(ctx, &peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Replace_{
-		Replace: &peerv1.OperateRequest_Replace{Old: old, Member: wireMember(member)},
-	}})
-}
-
 // Announce implements Office.
 func (c *Client) Announce(ctx context.Context, member cluster.Member) error {
 	return c.wish(ctx, &peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Announce_{
@@ -221,9 +210,9 @@ func (c *Client) AddToken(ctx context.Context, token cluster.Token) error {
 }
 
 // Admit implements Office.
-func (c *Client) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member) (cluster.Settings, []cluster.Member, error) {
+func (c *Client) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (cluster.Settings, []cluster.Member, error) {
 	granted, err := c.operate(ctx, &peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Admit_{
-		Admit: &peerv1.OperateRequest_Admit{Digest: digest[:], Member: wireMember(member)},
+		Admit: &peerv1.OperateRequest_Admit{Digest: digest[:], Member: wireMember(member), Replace: replace},
 	}})
 	if err != nil {
 		return cluster.Settings{}, nil, err

@@ -63,14 +63,10 @@ func (k *keeper) Transfer(_ context.Context, g cluster.GroupID, to cluster.NodeI
 	return k.ask("transfer", g, to)
 }
 
-func (k *keeper) Replace(_ context.Context, old string, m cluster.Member) error {
-	return k.ask("replace", old, m)
-}
-
 func (k *keeper) Announce(_ context.Context, m cluster.Member) error { return k.ask("announce", m) }
 
-func (k *keeper) Admit(_ context.Context, d cluster.Digest, m cluster.Member) (cluster.Settings, []cluster.Member, error) {
-	return cluster.Settings{ClusterID: "c", Groups: 4, Level: 2}, k.members, k.ask("admit", d, m)
+func (k *keeper) Admit(_ context.Context, d cluster.Digest, m cluster.Member, replace bool) (cluster.Settings, []cluster.Member, error) {
+	return cluster.Settings{ClusterID: "c", Groups: 4, Level: 2}, k.members, k.ask("admit", d, m, replace)
 }
 
 func (k *keeper) AddToken(_ context.Context, token cluster.Token) error {
@@ -123,9 +119,8 @@ func TestCallsOfTheSteward(t *testing.T) {
 		"remove":    {func() error { return c.Remove(ctx, "c", true, false) }, []any{"remove", cluster.NodeID("c"), true, false}},
 		"remove 2":  {func() error { return c.Remove(ctx, "c", false, true) }, []any{"remove", cluster.NodeID("c"), false, true}},
 		"hand over": {func() error { return c.Transfer(ctx, 3, "c") }, []any{"transfer", cluster.GroupID(3), cluster.NodeID("c")}},
-		"replace":   {func() error { return c.Replace(ctx, "old", member) }, []any{"replace", "old", member}},
 		"announce":  {func() error { return c.Announce(ctx, member) }, []any{"announce", member}},
-		"admit":     {func() error { _, _, err := c.Admit(ctx, digest, member); return err }, []any{"admit", digest, member}},
+		"admit":     {func() error { _, _, err := c.Admit(ctx, digest, member, true); return err }, []any{"admit", digest, member, true}},
 		"add token": {func() error { return c.AddToken(ctx, cluster.Token{Digest: digest, ExpiresMs: 8}) }, []any{"add-token", cluster.Token{Digest: digest, ExpiresMs: 8}}},
 	} {
 		if err := test.call(); err != nil || !reflect.DeepEqual(k.asked, test.want) {
@@ -138,7 +133,7 @@ func TestCallsOfTheSteward(t *testing.T) {
 	if index, _ := c.Confirm(ctx, 3); index != 42 {
 		t.Errorf("confirmed at %d", index)
 	}
-	settings, members, err := c.Admit(ctx, digest, member)
+	settings, members, err := c.Admit(ctx, digest, member, false)
 	if err != nil || settings != (cluster.Settings{ClusterID: "c", Groups: 4, Level: 2}) || !reflect.DeepEqual(members, k.members) {
 		t.Errorf("admitted to %v, %v, %v", settings, members, err)
 	}
@@ -268,7 +263,7 @@ func TestWishesThatAreNone(t *testing.T) {
 		"leave of no node":    c.Leave(t.Context(), "", false),
 		"transfer to no node": c.Transfer(t.Context(), 1, "-"),
 		"announce of nobody":  c.Announce(t.Context(), cluster.Member{}),
-		"a huge zone":         c.Replace(t.Context(), "old", huge),
+		"a huge zone":         c.Announce(t.Context(), huge),
 		"start of nothing":    c.Start(t.Context(), replica.Ref{Group: 1}),
 		"release of nothing":  c.Release(t.Context(), replica.Ref{Group: 1}),
 	} {
@@ -296,7 +291,7 @@ func errorsOf(t *testing.T, c *Client) map[string]error {
 	_, step := c.Step(ctx, someStep)
 	_, changed := c.Change(ctx, cluster.Change{Op: &cluster.Resume{Node: "c"}})
 	_, confirm := c.Confirm(ctx, 3)
-	_, _, admit := c.Admit(ctx, cluster.Digest{}, someMember("d"))
+	_, _, admit := c.Admit(ctx, cluster.Digest{}, someMember("d"), false)
 	return map[string]error{
 		"step": step, "release": c.Release(ctx, replica.Ref{Group: 3, Number: 1}), "change": changed, "confirm": confirm, "admit": admit,
 		"drain": c.Drain(ctx, "c"), "add token": c.AddToken(ctx, cluster.Token{}),

@@ -2765,7 +2765,6 @@ type OperateRequest struct {
 	//	*OperateRequest_Leave_
 	//	*OperateRequest_Remove_
 	//	*OperateRequest_Transfer_
-	//	*OperateRequest_Replace_
 	//	*OperateRequest_Announce_
 	//	*OperateRequest_Admit_
 	//	*OperateRequest_AddToken_
@@ -2863,15 +2862,6 @@ func (x *OperateRequest) GetTransfer() *OperateRequest_Transfer {
 	return nil
 }
 
-func (x *OperateRequest) GetReplace() *OperateRequest_Replace {
-	if x != nil {
-		if x, ok := x.Wish.(*OperateRequest_Replace_); ok {
-			return x.Replace
-		}
-	}
-	return nil
-}
-
 func (x *OperateRequest) GetAnnounce() *OperateRequest_Announce {
 	if x != nil {
 		if x, ok := x.Wish.(*OperateRequest_Announce_); ok {
@@ -2923,10 +2913,6 @@ type OperateRequest_Transfer_ struct {
 	Transfer *OperateRequest_Transfer `protobuf:"bytes,6,opt,name=transfer,proto3,oneof"`
 }
 
-type OperateRequest_Replace_ struct {
-	Replace *OperateRequest_Replace `protobuf:"bytes,7,opt,name=replace,proto3,oneof"`
-}
-
 type OperateRequest_Announce_ struct {
 	Announce *OperateRequest_Announce `protobuf:"bytes,8,opt,name=announce,proto3,oneof"`
 }
@@ -2948,8 +2934,6 @@ func (*OperateRequest_Leave_) isOperateRequest_Wish() {}
 func (*OperateRequest_Remove_) isOperateRequest_Wish() {}
 
 func (*OperateRequest_Transfer_) isOperateRequest_Wish() {}
-
-func (*OperateRequest_Replace_) isOperateRequest_Wish() {}
 
 func (*OperateRequest_Announce_) isOperateRequest_Wish() {}
 
@@ -3255,8 +3239,10 @@ func (x *Charter) GetMembers() []*Member {
 type JoinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The text of the join token.
-	Token         string  `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	Member        *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Token  string  `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Member *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The node is a member whose disk was lost, with an empty one.
+	Replace       bool `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3303,6 +3289,13 @@ func (x *JoinRequest) GetMember() *Member {
 		return x.Member
 	}
 	return nil
+}
+
+func (x *JoinRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
 }
 
 type JoinResponse struct {
@@ -4596,59 +4589,6 @@ func (x *OperateRequest_Transfer) GetTo() string {
 	return ""
 }
 
-type OperateRequest_Replace struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The store on record that is given up.
-	Old           string  `protobuf:"bytes,1,opt,name=old,proto3" json:"old,omitempty"`
-	Member        *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OperateRequest_Replace) Reset() {
-	*x = OperateRequest_Replace{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OperateRequest_Replace) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OperateRequest_Replace) ProtoMessage() {}
-
-func (x *OperateRequest_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OperateRequest_Replace.ProtoReflect.Descriptor instead.
-func (*OperateRequest_Replace) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 5}
-}
-
-func (x *OperateRequest_Replace) GetOld() string {
-	if x != nil {
-		return x.Old
-	}
-	return ""
-}
-
-func (x *OperateRequest_Replace) GetMember() *Member {
-	if x != nil {
-		return x.Member
-	}
-	return nil
-}
-
 type OperateRequest_Announce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -4658,7 +4598,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4670,7 +4610,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4683,7 +4623,7 @@ func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Announce.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Announce) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 6}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 5}
 }
 
 func (x *OperateRequest_Announce) GetMember() *Member {
@@ -4694,16 +4634,18 @@ func (x *OperateRequest_Announce) GetMember() *Member {
 }
 
 type OperateRequest_Admit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
-	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Digest []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	Member *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The node is a member whose disk was lost, with an empty one.
+	Replace       bool `protobuf:"varint,3,opt,name=replace,proto3" json:"replace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4715,7 +4657,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4728,7 +4670,7 @@ func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_Admit.ProtoReflect.Descriptor instead.
 func (*OperateRequest_Admit) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 7}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 6}
 }
 
 func (x *OperateRequest_Admit) GetDigest() []byte {
@@ -4745,6 +4687,13 @@ func (x *OperateRequest_Admit) GetMember() *Member {
 	return nil
 }
 
+func (x *OperateRequest_Admit) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
 type OperateRequest_AddToken struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
@@ -4755,7 +4704,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4767,7 +4716,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4780,7 +4729,7 @@ func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest_AddToken.ProtoReflect.Descriptor instead.
 func (*OperateRequest_AddToken) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 8}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 7}
 }
 
 func (x *OperateRequest_AddToken) GetDigest() []byte {
@@ -4810,7 +4759,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4822,7 +4771,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5113,15 +5062,14 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x14\n" +
 	"\x05level\x18\a \x01(\rR\x05level\x12\x14\n" +
 	"\x05state\x18\b \x01(\tR\x05state\x12\x18\n" +
-	"\aleaving\x18\t \x01(\bR\aleaving\"\xa5\t\n" +
+	"\aleaving\x18\t \x01(\bR\aleaving\"\xae\b\n" +
 	"\x0eOperateRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
 	"\x05drain\x18\x02 \x01(\v2$.mayfly.peer.v1.OperateRequest.DrainH\x00R\x05drain\x12?\n" +
 	"\x06resume\x18\x03 \x01(\v2%.mayfly.peer.v1.OperateRequest.ResumeH\x00R\x06resume\x12<\n" +
 	"\x05leave\x18\x04 \x01(\v2$.mayfly.peer.v1.OperateRequest.LeaveH\x00R\x05leave\x12?\n" +
 	"\x06remove\x18\x05 \x01(\v2%.mayfly.peer.v1.OperateRequest.RemoveH\x00R\x06remove\x12E\n" +
-	"\btransfer\x18\x06 \x01(\v2'.mayfly.peer.v1.OperateRequest.TransferH\x00R\btransfer\x12B\n" +
-	"\areplace\x18\a \x01(\v2&.mayfly.peer.v1.OperateRequest.ReplaceH\x00R\areplace\x12E\n" +
+	"\btransfer\x18\x06 \x01(\v2'.mayfly.peer.v1.OperateRequest.TransferH\x00R\btransfer\x12E\n" +
 	"\bannounce\x18\b \x01(\v2'.mayfly.peer.v1.OperateRequest.AnnounceH\x00R\bannounce\x12<\n" +
 	"\x05admit\x18\t \x01(\v2$.mayfly.peer.v1.OperateRequest.AdmitH\x00R\x05admit\x12F\n" +
 	"\tadd_token\x18\n" +
@@ -5139,15 +5087,13 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x05fewer\x18\x03 \x01(\bR\x05fewer\x1a0\n" +
 	"\bTransfer\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x0e\n" +
-	"\x02to\x18\x02 \x01(\tR\x02to\x1aK\n" +
-	"\aReplace\x12\x10\n" +
-	"\x03old\x18\x01 \x01(\tR\x03old\x12.\n" +
-	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1a:\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x1a:\n" +
 	"\bAnnounce\x12.\n" +
-	"\x06member\x18\x01 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1aO\n" +
+	"\x06member\x18\x01 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1ai\n" +
 	"\x05Admit\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12.\n" +
-	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x1aA\n" +
+	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x12\x18\n" +
+	"\areplace\x18\x03 \x01(\bR\areplace\x1aA\n" +
 	"\bAddToken\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1d\n" +
 	"\n" +
@@ -5177,10 +5123,11 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x05level\x18\x04 \x01(\rR\x05level\x12\x1d\n" +
 	"\n" +
 	"gossip_key\x18\x05 \x01(\fR\tgossipKey\x120\n" +
-	"\amembers\x18\x06 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembers\"S\n" +
+	"\amembers\x18\x06 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembers\"m\n" +
 	"\vJoinRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12.\n" +
-	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\"\x83\x01\n" +
+	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x12\x18\n" +
+	"\areplace\x18\x03 \x01(\bR\areplace\"\x83\x01\n" +
 	"\fJoinResponse\x123\n" +
 	"\acharter\x18\x01 \x01(\v2\x17.mayfly.peer.v1.CharterH\x00R\acharter\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
@@ -5229,7 +5176,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -5296,15 +5243,14 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*OperateRequest_Leave)(nil),    // 62: mayfly.peer.v1.OperateRequest.Leave
 	(*OperateRequest_Remove)(nil),   // 63: mayfly.peer.v1.OperateRequest.Remove
 	(*OperateRequest_Transfer)(nil), // 64: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Replace)(nil),  // 65: mayfly.peer.v1.OperateRequest.Replace
-	(*OperateRequest_Announce)(nil), // 66: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 67: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 68: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 69: mayfly.peer.v1.OperateResponse.Granted
-	(*v1.Result)(nil),               // 70: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 71: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 72: mayfly.store.v1.CatalogResult
-	(*v11.Status)(nil),              // 73: mayfly.cluster.v1.Status
+	(*OperateRequest_Announce)(nil), // 65: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 66: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 67: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 68: mayfly.peer.v1.OperateResponse.Granted
+	(*v1.Result)(nil),               // 69: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 70: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 71: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 72: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -5312,14 +5258,14 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	70,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	69,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	71,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	70,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	70,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	69,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	72,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	71,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
@@ -5359,82 +5305,80 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	62,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
 	63,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
 	64,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	65,  // 52: mayfly.peer.v1.OperateRequest.replace:type_name -> mayfly.peer.v1.OperateRequest.Replace
-	66,  // 53: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	67,  // 54: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	68,  // 55: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	69,  // 56: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
-	6,   // 57: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 58: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
-	73,  // 59: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
-	6,   // 60: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 61: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	39,  // 62: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	44,  // 63: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 64: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 65: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	47,  // 66: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	44,  // 67: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	47,  // 68: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	44,  // 69: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 70: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	51,  // 71: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	13,  // 72: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	13,  // 73: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 74: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	14,  // 75: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	53,  // 76: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	54,  // 77: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 78: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	6,   // 79: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	14,  // 80: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 81: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	13,  // 82: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 83: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	56,  // 84: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 85: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 86: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 87: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 88: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	39,  // 89: mayfly.peer.v1.OperateRequest.Replace.member:type_name -> mayfly.peer.v1.Member
-	39,  // 90: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	39,  // 91: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	39,  // 92: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	7,   // 93: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 94: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 95: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 96: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 97: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 98: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 99: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 100: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 101: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 102: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	33,  // 103: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	35,  // 104: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	37,  // 105: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	40,  // 106: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	42,  // 107: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
-	8,   // 108: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 109: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 110: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 111: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 112: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 113: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 114: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 115: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 116: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 117: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	34,  // 118: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	36,  // 119: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	38,  // 120: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	41,  // 121: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	43,  // 122: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
-	108, // [108:123] is the sub-list for method output_type
-	93,  // [93:108] is the sub-list for method input_type
-	93,  // [93:93] is the sub-list for extension type_name
-	93,  // [93:93] is the sub-list for extension extendee
-	0,   // [0:93] is the sub-list for field type_name
+	65,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	66,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	67,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	68,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	6,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	4,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
+	72,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	6,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	39,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	44,  // 62: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 63: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	39,  // 64: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	47,  // 65: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	44,  // 66: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	47,  // 67: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	44,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	6,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	51,  // 70: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	13,  // 71: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	13,  // 72: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 73: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	14,  // 74: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	53,  // 75: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	54,  // 76: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 77: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	6,   // 78: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	14,  // 79: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 80: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	13,  // 81: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 82: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	56,  // 83: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 84: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 85: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 86: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 87: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	39,  // 88: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	39,  // 89: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	39,  // 90: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	7,   // 91: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 92: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 93: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 94: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 95: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 96: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 97: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 98: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 99: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 100: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	33,  // 101: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	35,  // 102: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	37,  // 103: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	40,  // 104: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	42,  // 105: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	8,   // 106: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 107: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 108: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 109: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 110: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 111: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 112: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 113: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 114: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 115: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	34,  // 116: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	36,  // 117: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	38,  // 118: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	41,  // 119: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	43,  // 120: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	106, // [106:121] is the sub-list for method output_type
+	91,  // [91:106] is the sub-list for method input_type
+	91,  // [91:91] is the sub-list for extension type_name
+	91,  // [91:91] is the sub-list for extension extendee
+	0,   // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5480,7 +5424,6 @@ func file_peer_v1_peer_proto_init() {
 		(*OperateRequest_Leave_)(nil),
 		(*OperateRequest_Remove_)(nil),
 		(*OperateRequest_Transfer_)(nil),
-		(*OperateRequest_Replace_)(nil),
 		(*OperateRequest_Announce_)(nil),
 		(*OperateRequest_Admit_)(nil),
 		(*OperateRequest_AddToken_)(nil),
@@ -5514,7 +5457,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   67,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
