@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +202,56 @@ func TestNewLeaderIsGivenAMoment(t *testing.T) {
 		}
 		o.end()
 	})
+}
+
+// newcomer is the record of a node that has no replica of the meta group at
+// first.
+type newcomer struct {
+	applied
+	leads atomic.Bool
+}
+
+func (n *newcomer) Leading() (uint64, bool, <-chan struct{}) {
+	if n.leads.Load() {
+		return 1, true, make(chan struct{})
+	}
+	return 0, false, nil
+}
+
+// A node that nobody could tell about its leadership finds out.
+func TestNewcomerTakesOffice(t *testing.T) {
+	for name, tell := range map[string]func(*record){
+		"by a change of the record": func(rec *record) { rec.update(func() {}) },
+		"by the clock":              func(*record) { <-time.After(followEvery) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, rec := atWork(t, moods{asked: make(chan string, 1000)})
+				o.end()
+				n := &newcomer{applied: applied{rec}}
+				o.cfg.Record = n
+				s := &Steward{cfg: o.cfg}
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { s.lead(ctx) })
+				synctest.Wait()
+				if _, err := s.inOffice(); !errors.Is(err, ErrNotLeading) {
+					t.Errorf("without leading: %v", err)
+				}
+				n.leads.Store(true)
+				tell(rec)
+				synctest.Wait()
+				if _, err := s.inOffice(); err != nil {
+					t.Error(err)
+				}
+				cancel()
+				running.Wait()
+				if _, err := s.inOffice(); !errors.Is(err, ErrNotLeading) {
+					t.Errorf("after its end: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func isBusy(o *office, g cluster.GroupID) bool {

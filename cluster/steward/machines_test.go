@@ -145,10 +145,9 @@ func (r *record) Propose(ctx context.Context, change cluster.Change) (cluster.Ou
 }
 
 func (r *record) Leading() (term uint64, leading bool, changed <-chan struct{}) {
-	changed = r.Changed()
 	if g := r.group(); g != nil {
 		now, over := g.Leadership()
 		return now.Term, now.Leading, over
 	}
-	return 0, false, changed
+	return 0, false, nil
 }

@@ -58,7 +58,8 @@ type Record interface {
 	// otherwise. The proposal's time is filled in.
 	Propose(ctx context.Context, change cluster.Change) (cluster.Outcome, error)
 	// Leading tells whether this node leads the meta group, the term, and a
-	// channel that is closed when that has changed.
+	// channel that is closed when that has changed; nil while this node has no
+	// replica of the group.
 	Leading() (term uint64, leading bool, changed <-chan struct{})
 }
 

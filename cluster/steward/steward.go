@@ -38,18 +38,25 @@ func (s *Steward) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// lead takes office whenever this node leads the meta group.
+// lead takes office whenever this node leads the meta group. A node that has no
+// replica of that group yet cannot say when it will, so the record's changes and
+// a clock tell when to look again as well.
 func (s *Steward) lead(ctx context.Context) {
 	for ctx.Err() == nil {
+		news := s.cfg.Record.Changed()
 		term, leading, changed := s.cfg.Record.Leading()
 		if leading {
 			s.serve(ctx, term)
 			continue
 		}
+		timer := time.NewTimer(followEvery)
 		select {
 		case <-changed:
+		case <-news:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
 }
 
