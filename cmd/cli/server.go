@@ -67,15 +67,22 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 	}
 	b := thisBuild()
 	cfg.Version, cfg.Commit = b.Version, b.Commit
-	n, err := p.NewNode(cmd.Context(), cfg)
-	if err != nil {
-		return startError(err)
+	for {
+		n, err := p.NewNode(cmd.Context(), cfg)
+		if err != nil {
+			return startError(err)
+		}
+		ready(n.Addr())
+		err = n.Run(ctx)
+		switch {
+		case errors.Is(err, node.ErrReborn):
+			continue // as a member of the cluster it was told to join
+		case err != nil && !errors.Is(err, context.Canceled):
+			return startError(err)
+		default:
+			return nil
+		}
 	}
-	ready(n.Addr())
-	if err := n.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return startError(err)
-	}
-	return nil
 }
 
 // startError adds the way out to the two failures that every newcomer meets.

@@ -34,6 +34,7 @@ type charter struct {
 	Store     string         `json:"store"`
 	ClusterID string         `json:"cluster_id,omitempty"`
 	Groups    int            `json:"data_groups,omitempty"`
+	Level     uint32         `json:"level,omitempty"`
 	// Founders are the first voters of every group of a cluster that this node
 	// founded, alone or with others; none for one that it joined.
 	Founders []cluster.NodeID `json:"founders,omitempty"`
@@ -59,7 +60,10 @@ func (c *charter) member(n cluster.NodeID) (cluster.Member, bool) {
 
 // settle decides, or reads, how this node came to be.
 func (n *Node) settle(ctx context.Context) error {
-	c, err := readCharter(n.config.DataDir)
+	if err := moveOver(n.config.DataDir); err != nil {
+		return fmt.Errorf("moving to another cluster: %w", err)
+	}
+	c, err := readCharter(n.config.DataDir, CharterFile)
 	if err != nil {
 		return err
 	}
@@ -81,13 +85,13 @@ func (n *Node) settle(ctx context.Context) error {
 	}
 	c.Node = cluster.NodeID(n.config.name())
 	// Others will know the store before this node is born, so it is kept first.
-	if err := writeCharter(n.config.DataDir, c); err != nil {
+	if err := writeCharter(n.config.DataDir, CharterFile, c); err != nil {
 		return err
 	}
 	if err := n.decide(ctx); err != nil {
 		return err
 	}
-	return writeCharter(n.config.DataDir, c)
+	return writeCharter(n.config.DataDir, CharterFile, c)
 }
 
 // decide makes a node that is being born a member of a cluster: of one of its
@@ -100,9 +104,6 @@ func (n *Node) decide(ctx context.Context) error {
 			Listener: n.links.listener, Expect: n.config.BootstrapExpect, Seeds: n.config.Join,
 			Self: n.self(), Groups: n.config.groups(), Logger: n.logger,
 		})
-		if errors.Is(err, peer.ErrRefused) {
-			err = fmt.Errorf("%w; make a join token there with `mayfly cluster join-token`, and start this node with --join and --join-token", err)
-		}
 		if err != nil {
 			return fmt.Errorf("founding a cluster of %d nodes: %w", n.config.BootstrapExpect, err)
 		}
@@ -114,7 +115,7 @@ func (n *Node) decide(ctx context.Context) error {
 			"if this node lost its disk, see `mayfly node replace`")
 	case len(n.config.Join) > 0:
 		n.logger.Info("asking to be let into the cluster", slog.Any("seeds", n.config.Join))
-		charter, err := peer.Join(ctx, peer.JoinConfig{Seeds: n.config.Join, Token: n.config.JoinToken, Self: n.self(), Logger: n.logger})
+		charter, err := peer.Join(ctx, peer.JoinConfig{Seeds: n.config.Join, Token: n.config.JoinToken, Self: n.self(), Replace: n.config.Replace, Logger: n.logger})
 		if err != nil {
 			return fmt.Errorf("joining the cluster: %w", err)
 		}
@@ -122,7 +123,10 @@ func (n *Node) decide(ctx context.Context) error {
 	default:
 		secret := make([]byte, gossip.SecretBytes)
 		_, _ = rand.Read(secret) // never fails
-		alone := peer.Charter{ClusterID: rand.Text(), Groups: n.config.groups(), Founders: []cluster.NodeID{n.charter.Node}, GossipKey: secret}
+		alone := peer.Charter{
+			ClusterID: rand.Text(), Groups: n.config.groups(), Level: featureLevel,
+			Founders: []cluster.NodeID{n.charter.Node}, GossipKey: secret,
+		}
 		if !n.config.alone() {
 			alone.Members = []cluster.Member{n.self()}
 		}
@@ -133,7 +137,7 @@ func (n *Node) decide(ctx context.Context) error {
 
 // take notes what was decided.
 func (c *charter) take(p peer.Charter) {
-	c.ClusterID, c.Groups, c.Founders, c.Members, c.Secret = p.ClusterID, p.Groups, p.Founders, p.Members, p.GossipKey
+	c.ClusterID, c.Groups, c.Level, c.Founders, c.Members, c.Secret = p.ClusterID, p.Groups, p.Level, p.Founders, p.Members, p.GossipKey
 }
 
 // told is the charter for those who founded the cluster with this node and have
@@ -141,7 +145,7 @@ func (c *charter) take(p peer.Charter) {
 func (n *Node) told() (peer.Charter, bool) {
 	c := n.charter
 	return peer.Charter{
-		ClusterID: c.ClusterID, Groups: c.Groups, Founders: c.Founders, Level: featureLevel, GossipKey: c.Secret, Members: c.Members,
+		ClusterID: c.ClusterID, Groups: c.Groups, Founders: c.Founders, Level: c.Level, GossipKey: c.Secret, Members: c.Members,
 	}, len(c.Founders) > 0 && len(c.Members) > 1
 }
 
@@ -168,12 +172,12 @@ func (n *Node) self() cluster.Member {
 }
 
 // readCharter returns an empty charter where there is none.
-func readCharter(dir string) (*charter, error) {
+func readCharter(dir, name string) (*charter, error) {
 	c := new(charter)
 	if dir == "" {
 		return c, nil
 	}
-	data, err := os.ReadFile(filepath.Join(dir, CharterFile))
+	data, err := os.ReadFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
@@ -181,12 +185,12 @@ func readCharter(dir string) (*charter, error) {
 		err = json.Unmarshal(data, c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("how this node came to be: %s: %w", CharterFile, err)
+		return nil, fmt.Errorf("how this node came to be: %s: %w", name, err)
 	}
 	return c, nil
 }
 
-func writeCharter(dir string, c *charter) error {
+func writeCharter(dir, name string, c *charter) error {
 	if dir == "" {
 		return nil
 	}
@@ -194,7 +198,7 @@ func writeCharter(dir string, c *charter) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(filepath.Join(dir, CharterFile), append(data, '\n'))
+	return writeDurably(filepath.Join(dir, name), append(data, '\n'))
 }
 
 // writeDurably replaces a file that only its owner may read, and returns when

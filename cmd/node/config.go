@@ -40,6 +40,9 @@ type Config struct {
 	// to join by JoinToken. They mean nothing to a node that was born.
 	Join      []string
 	JoinToken string
+	// Replace: this node is a member of the cluster to join whose disk was lost,
+	// and takes its place with an empty one.
+	Replace bool
 	// BootstrapExpect is how many nodes found a cluster together, this one among
 	// them; 0 and 1 mean that it founds one alone, unless Join is set.
 	BootstrapExpect int
@@ -154,6 +157,8 @@ func (c Config) checkBirth() error {
 		return errors.New("bootstrap-expect: nobody to found the cluster with; name the peer addresses of the others with --join")
 	case c.BootstrapExpect > 1 && c.JoinToken != "":
 		return errors.New("bootstrap-expect founds a cluster, join-token joins one that is there; leave one of them out")
+	case c.Replace && c.JoinToken == "":
+		return errors.New("replace: it takes a token; make one on a member with `mayfly node replace`")
 	case c.JoinToken != "" && len(c.Join) == 0:
 		return errors.New("join-token: nobody to show it to; name peer addresses of the cluster with --join")
 	case len(c.Join) > 0 && c.alone():

@@ -35,7 +35,9 @@ type Node struct {
 	doors    doors
 
 	charter *charter
-	boot    string // the random name of this process
+	boot    string        // the random name of this process
+	moving  chan struct{} // closed by reborn
+	reborn  sync.Once
 	links   links
 	steward *steward.Steward // nil when alone, as are mirrors
 	mirrors *route.Mirrors
@@ -56,7 +58,7 @@ func New(ctx context.Context, config Config) (*Node, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{config: config, logger: config.Logger, boot: rand.Text()}
+	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), moving: make(chan struct{})}
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}
@@ -274,6 +276,10 @@ func (n *Node) openDoor() error {
 	if err := n.openWeb(gate, measured); err != nil {
 		return err
 	}
+	var operators api.Cluster
+	if n.steward != nil {
+		operators = office{n}
+	}
 	n.server, err = api.NewServer(api.Config{
 		Endpoint:  endpoint,
 		Version:   n.config.Version,
@@ -289,6 +295,7 @@ func (n *Node) openDoor() error {
 		Credentials: n.router,
 		Gate:        gate,
 		Minter:      minter,
+		Cluster:     operators,
 	})
 	return err
 }
@@ -310,13 +317,18 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 
 // Run serves clients until ctx ends, and then stops gracefully: subscriptions
 // end with OK, calls under way are finished, and the data is closed. It returns
-// nil after such a stop. A node runs once.
+// nil after such a stop, and ErrReborn after one that the node asked for itself. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	serving, over := n.serve(ctx)
-	<-over.Done()
+	var moves error
+	select {
+	case <-over.Done():
+	case <-n.moving:
+		moves = ErrReborn
+	}
 	n.logger.Info("stopping")
-	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait())
+	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait(), moves)
 }
 
 // closeTimeout bounds the end of the groups, which have nothing to do any more

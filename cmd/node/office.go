@@ -11,9 +11,12 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
+	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
+
+var _ api.Cluster = office{}
 
 // office takes what operators, and this node itself, ask of the cluster to the
 // node that leads the meta group.
@@ -37,6 +40,61 @@ func (o office) ask(ctx context.Context, ask func(context.Context, peer.Office) 
 	})
 }
 
+// Status implements api.Cluster.
+func (o office) Status(ctx context.Context) (status steward.Status, err error) {
+	asking, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	err = o.ask(asking, func(ctx context.Context, at peer.Office) (err error) {
+		status, err = at.Status(ctx)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		return o.n.steward.Status(), nil
+	}
+	return status, err
+}
+
+// statusTime bounds the question how the cluster is, which this node then answers
+// by itself, as far as it knows.
+const statusTime = 3 * time.Second
+
+// Drain implements api.Cluster.
+func (o office) Drain(ctx context.Context, node cluster.NodeID) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.Drain(ctx, node) })
+}
+
+// Resume implements api.Cluster.
+func (o office) Resume(ctx context.Context, node cluster.NodeID) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.Resume(ctx, node) })
+}
+
+// Leave implements api.Cluster.
+func (o office) Leave(ctx context.Context, node cluster.NodeID, fewer bool) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.Leave(ctx, node, fewer) })
+}
+
+// Remove implements api.Cluster.
+func (o office) Remove(ctx context.Context, node cluster.NodeID, force, fewer bool) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.Remove(ctx, node, force, fewer) })
+}
+
+// Transfer implements api.Cluster.
+func (o office) Transfer(ctx context.Context, group cluster.GroupID, to cluster.NodeID) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.Transfer(ctx, group, to) })
+}
+
+// JoinToken implements api.Cluster.
+func (o office) JoinToken(ctx context.Context, valid time.Duration) (text string, expires time.Time, err error) {
+	text, digest := peer.NewToken(o.n.host.ClusterID())
+	expires = time.Now().Add(valid)
+	token := cluster.Token{Digest: digest, ExpiresMs: uint64(expires.UnixMilli())}
+	err = o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.AddToken(ctx, token) })
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return text, expires, nil
+}
+
 // wait is the pause between tries of what a node does at its start until it is
 // done.
 const wait = time.Second
@@ -54,7 +112,7 @@ func (n *Node) found(ctx context.Context) error {
 		}
 		if leading {
 			outcome, err := n.local.Propose(ctx, cluster.Change{Op: &cluster.Found{
-				Settings: cluster.Settings{ClusterID: n.host.ClusterID(), Groups: n.host.Topology().Groups(), Level: featureLevel},
+				Settings: cluster.Settings{ClusterID: n.host.ClusterID(), Groups: n.host.Topology().Groups(), Level: max(n.charter.Level, 1)},
 				Members:  n.charter.Members,
 				Voters:   n.charter.Founders,
 			}})

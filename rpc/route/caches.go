@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -51,6 +53,23 @@ func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
 		return nil, err
 	}
 	return read(r.local.meta.Load(), (*store.Catalog).Caches), nil
+}
+
+// Held returns the names of the caches that hold items, or held some a moment
+// ago, in the groups that this node leads.
+func (r *Router) Held(ctx context.Context) ([]string, error) {
+	if err := r.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, p := range r.local.data {
+		p.mu.RLock()
+		for _, held := range p.machine.Caches() {
+			names[held.Cache] = true
+		}
+		p.mu.RUnlock()
+	}
+	return slices.Sorted(maps.Keys(names)), nil
 }
 
 // Lookup returns a cache as this node knows it now. It asks nobody. The record

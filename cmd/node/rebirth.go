@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/rpc/peer"
+)
+
+// ErrReborn is what Run returns when the node has stopped to become a member of
+// another cluster. A new node, made with the same configuration, is that member.
+var ErrReborn = errors.New("this node moves to another cluster")
+
+// nextCharterFile is the charter of the cluster that this node moves to, until it
+// has.
+const nextCharterFile = "charter.next.json"
+
+// joinTime bounds how long a running node asks to be let into another cluster.
+const joinTime = 30 * time.Second
+
+// Join implements api.Cluster: it has a node that is alone with no data become a
+// member of another cluster, for which it stops and starts anew.
+func (o office) Join(ctx context.Context, seeds []string, token string, replace bool) error {
+	n := o.n
+	if err := n.mayMove(ctx); err != nil {
+		return err
+	}
+	next, err := readCharter(n.config.DataDir, nextCharterFile)
+	if err != nil {
+		return err
+	}
+	// A call that is repeated is known by its store.
+	if next.Store == "" {
+		next.Node, next.Store = n.host.Node(), rand.Text()
+		if err := writeCharter(n.config.DataDir, nextCharterFile, next); err != nil {
+			return err
+		}
+	}
+	self := n.self()
+	self.Store = next.Store
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	charter, err := peer.Join(ctx, peer.JoinConfig{Seeds: seeds, Token: token, Self: self, Replace: replace, Logger: n.logger})
+	if errors.Is(err, peer.ErrRefused) {
+		return &cluster.Refusal{What: "joining", Node: self.Node, Why: err.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	next.take(charter)
+	if err := writeCharter(n.config.DataDir, nextCharterFile, next); err != nil {
+		return err
+	}
+	n.logger.Info("let into another cluster, starting anew as its member", slog.String("cluster", charter.ClusterID))
+	n.reborn.Do(func() { close(n.moving) })
+	return nil
+}
+
+// mayMove refuses to leave anything behind that somebody may miss.
+func (n *Node) mayMove(ctx context.Context) error {
+	refuse := func(why string) error {
+		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: why}
+	}
+	members := 0
+	n.local.Read(func(s *cluster.State) { members = len(s.Members()) })
+	switch {
+	case n.config.DataDir == "":
+		return refuse("it keeps everything in memory")
+	case members > 1:
+		return refuse("it is one of several nodes of its cluster; let it leave that first, and start it with an empty data directory")
+	}
+	held, err := n.router.Held(ctx)
+	if err != nil {
+		return err
+	}
+	if len(held) > 0 {
+		return refuse("it holds items, which would be lost, in the caches " + strings.Join(held, ", ") + "; delete them first, or start it with an empty data directory")
+	}
+	return nil
+}
+
+// moveOver finishes a move that was decided: what the node was is put aside, in
+// a folder named after its former cluster, and it is born anew. It may be cut
+// off anywhere and called again.
+func moveOver(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	next, err := readCharter(dir, nextCharterFile)
+	if err != nil || !next.decided() {
+		return err
+	}
+	former, err := readCharter(dir, CharterFile)
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(dir, "before-"+next.Store)
+	if err := os.MkdirAll(aside, 0o700); err != nil {
+		return err
+	}
+	if former.Store != next.Store {
+		for _, name := range []string{"identity.json", "groups", AdminTokenFile, CharterFile} {
+			if err := os.Rename(filepath.Join(dir, name), filepath.Join(aside, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("putting %s aside: %w", name, err)
+			}
+		}
+	}
+	if err := writeCharter(dir, CharterFile, next); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(dir, nextCharterFile))
+}
