@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,6 +16,10 @@ import (
 // of an election and every snapshot: that is detail here. Its warnings become
 // information, or detail while a replica starts, where standing for election
 // after a silence is the plan.
+//
+// What concerns another node is detail, however loud raft is about it: every
+// group repeats it many times a second while a node is away, and whoever owns
+// the connections says it once.
 type raftLog struct {
 	out     *slog.Logger
 	name    string
@@ -45,6 +50,9 @@ func (l raftLog) Log(level hclog.Level, msg string, args ...any) {
 		return
 	}
 	at := l.level(level)
+	if l.aboutPeer(args) {
+		at = slog.LevelDebug
+	}
 	if !l.out.Enabled(context.Background(), at) {
 		return
 	}
@@ -55,6 +63,20 @@ func (l raftLog) Log(level hclog.Level, msg string, args ...any) {
 		}
 	}
 	l.out.Log(context.Background(), at, msg, attrs...)
+}
+
+// aboutPeer reports whether a line is about another replica or a connection to
+// one.
+func (l raftLog) aboutPeer(args []any) bool {
+	if strings.HasSuffix(l.name, ".net") {
+		return true
+	}
+	for i := 0; i < len(args); i += 2 {
+		if key, _ := args[i].(string); key == "peer" || key == "target" || key == "server-id" {
+			return true
+		}
+	}
+	return false
 }
 
 // Trace implements hclog.Logger.

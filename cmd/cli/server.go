@@ -77,6 +77,9 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 		switch {
 		case errors.Is(err, node.ErrReborn):
 			continue // as a member of the cluster it was told to join
+		case errors.Is(err, node.ErrLeft):
+			cfg.Logger.Info("this node has left its cluster, and ends")
+			return nil
 		case err != nil && !errors.Is(err, context.Canceled):
 			return startError(err)
 		default:

@@ -42,6 +42,8 @@ type charter struct {
 	Members []cluster.Member `json:"members,omitempty"`
 	// Secret encrypts gossip.
 	Secret []byte `json:"gossip_secret,omitempty"`
+	// Left: the node has left the cluster, and holds nothing any more.
+	Left bool `json:"left,omitempty"`
 }
 
 // decided reports whether the node knows its cluster. Before that a charter
@@ -73,6 +75,8 @@ func (n *Node) settle(ctx context.Context) error {
 	}
 	n.charter = c
 	switch {
+	case c.Left:
+		return fmt.Errorf("this node has left its cluster, for ever; empty %s to use the machine anew, under another node name where the cluster is the same", n.config.DataDir)
 	case born:
 		return nil
 	case c.decided() && n.config.Name != "" && n.config.Name != string(c.Node):

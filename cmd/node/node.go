@@ -35,9 +35,8 @@ type Node struct {
 	doors    doors
 
 	charter *charter
-	boot    string        // the random name of this process
-	moving  chan struct{} // closed by reborn
-	reborn  sync.Once
+	boot    string     // the random name of this process
+	ending  chan error // why the node stops of its own accord
 	links   links
 	steward *steward.Steward // nil when alone, as are mirrors
 	mirrors *route.Mirrors
@@ -58,7 +57,7 @@ func New(ctx context.Context, config Config) (*Node, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), moving: make(chan struct{})}
+	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), ending: make(chan error, 1)}
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}
@@ -185,6 +184,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 		return err
 	}
 	n.keeping.Go(func() { n.announce(keep) })
+	n.keeping.Go(func() { n.watchLeave(keep) })
 	return n.waitForOwn(ctx)
 }
 
@@ -317,18 +317,17 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 
 // Run serves clients until ctx ends, and then stops gracefully: subscriptions
 // end with OK, calls under way are finished, and the data is closed. It returns
-// nil after such a stop, and ErrReborn after one that the node asked for itself. A node runs once.
+// nil after such a stop, and ErrReborn or ErrLeft when it was the node that ended. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	serving, over := n.serve(ctx)
-	var moves error
+	var reason error
 	select {
 	case <-over.Done():
-	case <-n.moving:
-		moves = ErrReborn
+	case reason = <-n.ending:
 	}
 	n.logger.Info("stopping")
-	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait(), moves)
+	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait(), reason)
 }
 
 // closeTimeout bounds the end of the groups, which have nothing to do any more

@@ -197,3 +197,35 @@ func (n *Node) handOver(ctx context.Context) {
 		})
 	}
 }
+
+// watchLeave notices that this node has left its cluster: the cluster takes its
+// replica of the meta group, the last one, when everything else has moved away.
+func (n *Node) watchLeave(ctx context.Context) {
+	for {
+		meta, member := n.host.Group(cluster.MetaGroup), cluster.Member{}
+		if meta != nil {
+			select {
+			case <-meta.Done():
+			case <-ctx.Done():
+				return
+			}
+		}
+		n.local.Read(func(s *cluster.State) { member, _ = s.Member(n.host.Node()) })
+		if member.Leaving && n.host.Group(cluster.MetaGroup) == nil {
+			n.charter.Left = true
+			if err := writeCharter(n.config.DataDir, CharterFile, n.charter); err != nil {
+				n.logger.Error("that this node has left its cluster is not on disk", slog.Any("err", err))
+			}
+			n.end(ErrLeft)
+			return
+		}
+		// Not there yet, or on its way to another replica.
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
+		}
+	}
+}

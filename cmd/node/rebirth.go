@@ -20,6 +20,18 @@ import (
 // another cluster. A new node, made with the same configuration, is that member.
 var ErrReborn = errors.New("this node moves to another cluster")
 
+// ErrLeft is what Run returns when the node has stopped since it has left its
+// cluster: it holds nothing any more.
+var ErrLeft = errors.New("this node has left its cluster")
+
+// end stops the node of its own accord; Run returns the reason. The first counts.
+func (n *Node) end(reason error) {
+	select {
+	case n.ending <- reason:
+	default:
+	}
+}
+
 // nextCharterFile is the charter of the cluster that this node moves to, until it
 // has.
 const nextCharterFile = "charter.next.json"
@@ -61,7 +73,7 @@ func (o office) Join(ctx context.Context, seeds []string, token string, replace 
 		return err
 	}
 	n.logger.Info("let into another cluster, starting anew as its member", slog.String("cluster", charter.ClusterID))
-	n.reborn.Do(func() { close(n.moving) })
+	n.end(ErrReborn)
 	return nil
 }
 

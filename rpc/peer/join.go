@@ -94,9 +94,11 @@ func joinAt(ctx context.Context, config JoinConfig, clusterID, seed string) (cha
 }
 
 // isFinal reports whether a refusal stays the same however often it is asked for.
+// One that depends on who lives (denied) heals: a lost disk can be replaced once
+// nobody believes any more that it answers.
 func isFinal(reason peerv1.Refusal_Reason) bool {
 	switch reason {
-	case peerv1.Refusal_REASON_INVALID, peerv1.Refusal_REASON_LIMIT, peerv1.Refusal_REASON_STATE_REFUSED, peerv1.Refusal_REASON_DENIED, peerv1.Refusal_REASON_FOUNDED:
+	case peerv1.Refusal_REASON_INVALID, peerv1.Refusal_REASON_LIMIT, peerv1.Refusal_REASON_STATE_REFUSED, peerv1.Refusal_REASON_FOUNDED:
 		return true
 	default:
 		return false
