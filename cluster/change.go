@@ -34,7 +34,7 @@ type Change struct {
 // Op is one kind of change: a pointer to [Found], [Join], [Announce],
 // [Activate], [Drain], [Resume], [RemoveMember], [ReplaceStore], [AddToken],
 // [RemoveToken], [RaiseLevel], [Retarget], [CreateReplica], [BeginStep],
-// [Record], [RetireReplica], [ForgetReplica] or [LoseReplica].
+// [Record], [RetireReplica], [ForgetReplica], [LoseReplica] or [RecoverGroup].
 type Op interface {
 	kind() string
 	// planned: the op was decided on a view of the state, and is void on another.
@@ -64,6 +64,7 @@ var ops = map[string]func() Op{
 	"retire-replica": func() Op { return new(RetireReplica) },
 	"forget-replica": func() Op { return new(ForgetReplica) },
 	"lose-replica":   func() Op { return new(LoseReplica) },
+	"recover-group":  func() Op { return new(RecoverGroup) },
 }
 
 // Errors of decoding.

@@ -36,6 +36,7 @@ func everyChange() map[string]Change {
 		"retire-replica": {Op: &RetireReplica{1, r}},
 		"forget-replica": {Op: &ForgetReplica{1, r}},
 		"lose-replica":   {Op: &LoseReplica{1, r}},
+		"recover-group":  {Expect: 5, Op: &RecoverGroup{Record{Group: 1, Index: 8, Voters: []Replica{r}}}},
 	}
 	for kind, c := range changes {
 		c.Expect, c.AtMs = 5, 6

@@ -74,6 +74,10 @@ func (p *planner) hold(g GroupID, why string) { p.Held = append(p.Held, Hold{g, 
 // bookkeeping brings the record up to what was observed.
 func (p *planner) bookkeeping() {
 	for g := range p.Placement.All() {
+		if o, ok := p.recovered(g); ok {
+			p.add(recoveryOf(g, o))
+			continue
+		}
 		if o, ok := p.observed(g); ok && o.Index > g.Index {
 			p.add(recordOf(g, o))
 			continue

@@ -24,6 +24,8 @@ const (
 	StepActivate StepKind = "activate"
 	// StepDepart removes a member that left and holds nothing any more.
 	StepDepart StepKind = "depart"
+	// StepRecover notes that a group was brought back offline, by Replica.
+	StepRecover StepKind = "recover"
 )
 
 // Steps on a group, asked of its leader after Step.Change is committed. All of
@@ -82,6 +84,8 @@ func (s Step) Change() Op {
 	switch s.Kind {
 	case StepRecord:
 		return &s.record
+	case StepRecover:
+		return &RecoverGroup{Record: s.record}
 	case StepRetarget:
 		return &Retarget{Targets: s.targets}
 	case StepCreate:
@@ -104,6 +108,8 @@ func (s Step) String() string {
 	switch s.Kind {
 	case StepRecord:
 		return fmt.Sprintf("group %s: record configuration %d", s.Group, s.record.Index)
+	case StepRecover:
+		return fmt.Sprintf("group %s: it was brought back by %s, acknowledged writes may be missing", s.Group, s.Replica.ID(s.Group))
 	case StepRetarget:
 		return fmt.Sprintf("retarget %d groups", len(s.targets))
 	case StepCreate:

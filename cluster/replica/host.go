@@ -232,8 +232,10 @@ func abandon(ctx context.Context, groups []*Group) error {
 }
 
 // Identity says who this host is. The caller must not change its lists.
-func (h *Host) Identity() Identity {
-	m := &h.identity // these fields of it never change
+func (h *Host) Identity() Identity { return h.identity.identity() }
+
+// identity tells what never changes of a manifest.
+func (m *manifest) identity() Identity {
 	return Identity{ClusterID: m.ClusterID, Node: m.Node, StoreID: m.StoreID, Groups: m.DataGroups, Founders: m.Founders}
 }
 

@@ -32,6 +32,15 @@ type Survivor struct {
 	Configurations []Configuration
 }
 
+// ReadIdentity tells whose data directory this is. The node must not be running.
+func ReadIdentity(dir string) (Identity, error) {
+	m, unlock, err := takeStopped(dir)
+	if err != nil {
+		return Identity{}, err
+	}
+	return m.identity(), unlock()
+}
+
 // Survey checks the replicas in the data directory of a stopped node, changes
 // nothing, and tells what they hold. Replicas that cannot be used are named in
 // the error, beside the list of the others.

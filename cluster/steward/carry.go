@@ -206,10 +206,14 @@ func (o *office) perform(ctx context.Context, leader cluster.NodeID, step cluste
 
 // loudness: operators want to see what moves, not how it is noted down.
 func loudness(kind cluster.StepKind) slog.Level {
-	if kind == cluster.StepRecord {
+	switch kind {
+	case cluster.StepRecord:
 		return slog.LevelDebug
+	case cluster.StepRecover:
+		return slog.LevelWarn // writes may be missing
+	default:
+		return slog.LevelInfo
 	}
-	return slog.LevelInfo
 }
 
 // failed logs why a step was not done, once as long as it stays the same, and

@@ -458,8 +458,19 @@ func (l *load) more(n int) {
 // end stops the writers and looks for every acknowledged line on every replica.
 func (l *load) end() {
 	l.f.t.Helper()
+	l.rest()
+	l.kept()
+}
+
+// rest stops the writers.
+func (l *load) rest() {
 	close(l.stop)
 	l.wg.Wait()
+}
+
+// kept looks for every acknowledged line on every replica.
+func (l *load) kept() {
+	l.f.t.Helper()
 	replicas := 0
 	for _, n := range l.f.all() {
 		for g, lines := range l.acked {

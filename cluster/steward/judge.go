@@ -139,7 +139,7 @@ func (j *judge) judge(p *cluster.Placement, first, second answers, now time.Time
 		v.health[n], v.nodes[n] = j.health(n, now), *l
 	}
 	for g := range p.All() {
-		if leader, report, ok := leaderOf(g.Group, first, second); ok {
+		if leader, report, ok := leaderOf(g, first, second); ok {
 			v.leaders[g.Group] = report
 			v.observed[g.Group] = j.observe(g.Group, leader, report, second, now)
 		}
@@ -154,14 +154,15 @@ func (j *judge) judge(p *cluster.Placement, first, second answers, now time.Time
 
 // leaderOf finds who leads a group: of those that claim it the one with the
 // highest term, as long as it said so in the first round and its configuration
-// is committed.
-func leaderOf(g cluster.GroupID, first, second answers) (leader cluster.Replica, report ReplicaReport, ok bool) {
+// is committed. One that was given up leads a group of the past.
+func leaderOf(g cluster.GroupPlacement, first, second answers) (leader cluster.Replica, report ReplicaReport, ok bool) {
 	var term uint64
 	for round, reports := range []answers{first, second} {
 		for n, all := range reports {
 			for _, r := range all.Replicas {
-				if r.Group == g && r.Progress.Leading && r.Progress.Term > term {
-					leader, report, ok = cluster.Replica{Node: n, Number: r.Number}, r, round == 0
+				claims := cluster.Replica{Node: n, Number: r.Number}
+				if r.Group == g.Group && r.Progress.Leading && r.Progress.Term > term && g.RoleOf(claims) != cluster.RoleRetired {
+					leader, report, ok = claims, r, round == 0
 					term = r.Progress.Term
 				}
 			}

@@ -125,12 +125,14 @@ func TestWhoLeads(t *testing.T) {
 		"a newer one, seen second":         {reports{"a": claim(3, 7, true)}, reports{"b": claim(4, 7, true)}, ""},
 		"seen second only":                 {reports{}, reports{"a": claim(3, 7, true)}, ""},
 		"an older one, seen second":        {reports{"b": claim(4, 7, true)}, reports{"a": claim(3, 7, true)}, "b"},
+		"one that was given up":            {reports{"a": claim(3, 7, true), "z": claim(9, 7, true)}, reports{"z": claim(9, 7, true)}, "a"},
 		"a claim to configuration 0":       {reports{"a": claim(3, 0, true)}, reports{}, ""},
 		"the same one in a newer term":     {reports{"a": claim(3, 7, true)}, reports{"a": claim(5, 7, true)}, ""},
 		"the same one, now it is not sure": {reports{"a": claim(3, 7, true)}, reports{"a": claim(3, 8, false)}, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leader, _, ok := leaderOf(1, told(c.first), told(c.second))
+			g := cluster.GroupPlacement{Group: 1, Retired: []cluster.Replica{{Node: "z", Number: 1}}}
+			leader, _, ok := leaderOf(g, told(c.first), told(c.second))
 			if ok != (c.want != "") || ok && leader.Node != c.want {
 				t.Errorf("%v leads (%v), want %q", leader, ok, c.want)
 			}

@@ -13,8 +13,8 @@ import (
 )
 
 func (p *Program) clusterCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "cluster", Short: "See a cluster as a whole, and let new nodes in"}
-	cmd.AddCommand(p.clusterStatusCommand(), p.clusterJoinToken())
+	cmd := &cobra.Command{Use: "cluster", Short: "See a cluster as a whole, let new nodes in, and recover it"}
+	cmd.AddCommand(p.clusterStatusCommand(), p.clusterJoinToken(), p.clusterRecover())
 	return cmd
 }
 

@@ -100,10 +100,15 @@ func (s *session) confirm(yes bool, question string) error {
 	if yes || !isTerminal(s.program.Stdin) {
 		return nil
 	}
-	if _, err := fmt.Fprintf(s.program.Stderr, "%s Type yes to go on: ", question); err != nil {
+	return s.program.ask(question)
+}
+
+// ask waits until a person has typed yes.
+func (p *Program) ask(question string) error {
+	if _, err := fmt.Fprintf(p.Stderr, "%s Type yes to go on: ", question); err != nil {
 		return err
 	}
-	answer, err := bufio.NewReader(s.program.Stdin).ReadString('\n')
+	answer, err := bufio.NewReader(p.Stdin).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

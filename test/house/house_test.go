@@ -59,6 +59,7 @@ var rules = []struct {
 	{"rpc/web", rule{ours: []string{"rpc/auth"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
+	{"cmd/recovery", rule{ours: []string{"rpc/route", "cluster"}}},
 	{"cmd", rule{ours: []string{"cmd", "rpc/auth", "proto"}}},
 	{"test", rule{ours: []string{"cmd", "rpc/auth", "proto", "test"}}},
 	{"scripts", rule{ours: []string{"proto"}}},

@@ -1,0 +1,62 @@
+package steward
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
+)
+
+// Two of three nodes are lost for good. The third is brought back alone, the
+// record follows, the dead are removed, and the cluster grows again.
+func TestLostMajorityIsBroughtBack(t *testing.T) {
+	t.Parallel()
+	f := found(t, trio)
+	f.settled(trio...)
+	load := f.load()
+	load.more(20)
+	load.rest()
+	load.kept() // so that the survivor has all of it
+	survivor := f.node("n2")
+	for _, name := range trio {
+		f.kill(name)
+	}
+	list, err := replica.Survey(survivor.dir)
+	if err != nil || len(list) != fleetGroups+1 {
+		t.Fatalf("survey: %v, %v", list, err)
+	}
+	for _, s := range list {
+		var machine replica.StateMachine = new(journal)
+		if s.Group == cluster.MetaGroup {
+			machine = newRecord(nil).begin()
+		}
+		alone := cluster.Replica{Node: "n2", Number: cluster.RecoveryNumber(s.Number)}
+		if err := replica.RecoverGroup(replica.Recovery{Dir: survivor.dir, Group: s.Group, Voters: []cluster.Replica{alone}, StateMachine: machine}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.start("n2", survivor.dir, nil)
+	f.until("the record follows", func() bool {
+		st, ok := f.status()
+		return ok && !slices.ContainsFunc(st.Groups, func(g GroupStatus) bool {
+			return g.Leader.Node != "n2" || cluster.RecoveryEpoch(g.Leader.Number) != 1 || !slices.ContainsFunc(g.Replicas, func(r ReplicaStatus) bool { return r.Replica == g.Leader && r.Role == cluster.RoleVoter })
+		})
+	})
+	for _, dead := range []cluster.NodeID{"n1", "n3"} {
+		f.granted("the removal of "+string(dead), func(ctx context.Context, s *Steward) error { return s.Remove(ctx, dead, true, true) })
+	}
+	f.settled("n2")
+	for _, name := range []cluster.NodeID{"n4", "n5"} {
+		f.join(name)
+	}
+	f.settled("n2", "n4", "n5")
+	load.kept()
+	for g := cluster.GroupID(1); g <= fleetGroups; g++ {
+		leader, _ := f.node("n2").host.Load().Group(g).Leadership()
+		if _, err := f.node(leader.Leader).host.Load().Group(g).Propose(t.Context(), []byte("and on")); err != nil {
+			t.Errorf("group %s does not go on: %v", g, err)
+		}
+	}
+}
