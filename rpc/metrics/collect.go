@@ -28,6 +28,7 @@ var (
 
 	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
 	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")
+	raftLeading  = describe("mayfly_raft_leading", "1 if this replica leads the group and serves it.", "group")
 	raftLeader   = describe("mayfly_raft_leader_known", "1 if this replica knows who leads the group.", "group")
 	raftApplied  = describe("mayfly_raft_applied_index", "Last log entry whose effects can be read.", "group")
 	raftCommit   = describe("mayfly_raft_commit_index", "Last log entry that this replica knows to be committed.", "group")
@@ -85,13 +86,15 @@ func (out readings) topics(c collector) {
 func (out readings) groups(all []replica.Stats) {
 	leading := 0
 	for _, s := range all {
-		group, known := strconv.FormatUint(uint64(s.Group), 10), 0.0
+		group, leads, known := strconv.FormatUint(uint64(s.Group), 10), 0.0, 0.0
 		if s.Leading {
 			leading++
+			leads = 1
 		}
 		if s.Leader != "" {
 			known = 1
 		}
+		out.gauge(raftLeading, leads, group)
 		out.gauge(raftLeader, known, group)
 		out.gauge(raftTerm, float64(s.Term), group)
 		out.gauge(raftApplied, float64(s.Applied), group)

@@ -69,6 +69,7 @@ func TestReading(t *testing.T) {
 		"mayfly_topic_items_mirrored_total 5", "mayfly_topic_items_published_total 6", "mayfly_topic_items_delivered_total 7",
 		"mayfly_topic_discontinuities_total 8", "mayfly_topic_pages_exhausted 9",
 		`mayfly_raft_groups{role="leader"} 1`, `mayfly_raft_groups{role="follower"} 2`,
+		`mayfly_raft_leading{group="0"} 1`, `mayfly_raft_leading{group="1"} 0`, `mayfly_raft_leading{group="2"} 0`,
 		`mayfly_raft_leader_known{group="0"} 1`, `mayfly_raft_leader_known{group="1"} 1`, `mayfly_raft_leader_known{group="2"} 0`,
 		`mayfly_raft_applied_index{group="0"} 10`, `mayfly_raft_commit_index{group="0"} 11`, `mayfly_raft_last_index{group="0"} 12`,
 		`mayfly_raft_snapshot_index{group="1"} 13`, `mayfly_raft_log_bytes{group="1"} 14`, `mayfly_raft_queued_commands{group="1"} 15`,

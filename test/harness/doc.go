@@ -10,6 +10,9 @@
 // reads nothing of the broker but what a user can see: ports, exit codes,
 // printed text, the data directory.
 //
+// A Cluster is several servers whose words to each other go through relays of
+// the harness, which cut and mend what a story wants cut and mended; see Network.
+//
 // A Server, a Program and an Agent belong to the test that made them and may be
 // used by its goroutines together; Restart and Kill of one server exclude each
 // other only in so far as the caller calls them one after the other.

@@ -30,6 +30,7 @@ type Server struct {
 	args, env []string
 	log       *os.File
 	running   *process
+	frozen    bool
 }
 
 // Options change how a server is started.
@@ -42,12 +43,14 @@ type Options struct {
 	Env []string
 	// DataDir is used instead of a new empty directory.
 	DataDir string
+	// Name is added to that of its log.
+	Name string
 }
 
 // New prepares a server without starting it.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, "mayfly")}
+	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-"))}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(t.TempDir(), "data")
 	}
@@ -83,13 +86,20 @@ func (s *Server) Launch(t testing.TB) {
 	cmd.Env = environment(s.env...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	note(s.log, "--- %s %s", filepath.Base(tools.Mayfly), strings.Join(s.args, " "))
-	s.running = start(t, "mayfly", cmd)
+	s.running, s.frozen = start(t, "mayfly", cmd), false
 }
 
 // Start starts a server that is not running and waits until it serves.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	if !s.StartOrExit(t) {
+	s.Launch(t)
+	s.AwaitServing(t)
+}
+
+// AwaitServing waits until a server that was launched serves.
+func (s *Server) AwaitServing(t testing.TB) {
+	t.Helper()
+	if !s.servesOrExits(t) {
 		code, output := s.Exits(t)
 		t.Fatalf("mayfly ended with code %d instead of serving on %s\n%s", code, s.Addr, output)
 	}
@@ -100,6 +110,11 @@ func (s *Server) Start(t testing.TB) {
 func (s *Server) StartOrExit(t testing.TB) (serves bool) {
 	t.Helper()
 	s.Launch(t)
+	return s.servesOrExits(t)
+}
+
+func (s *Server) servesOrExits(t testing.TB) (serves bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	go func() { // a server that has ended will never serve
@@ -166,6 +181,38 @@ func (s *Server) Stop(t testing.TB) {
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	s.running.kill()
+}
+
+// Freeze stops the server in the middle of whatever it does, without a warning,
+// until Thaw lets it go on. Its ports stay open, and nobody answers there.
+func (s *Server) Freeze(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.frozen = true
+}
+
+// Thaw lets a frozen server go on as if no time had passed.
+func (s *Server) Thaw(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	s.frozen = false
+}
+
+// Up reports whether the server runs and is not frozen.
+func (s *Server) Up() bool {
+	if s.running == nil || s.frozen {
+		return false
+	}
+	select {
+	case <-s.running.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Exits waits for a launched server to end by itself and returns its exit code

@@ -43,3 +43,7 @@ func Eventually(t testing.TB, within time.Duration, what string, condition func(
 		}
 	}
 }
+
+// metricsTime bounds one reading of a node's metrics; a node that cannot answer
+// within it is as good as frozen.
+const metricsTime = 2 * time.Second

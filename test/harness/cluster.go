@@ -1,0 +1,144 @@
+package harness
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Cluster is several brokers that form one. They run as processes of their own
+// and talk to each other over a Network. It belongs to the test that made it,
+// which may share it with its subtests.
+type Cluster struct {
+	// Nodes are in the order in which they came, also those that were stopped.
+	Nodes []*Node
+
+	groups  int
+	args    []string
+	network *Network
+}
+
+// Node is one broker of a cluster.
+type Node struct {
+	*Server
+	// Name is its name in the cluster.
+	Name string
+
+	peer string // its peer port, as it listens
+}
+
+// ClusterOptions say what a cluster is like.
+type ClusterOptions struct {
+	// Nodes is how many found it; 3 when it is 0.
+	Nodes int
+	// Groups is the number of data groups; 4 when it is 0, which is enough for
+	// every node to lead and little enough for a busy machine.
+	Groups int
+	// Args are flags added for every node.
+	Args []string
+}
+
+// StartCluster founds a cluster and waits until every node of it serves.
+func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
+	t.Helper()
+	c := &Cluster{groups: o.Groups, args: o.Args, network: newNetwork(t)}
+	if c.groups == 0 {
+		c.groups = 4
+	}
+	if o.Nodes == 0 {
+		o.Nodes = 3
+	}
+	for range o.Nodes {
+		c.place(t)
+	}
+	birth := []string{"--bootstrap-expect", strconv.Itoa(o.Nodes), "--join", c.seeds(), "--data-groups", strconv.Itoa(c.groups)}
+	for _, n := range c.Nodes {
+		n.args = append(n.args, birth...)
+		n.Launch(t)
+	}
+	for _, n := range c.Nodes {
+		n.AwaitServing(t)
+	}
+	return c
+}
+
+// place prepares the next node, which has no way into the cluster yet.
+func (c *Cluster) place(t testing.TB) *Node {
+	t.Helper()
+	n := &Node{Name: fmt.Sprint("n", len(c.Nodes)+1), peer: FreeAddr(t)}
+	gossip := FreeAddr(t)
+	c.network.connect(t, n.Name, n.peer, gossip)
+	n.Server = New(t, Options{Name: n.Name, Args: append([]string{
+		"--node-name", n.Name, "--peer-listen", n.peer, "--gossip-listen", gossip, "--advertise", wireHost,
+	}, c.args...)})
+	c.Nodes = append(c.Nodes, n)
+	return n
+}
+
+// seeds are the peer addresses of all nodes as the others see them.
+func (c *Cluster) seeds() string {
+	seeds := make([]string, len(c.Nodes))
+	for i, n := range c.Nodes {
+		seeds[i] = outside(n.peer)
+	}
+	return strings.Join(seeds, ",")
+}
+
+// Join starts one more node, which joins the cluster with a token that a member
+// made, and waits until it serves.
+func (c *Cluster) Join(t testing.TB) *Node {
+	t.Helper()
+	token, seeds := c.JoinToken(t), c.seeds()
+	n := c.place(t)
+	n.args = append(n.args, "--join", seeds, "--join-token", token)
+	n.Start(t)
+	return n
+}
+
+// JoinToken is a new token with which one node may join.
+func (c *Cluster) JoinToken(t testing.TB) string {
+	t.Helper()
+	var ticket struct {
+		Token string `json:"token"`
+	}
+	c.Up()[0].CLI(t, "", "cluster", "join-token", "-o", "json").JSON(t, &ticket)
+	return ticket.Token
+}
+
+// Up are the nodes that run and are not frozen.
+func (c *Cluster) Up() (up []*Node) {
+	for _, n := range c.Nodes {
+		if n.Up() {
+			up = append(up, n)
+		}
+	}
+	return up
+}
+
+// Except are the nodes of a cluster but these.
+func (c *Cluster) Except(some ...*Node) []*Node {
+	return slices.DeleteFunc(slices.Clone(c.Nodes), func(n *Node) bool { return slices.Contains(some, n) })
+}
+
+// Cut loses what one node says to another from now on; it may still hear it.
+func (c *Cluster) Cut(from, to *Node) {
+	c.network.change(func(cut map[wire]bool) { cut[wire{from.Name, to.Name}] = true })
+}
+
+// Part cuts all wires between the nodes of one side and all others.
+func (c *Cluster) Part(side ...*Node) {
+	c.network.change(func(cut map[wire]bool) {
+		for _, a := range side {
+			for _, b := range c.Except(side...) {
+				cut[wire{a.Name, b.Name}], cut[wire{b.Name, a.Name}] = true, true
+			}
+		}
+	})
+}
+
+// Mend makes all wires whole.
+func (c *Cluster) Mend() {
+	c.network.change(func(cut map[wire]bool) { clear(cut) })
+}
