@@ -9,7 +9,7 @@ LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
 UNITS    = $(shell $(GO) list ./... | grep -v '/test$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test units stories race lint fuzz bench proto check clean
+.PHONY: help build run cluster test units stories race lint fuzz bench proto check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ build: ## Build bin/mayfly
 
 run: build ## Build and run a broker on 127.0.0.1:8080 that needs no configuration
 	@exec bin/mayfly dev
+
+cluster: build ## Run three local nodes that are one cluster, and say what to try
+	@exec scripts/cluster.sh
 
 test: build ## Run everything: unit tests under the race detector, then the official SDKs against the real broker
 	@scripts/need.sh

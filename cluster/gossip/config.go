@@ -25,11 +25,13 @@ const (
 	lookupTime = 5 * time.Second
 
 	// Busy hosts with two cores miss answers of half a second, the library's
-	// limit. With 6 s until a silent node is given up, a pause of its garbage
-	// collector or its disk is no death. The timeout fills the library's probe
-	// interval: detours over other nodes and TCP get their time only after a
-	// first miss has made the prober doubt itself and stretch the interval.
+	// limit. With 9 s until a silent node is given up, a pause of its garbage
+	// collector or its disk is no death. The interval leaves time after a direct
+	// probe for detours over other nodes and TCP: with an interval of a second a
+	// network that drops every tenth packet made some false alarms a day, with
+	// this one none.
 	probeTimeout  = time.Second
+	probeInterval = 1500 * time.Millisecond
 	suspicionMult = 6
 	// deadMemory is how long one that was given up is still told the news, and
 	// remembered here: a short partition then heals by itself.
@@ -135,7 +137,7 @@ func (c *Config) settings(t *transport, keys *memberlist.Keyring, e *ears) *memb
 	s.Transport = t
 	s.BindAddr, s.BindPort = t.advertise.Addr().String(), int(t.advertise.Port())
 	s.AdvertiseAddr, s.AdvertisePort = s.BindAddr, s.BindPort
-	s.ProbeTimeout, s.SuspicionMult = probeTimeout, suspicionMult
+	s.ProbeInterval, s.ProbeTimeout, s.SuspicionMult = probeInterval, probeTimeout, suspicionMult
 	s.GossipToTheDeadTime, s.DeadNodeReclaimTime = deadMemory, reclaimTime
 	s.Delegate, s.Alive, s.Events, s.Conflict = e, e, e, e
 	s.Logger = c.libraryLog()

@@ -26,7 +26,7 @@
 // minutes, and then neither side tries again.
 //
 // A member that is not alive may have died, left, be cut off or be stopped;
-// these look alike from here. A stopped process is given up after 6 to 8
+// these look alike from here. A stopped process is given up after 9 to 12
 // seconds and back as soon as it goes on. Absence means the same as not alive.
 //
 // # Concurrency and memory

@@ -114,7 +114,7 @@ func (a *antenna) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	peer, cut := a.ether.reach(a.self, to)
-	if cut {
+	if _, deaf := a.ether.reach(to, a.self); cut || deaf { // a handshake takes both ways
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
