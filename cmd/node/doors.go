@@ -11,7 +11,6 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/api"
-	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
@@ -20,7 +19,11 @@ import (
 type doors struct {
 	port     *web.Port
 	web      *web.Server
+	open     atomic.Bool // calls are served
 	draining atomic.Bool
+
+	serving *errgroup.Group // what serves; nil before there is a web
+	broken  context.Context // over when a door broke
 }
 
 // newMetrics builds the metrics of what was built before them.
@@ -49,16 +52,25 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 	return func(method string, stream bool) api.Meter { return m.Method(method, stream) }
 }
 
-// openWeb builds the HTTP side of the client port.
-func (n *Node) openWeb(gate *auth.Gate, m *metrics.Metrics) (err error) {
-	n.doors.web, err = web.NewServer(web.Config{Ready: n.unready, Metrics: m.Handler(), Gate: gate, Logger: n.logger})
-	return err
+// openWeb serves the HTTP side of the client port. Calls wait until Run.
+func (n *Node) openWeb() (err error) {
+	n.doors.web, err = web.NewServer(web.Config{Ready: n.unready, Metrics: n.measured.Handler(), Gate: n.gate, Logger: n.logger})
+	if err != nil {
+		return err
+	}
+	n.doors.serving, n.doors.broken = errgroup.WithContext(context.Background())
+	n.doors.serving.Go(func() error { return n.doors.web.Serve(n.doors.port.HTTP()) })
+	n.doors.serving.Go(n.doors.port.Serve)
+	return nil
 }
 
 // unready returns what keeps this node from serving at this moment.
 func (n *Node) unready() (why []web.Reason) {
-	if n.doors.draining.Load() {
+	switch {
+	case n.doors.draining.Load():
 		why = append(why, web.Reason{Name: "draining", Detail: "this node is stopping"})
+	case !n.doors.open.Load():
+		why = append(why, web.Reason{Name: "starting", Detail: "this node is not yet where its cluster is"})
 	}
 	for _, g := range n.host.Groups() {
 		if now, _ := g.Leadership(); now.Leader == "" {
@@ -68,19 +80,9 @@ func (n *Node) unready() (why []web.Reason) {
 	return why
 }
 
-// serve serves clients until closeDoors. The context that it returns is over when
-// ctx is, or when a door broke.
-func (n *Node) serve(ctx context.Context) (*errgroup.Group, context.Context) {
-	serving, over := errgroup.WithContext(ctx)
-	serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
-	serving.Go(func() error { return n.doors.web.Serve(n.doors.port.HTTP()) })
-	serving.Go(n.doors.port.Serve)
-	return serving, over
-}
-
 // closeDoors lets clients finish, until ctx is done. HTTP ends last: until then
-// GET /readyz says that the node is going.
-func (n *Node) closeDoors(ctx context.Context) {
+// GET /readyz says that the node is going. It returns why a door broke, if one did.
+func (n *Node) closeDoors(ctx context.Context) error {
 	n.doors.draining.Store(true)
 	var err error
 	if n.server != nil {
@@ -95,4 +97,8 @@ func (n *Node) closeDoors(ctx context.Context) {
 	if n.doors.port != nil {
 		_ = n.doors.port.Close() // what is closed cannot be used any more, whatever it says
 	}
+	if n.doors.serving == nil {
+		return nil
+	}
+	return n.doors.serving.Wait()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
@@ -30,6 +31,10 @@ type Node struct {
 	topics   *fanout.Broker
 	local    *route.Local
 	router   *route.Router
+	verifier *auth.Verifier
+	minter   *auth.Minter
+	gate     *auth.Gate
+	measured *metrics.Metrics
 	server   *api.Server
 	listener net.Listener
 	doors    doors
@@ -79,6 +84,14 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	if err := n.openGroups(ctx); err != nil {
+		return err
+	}
+	if err := n.openGate(); err != nil {
+		return err
+	}
+	n.measured = n.newMetrics()
+	// From here on GET /readyz tells what the node waits for.
+	if err := n.openWeb(); err != nil {
 		return err
 	}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx)) // until stop
@@ -240,28 +253,34 @@ func (n *Node) refuseToBeOpenToAll() error {
 		n.config.Listen, n.config.Listen)
 }
 
-// openDoor builds the public services.
-func (n *Node) openDoor() error {
+// openGate learns whom to let in. What it lets in follows the catalog, which may
+// not be there yet.
+func (n *Node) openGate() (err error) {
 	source := keys{router: n.router, open: n.config.Open}
-	verifier, err := auth.NewVerifier(auth.VerifierConfig{ClusterID: n.host.ClusterID(), Keys: source})
+	n.verifier, err = auth.NewVerifier(auth.VerifierConfig{ClusterID: n.host.ClusterID(), Keys: source})
 	if err != nil {
 		return err
 	}
-	minter, err := auth.NewMinter(auth.MinterConfig{ClusterID: n.host.ClusterID(), Keys: source, Random: rand.Reader})
+	n.minter, err = auth.NewMinter(auth.MinterConfig{ClusterID: n.host.ClusterID(), Keys: source, Random: rand.Reader})
 	if err != nil {
 		return err
 	}
-	gate := auth.NewGate(verifier, n.config.loopbackOnly())
+	n.gate = auth.NewGate(n.verifier, n.config.loopbackOnly())
+	return nil
+}
+
+// openDoor builds the public services.
+func (n *Node) openDoor() (err error) {
 	if n.config.DataDir != "" {
 		good := func(text string) bool {
-			_, err := verifier.Verify(strings.TrimSpace(text), time.Now())
+			_, err := n.verifier.Verify(strings.TrimSpace(text), time.Now())
 			return err == nil
 		}
-		if err := leaveAdminToken(n.config.DataDir, minter, good); err != nil {
+		if err := leaveAdminToken(n.config.DataDir, n.minter, good); err != nil {
 			return err
 		}
 	}
-	if gate.Open() {
+	if n.gate.Open() {
 		end := "create an API key to end this: mayfly key create --superuser"
 		if n.config.Open {
 			end = "this node was told to stay open"
@@ -271,10 +290,6 @@ func (n *Node) openDoor() error {
 	endpoint := n.config.Endpoint
 	if endpoint == "" {
 		endpoint = n.Addr()
-	}
-	measured := n.newMetrics()
-	if err := n.openWeb(gate, measured); err != nil {
-		return err
 	}
 	var operators api.Cluster
 	if n.steward != nil {
@@ -286,15 +301,15 @@ func (n *Node) openDoor() error {
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
 		Limits:    n.config.Limits,
-		Meter:     meter(measured),
+		Meter:     meter(n.measured),
 		Logger:    n.logger,
 	}, api.Ports{
 		Data:        n.router,
 		Topics:      topics{n.router},
 		Caches:      n.router,
 		Credentials: n.router,
-		Gate:        gate,
-		Minter:      minter,
+		Gate:        n.gate,
+		Minter:      n.minter,
 		Cluster:     operators,
 	})
 	return err
@@ -320,14 +335,16 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 // nil after such a stop, and ErrReborn or ErrLeft when it was the node that ended. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
-	serving, over := n.serve(ctx)
+	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
+	n.doors.open.Store(true)
 	var reason error
 	select {
-	case <-over.Done():
+	case <-ctx.Done():
+	case <-n.doors.broken.Done():
 	case reason = <-n.ending:
 	}
 	n.logger.Info("stopping")
-	return errors.Join(n.stop(context.WithoutCancel(ctx)), serving.Wait(), reason)
+	return errors.Join(n.stop(context.WithoutCancel(ctx)), reason)
 }
 
 // closeTimeout bounds the end of the groups, which have nothing to do any more
@@ -337,7 +354,7 @@ const closeTimeout = 10 * time.Second
 // stop goes from the top down; it copes with a node that came up half way.
 func (n *Node) stop(ctx context.Context) error {
 	draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
-	n.closeDoors(draining)
+	failure := n.closeDoors(draining)
 	cancel()
 	if n.stopKeep != nil {
 		n.stopKeep()
@@ -357,5 +374,5 @@ func (n *Node) stop(ctx context.Context) error {
 		err = n.host.Close(closing)
 		n.local.Wait()
 	}
-	return errors.Join(err, n.links.close())
+	return errors.Join(failure, err, n.links.close())
 }
