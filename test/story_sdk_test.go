@@ -6,7 +6,8 @@ import (
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
-// Everything the official SDKs can ask of topics, scalars, lists and caches.
+// Everything the official SDKs can ask of topics, items of every type, leaderboards
+// and caches.
 // The broker is as `mayfly server` leaves it at first start: nobody has made a
 // key yet, and the SDKs use their provider for a local server.
 func TestSDKsWithoutCredential(t *testing.T) {
@@ -14,8 +15,10 @@ func TestSDKsWithoutCredential(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
 	for language, programs := range map[harness.Language][]string{
-		harness.NodeJS: {"topics", "idle", "lists", "scalars", "control"},
-		harness.Go:     {"topics", "lists", "scalars", "control"},
+		harness.NodeJS: {
+			"topics", "idle", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards",
+		},
+		harness.Go: {"topics", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards"},
 	} {
 		for _, program := range programs {
 			t.Run(string(language)+"/"+program, func(t *testing.T) {
