@@ -84,7 +84,8 @@ func (d *dictionary) take(key string, part *storev1.SnapshotRecord_Part) string 
 		if n := d.count(); n > 0 && d.fields.at(n-1).name >= string(name) {
 			return "fields are not in order"
 		}
-		d.set(textOf(name), textOf(value))
+		d.fields.push(field{textOf(name), textOf(value)})
+		d.content += uint64(len(name) + len(value))
 	}
 	return ""
 }

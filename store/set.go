@@ -75,7 +75,8 @@ func (s *set) take(key string, part *storev1.SnapshotRecord_Part) string {
 		if n := s.count(); n > 0 && s.elements.at(n-1) >= string(e) {
 			return "elements are not in order"
 		}
-		s.add(textOf(e))
+		s.elements.push(textOf(e))
+		s.content += uint64(len(e))
 	}
 	return ""
 }

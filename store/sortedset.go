@@ -8,8 +8,10 @@ import (
 )
 
 // sortedSet is distinct members, each with a score. It is kept in two orders: by
-// score, which gives ranks and ranges, and by member, which finds a score. Both
-// can be frozen, and a small set is small in both.
+// score, which gives ranks and ranges and is what a snapshot sees, and by member,
+// which finds a score. A tree is slower at that than a hash table, but a small
+// set is small in it, and it never stops to grow. It is no part of a snapshot, so
+// it is written in place: only the newest of the copies of a set may read it.
 type sortedSet struct {
 	epoch    uint64
 	byScore  tree[scored]
@@ -46,7 +48,7 @@ func (s *sortedSet) owned(epoch uint64) collection {
 	if s.epoch == epoch {
 		return s
 	}
-	return &sortedSet{epoch: epoch, byScore: s.byScore.own(epoch), byMember: s.byMember.own(epoch), content: s.content}
+	return &sortedSet{epoch: epoch, byScore: s.byScore.own(epoch), byMember: s.byMember, content: s.content}
 }
 
 // find returns the place of a member among members; known is false when it is
@@ -122,10 +124,13 @@ func (s *sortedSet) take(key string, part *storev1.SnapshotRecord_Part) string {
 		if len(key)+len(member) > MaxItemBytes || math.IsNaN(e.score) {
 			return "a member of an impossible length or score"
 		}
-		if n := s.count(); n > 0 && s.byScore.at(n-1).compare(e) >= 0 || s.contains(e.member) {
+		place, _, known := s.find(e.member)
+		if n := s.count(); known || n > 0 && s.byScore.at(n-1).compare(e) >= 0 {
 			return "members are not in order, or one comes twice"
 		}
-		s.put(e.member, e.score)
+		s.byMember.insert(place, e)
+		s.byScore.push(e)
+		s.content += uint64(len(member))
 	}
 	return ""
 }

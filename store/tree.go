@@ -3,7 +3,6 @@ package store
 import (
 	"iter"
 	"slices"
-	"sort"
 )
 
 // tree is a sequence in which any place is found, filled and emptied in a time
@@ -85,7 +84,14 @@ func roomy[T any](part []T) []T {
 // it must hold for a first part of the tree and for nothing after it.
 func (t *tree[E]) search(before func(e E) bool) (place int, there *E) {
 	for n := t.root; n != nil; {
-		i := sort.Search(len(n.elements), func(i int) bool { return !before(n.elements[i]) })
+		i, end := 0, len(n.elements)
+		for i < end {
+			if middle := (i + end) / 2; before(n.elements[middle]) {
+				i = middle + 1
+			} else {
+				end = middle
+			}
+		}
 		if i < len(n.elements) {
 			there = &n.elements[i]
 		}
@@ -139,6 +145,9 @@ func (t *tree[E]) replace(place int, e E) {
 	}
 	n.elements[place] = e
 }
+
+// push puts an element at the end.
+func (t *tree[E]) push(e E) { t.insert(t.length, e) }
 
 // insert puts an element into a place; what was there and behind it moves on.
 func (t *tree[E]) insert(place int, e E) {

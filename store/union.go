@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
@@ -38,34 +40,70 @@ func number(score float64) float64 {
 // the key goes once for each of its weights. Nothing united is no set.
 func (m *Machine) sortedSetUnion(t target, op *storev1.SortedSetUnion) *Result {
 	it := m.find(t)
-	union := newSortedSet(m.epoch)
-	join := func(member string, score float64) {
-		if _, other, known := union.find(member); known {
-			score = JoinScores(other, score, op.GetAggregate())
-		}
-		union.put(member, score)
-	}
-	for i, member := range op.GetMembers() {
-		join(textOf(member), op.GetScores()[i])
-	}
+	var own *sortedSet
 	if len(op.GetOwnWeights()) > 0 {
-		own, ok := held[*sortedSet](it)
-		if !ok {
+		var ok bool
+		if own, ok = held[*sortedSet](it); !ok {
 			return notSortedSet
 		}
-		if own != nil {
-			for e := range own.byScore.span(0, own.count()) {
-				for _, weight := range op.GetOwnWeights() {
-					join(e.member, WeighScore(e.score, weight))
-				}
-			}
-		}
 	}
-	if union.count() > MaxCollectionLength {
+	all := unite(op, own)
+	if len(all) > MaxCollectionLength {
 		return invalid(badLength)
 	}
-	m.replace(t, it, union, op.GetTtlMs())
-	return lengthOf(union.count())
+	m.replace(t, it, sortedSetOf(all, m.epoch), op.GetTtlMs())
+	return lengthOf(len(all))
+}
+
+// unite returns the members of a union with their scores, by member. own is nil
+// when there is no set under the key, or when that is no source.
+func unite(op *storev1.SortedSetUnion, own *sortedSet) []scored {
+	others := make([]scored, len(op.GetMembers()))
+	for i, member := range op.GetMembers() {
+		others[i] = scored{textOf(member), op.GetScores()[i]}
+	}
+	// Of one member the scores are joined in the order given: sums are rounded,
+	// so another order could give another score.
+	slices.SortStableFunc(others, func(a, b scored) int { return cmp.Compare(a.member, b.member) })
+	var mine []scored
+	if own != nil {
+		mine = slices.Collect(own.byMember.span(0, own.count()))
+	}
+	all := make([]scored, 0, len(others)+len(mine))
+	join := func(member string, score float64) {
+		if n := len(all); n > 0 && all[n-1].member == member {
+			all[n-1].score = JoinScores(all[n-1].score, score, op.GetAggregate())
+		} else {
+			all = append(all, scored{member, score})
+		}
+	}
+	for len(others)+len(mine) > 0 {
+		if len(mine) == 0 || len(others) > 0 && others[0].member <= mine[0].member {
+			join(others[0].member, others[0].score)
+			others = others[1:]
+			continue
+		}
+		for _, weight := range op.GetOwnWeights() {
+			join(mine[0].member, WeighScore(mine[0].score, weight))
+		}
+		mine = mine[1:]
+	}
+	return all
+}
+
+// sortedSetOf makes a sorted set of different elements that come by member. It
+// uses their slice up.
+func sortedSetOf(all []scored, epoch uint64) *sortedSet {
+	s := newSortedSet(epoch)
+	for _, e := range all {
+		s.byMember.push(e)
+		s.content += uint64(len(e.member))
+	}
+	slices.SortFunc(all, scored.compare)
+	for _, e := range all {
+		s.byScore.push(e)
+	}
+	return s
 }
 
 // replace makes the target an item that holds c with a new life; an empty c is no

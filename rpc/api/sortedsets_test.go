@@ -337,6 +337,24 @@ func TestSortedSetLimits(t *testing.T) {
 	limitedBy(t, second(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "part 0", 1.0, "part 1", 1.0, "part 2", 1.0, "part 3", 1.0))), "request_size_limit_exceeded")
 }
 
+// The destination is read where it is written, in the same moment: were it read
+// before, what others write to it in between would be lost.
+func TestUnionReadsItsDestinationInTheStore(t *testing.T) {
+	w, ctx := newWorld(t, settings{}), in(t.Context())
+	w.put(t, "d", "a=1")
+	w.failWith(func(call string) error {
+		if call == "View" {
+			return context.DeadlineExceeded
+		}
+		return nil
+	})
+	ok[*cachepb.SortedSetUnionStoreResponse](t)(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "d", 2.0, "d", 3.0)))
+	w.failWith(nil)
+	if got := w.allSorted(t, "d"); got != "a=5" {
+		t.Errorf("the destination is %q", got)
+	}
+}
+
 // A source that cannot be read leaves the destination alone.
 func TestUnionOfWhatCannotBeRead(t *testing.T) {
 	w, ctx := newWorld(t, settings{}), in(t.Context())
