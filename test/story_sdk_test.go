@@ -7,8 +7,7 @@ import (
 )
 
 // Everything the official SDKs can ask of topics, items of every type, leaderboards
-// and caches.
-// The broker is as `mayfly server` leaves it at first start: nobody has made a
+// and caches. The broker is as `mayfly server` leaves it at first start: nobody has made a
 // key yet, and the SDKs use their provider for a local server.
 func TestSDKsWithoutCredential(t *testing.T) {
 	t.Parallel()
@@ -24,6 +23,23 @@ func TestSDKsWithoutCredential(t *testing.T) {
 			t.Run(string(language)+"/"+program, func(t *testing.T) {
 				t.Parallel()
 				harness.RunChecks(t, language, program, harness.Client{Addr: server.Addr, Cache: "story"})
+			})
+		}
+	}
+}
+
+// Three nodes serve as one does: keys live on groups that other nodes lead, and
+// the sources of a union on several.
+func TestSDKsAgainstThreeNodes(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, harness.ClusterOptions{})
+	c.Nodes[0].CreateCache(t, "story")
+	for i, program := range []string{"lists", "scalars", "dictionaries", "sets", "sortedsets", "leaderboards"} {
+		for j, language := range []harness.Language{harness.NodeJS, harness.Go} {
+			node := c.Nodes[(i+j)%len(c.Nodes)]
+			t.Run(string(language)+"/"+program+" by "+node.Name, func(t *testing.T) {
+				t.Parallel()
+				harness.RunChecks(t, language, program, harness.Client{Addr: node.Addr, Cache: "story"})
 			})
 		}
 	}
