@@ -1,7 +1,7 @@
 // Package proto holds the words on the wire; the folders below it hold one
 // proto package each, with its generated code beside it.
 //
-// cache, pubsub, control, auth, token and permission are the Momento wire
+// cache, leaderboard, pubsub, control, auth, token and permission are the Momento wire
 // protocol, written down by us from its observable facts. Service and method
 // names, field numbers and types are given and must never change; message
 // names do not travel and are ours. The test in test/wire compares all of it

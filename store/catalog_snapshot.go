@@ -11,6 +11,8 @@ import (
 
 const (
 	catalogMagic = "MAYFLYC\n"
+	// catalogVersion is raised with every addition to the snapshot.
+	catalogVersion = 1
 	// Bounds of the one record of a catalog snapshot: all caches, keys and
 	// remembered answers at their largest.
 	maxCatalogBytes  = 256 << 20
@@ -58,7 +60,7 @@ func (s *CatalogSnapshot) WriteTo(w io.Writer) (int64, error) {
 
 func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 	m := &storev1.CatalogSnapshot{
-		Version: snapshotVersion, ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
+		Version: catalogVersion, ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
 		Caches: s.caches.Values(), SigningKeys: s.signingKeys.Values(), ApiKeys: s.apiKeys.Values(),
 	}
 	for _, g := range s.gateways {
@@ -88,8 +90,8 @@ func (c *Catalog) Restore(r io.Reader) error {
 	if err := f.end(); err != nil {
 		return err
 	}
-	if v := message.GetVersion(); v > snapshotVersion {
-		return fmt.Errorf("%w: snapshot version %d, this node knows up to %d", ErrVersion, v, snapshotVersion)
+	if v := message.GetVersion(); v > catalogVersion {
+		return fmt.Errorf("%w: snapshot version %d, this node knows up to %d", ErrVersion, v, catalogVersion)
 	}
 	restored := NewCatalog()
 	if bad := restored.load(message); bad != "" {

@@ -14,7 +14,8 @@ const (
 	badName       = "the name of a cache is 1 to 255 bytes of UTF-8 without control characters"
 	badGeneration = "the generation of a cache is at least 1"
 	badKey        = "the key is empty; an item's key has at least one byte"
-	badNoKey      = "sweep, retire and tick concern no item and take no key"
+	badSpace      = "the key space is none that this version knows"
+	badNoKey      = "sweep, retire and tick concern no item and take no key and no space"
 	badOp         = "the command or query asks for nothing this version knows"
 	badTTL        = "the time to live must be from 1 ms to 100 years"
 	badSize       = "key and value together exceed 16 MiB"
@@ -24,7 +25,13 @@ const (
 	badPush       = "one push adds at most 1,048,576 values"
 	badRanges     = "one erase names at most 65,536 ranges"
 	badSweep      = "a sweep must be allowed at least one item"
-	badLength     = "a list holds at most 134,217,728 entries"
+	badLength     = "a collection holds at most 134,217,728 elements"
+	badElements   = "one command or query names at most 131,072 elements"
+	badPairs      = "every field needs its value, and every member its score"
+	badScore      = "a score, a weight or a bound is not a number"
+	badAggregate  = "the aggregate is none that this version knows"
+	badOrder      = "the order must be ascending or descending"
+	badKind       = "the kind must be that of a collection"
 	badRequest    = "a request id has a gateway of 16 bytes, a sequence from 1 to 2^63-1, and done_below not above it"
 	forgottenText = "the answer to this request was forgotten; send a new request"
 )
@@ -43,7 +50,7 @@ func validName(s string) bool {
 }
 
 // checkAddress says what is wrong with the place of an item, "" for nothing.
-func checkAddress(name string, generation uint64, key []byte) string {
+func checkAddress(name string, generation uint64, key []byte, space storev1.Space) string {
 	switch {
 	case !validName(name):
 		return badName
@@ -53,6 +60,8 @@ func checkAddress(name string, generation uint64, key []byte) string {
 		return badKey
 	case len(key) > MaxItemBytes:
 		return badSize
+	case space != storev1.Space_SPACE_ITEMS && space != storev1.Space_SPACE_LEADERBOARDS:
+		return badSpace
 	}
 	return ""
 }
@@ -60,7 +69,7 @@ func checkAddress(name string, generation uint64, key []byte) string {
 // checkChange says what is wrong with a command on an item, whatever the item
 // holds, "" for nothing.
 func checkChange(cmd *Command) string {
-	if bad := checkAddress(cmd.GetCache(), cmd.GetGeneration(), cmd.GetKey()); bad != "" {
+	if bad := checkAddress(cmd.GetCache(), cmd.GetGeneration(), cmd.GetKey(), cmd.GetSpace()); bad != "" {
 		return bad
 	}
 	switch op := cmd.GetOp().(type) {
@@ -84,7 +93,7 @@ func checkChange(cmd *Command) string {
 	case *storev1.Command_Delete, *storev1.Command_ListRemove:
 		return ""
 	default:
-		return badOp
+		return checkElementwise(cmd)
 	}
 }
 

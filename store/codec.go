@@ -6,12 +6,34 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-// CommandVersion is the first byte of an encoded command. It is raised with
-// every addition to the schema that a command may use: a replica that does not
-// know all of a command must stop rather than carry out the part it knows.
-const CommandVersion = 1
+// CommandVersion is the newest first byte of an encoded command. It is raised
+// with every addition to the schema that a command may use: a replica that does
+// not know all of a command must stop rather than carry out the part it knows.
+// A command that needs nothing new keeps its old version, so that nodes of two
+// releases can work side by side until somebody uses what one of them lacks.
+const CommandVersion = 2
+
+// catalogCommandVersion is the same for the catalog.
+const catalogCommandVersion = 1
+
+// versionOf returns the version that first knew all of a command.
+func versionOf(cmd *Command) byte {
+	switch cmd.GetOp().(type) {
+	case *storev1.Command_DictionarySet, *storev1.Command_DictionaryIncrement, *storev1.Command_DictionaryRemove,
+		*storev1.Command_SetAdd, *storev1.Command_SetRemove, *storev1.Command_SetComplement, *storev1.Command_SetPop,
+		*storev1.Command_SortedSetPut, *storev1.Command_SortedSetIncrement, *storev1.Command_SortedSetRemove,
+		*storev1.Command_SortedSetUnion:
+		return 2
+	}
+	if cmd.GetSpace() != storev1.Space_SPACE_ITEMS {
+		return 2
+	}
+	return 1
+}
 
 // MaxCommandBytes bounds an encoded command. The largest request a door
 // receives is 11 MiB.
@@ -30,7 +52,7 @@ var (
 // It fails when the result would exceed [MaxCommandBytes] or when a text in
 // the command is not UTF-8.
 func EncodeCommand(buf []byte, cmd *Command) ([]byte, error) {
-	return encode(buf, cmd)
+	return encode(buf, versionOf(cmd), cmd)
 }
 
 // DecodeCommand reads what [EncodeCommand] has written. The command shares no
@@ -38,7 +60,7 @@ func EncodeCommand(buf []byte, cmd *Command) ([]byte, error) {
 // panic.
 func DecodeCommand(data []byte) (*Command, error) {
 	cmd := new(Command)
-	if err := decode(data, cmd); err != nil {
+	if err := decode(data, CommandVersion, cmd); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -46,30 +68,30 @@ func DecodeCommand(data []byte) (*Command, error) {
 
 // EncodeCatalogCommand is [EncodeCommand] for the catalog.
 func EncodeCatalogCommand(buf []byte, cmd *CatalogCommand) ([]byte, error) {
-	return encode(buf, cmd)
+	return encode(buf, catalogCommandVersion, cmd)
 }
 
 // DecodeCatalogCommand is [DecodeCommand] for the catalog.
 func DecodeCatalogCommand(data []byte) (*CatalogCommand, error) {
 	cmd := new(CatalogCommand)
-	if err := decode(data, cmd); err != nil {
+	if err := decode(data, catalogCommandVersion, cmd); err != nil {
 		return nil, err
 	}
 	return cmd, nil
 }
 
-func encode(buf []byte, m proto.Message) ([]byte, error) {
+func encode(buf []byte, version byte, m proto.Message) ([]byte, error) {
 	if n := proto.Size(m); n >= MaxCommandBytes {
 		return nil, fmt.Errorf("store: encode command: %d bytes, at most %d are allowed", n, MaxCommandBytes-1)
 	}
-	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(append(buf, CommandVersion), m)
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(append(buf, version), m)
 	if err != nil {
 		return nil, fmt.Errorf("store: encode command: %w", err)
 	}
 	return out, nil
 }
 
-func decode(data []byte, m proto.Message) error {
+func decode(data []byte, newest byte, m proto.Message) error {
 	switch {
 	case len(data) == 0:
 		return fmt.Errorf("%w command: no bytes, at least the version is needed", ErrMalformed)
@@ -77,8 +99,8 @@ func decode(data []byte, m proto.Message) error {
 		return fmt.Errorf("%w command: %d bytes, at most %d are allowed", ErrMalformed, len(data), MaxCommandBytes)
 	case data[0] == 0:
 		return fmt.Errorf("%w command: version 0, the first is 1", ErrMalformed)
-	case data[0] > CommandVersion:
-		return fmt.Errorf("%w: command version %d, this node knows up to %d", ErrVersion, data[0], CommandVersion)
+	case data[0] > newest:
+		return fmt.Errorf("%w: command version %d, this node knows up to %d", ErrVersion, data[0], newest)
 	}
 	if known, err := unmarshal(data[1:], m); err != nil {
 		return fmt.Errorf("%w command: %w", ErrMalformed, err)

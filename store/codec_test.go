@@ -106,3 +106,40 @@ func TestCommandFormat(t *testing.T) {
 		t.Errorf("encoded %x, %v; want %x", got, err, want)
 	}
 }
+
+// The same for commands of the second version; and what needs nothing new must
+// stay readable for nodes of the first.
+func TestCommandVersions(t *testing.T) {
+	cmd := command(1, "k", &storev1.SortedSetPut{Members: byteses("m"), Scores: []float64{1}, Ttl: lifeOf(4, false)})
+	cmd.Space = storev1.Space_SPACE_LEADERBOARDS
+	want := []byte{
+		2, 0x08, 1, 0x1a, 1, 'c', 0x20, 1, 0x2a, 1, 'k', 0x30, 1,
+		0x82, 0x02, 17, 0x0a, 1, 'm', 0x12, 8, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x1a, 2, 0x08, 4,
+	}
+	if got, err := EncodeCommand(nil, cmd); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("encoded %x, %v; want %x", got, err, want)
+	}
+	for _, op := range []any{setOf("v", 1), &storev1.Delete{}, pushOf(back, "a", 0), &storev1.Tick{}} {
+		cmd := command(1, "k", op)
+		if data, err := EncodeCommand(nil, cmd); err != nil || data[0] != 1 {
+			t.Errorf("%T has version %d, %v", op, data[0], err)
+		}
+		cmd.Space = storev1.Space_SPACE_LEADERBOARDS
+		if data, err := EncodeCommand(nil, cmd); err != nil || data[0] != 2 {
+			t.Errorf("%T on a leaderboard has version %d, %v", op, data[0], err)
+		}
+	}
+	for _, ops := range everyOp() {
+		for _, op := range ops {
+			cmd := command(1, "k", op)
+			if cmd.GetOp() == nil {
+				continue // a query
+			}
+			// The numbers of the later operations say what is new.
+			first := cmd.ProtoReflect().WhichOneof(cmd.ProtoReflect().Descriptor().Oneofs().ByName("op")).Number() < 25
+			if data, err := EncodeCommand(nil, cmd); err != nil || (data[0] == 1) != first {
+				t.Errorf("%T has version %d, %v", op, data[0], err)
+			}
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package store
 
-import "bytes"
+import (
+	"bytes"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
 
 // chunkSlots is how many entries a full chunk holds: large enough to make the
 // spine small, small enough to copy in no time.
@@ -48,6 +52,36 @@ func (d *deque) writable(i int) *chunk {
 		*p = &chunk{epoch: d.epoch, window: c.clone()}
 	}
 	return *p
+}
+
+func (d *deque) kind() storev1.Kind { return storev1.Kind_KIND_LIST }
+func (d *deque) count() int         { return d.length }
+func (d *deque) bytes() uint64      { return listOverhead + d.size }
+
+func (d *deque) owned(epoch uint64) collection { return d.own(epoch) }
+
+func (d *deque) parts(yield func(*storev1.SnapshotRecord_Part) bool) {
+	for begin := 0; begin < d.length; {
+		values := d.slice(begin, min(begin+partEntries, d.length))
+		n := part(len(values), func(i int) int { return len(values[i]) })
+		if !yield(&storev1.SnapshotRecord_Part{Values: values[:n]}) {
+			return
+		}
+		begin += n
+	}
+}
+
+func (d *deque) take(key string, part *storev1.SnapshotRecord_Part) string {
+	if len(part.GetFields())+len(part.GetScores()) > 0 {
+		return "a part that is none of a list"
+	}
+	for _, v := range part.GetValues() {
+		if len(key)+len(v) > MaxItemBytes {
+			return "a list entry of an impossible length"
+		}
+		d.pushBack(v)
+	}
+	return ""
 }
 
 func (d *deque) pushBack(v []byte) {

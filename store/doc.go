@@ -24,6 +24,19 @@
 // empties the cache on the spot, a lower one is refused as stale; so a flush
 // takes effect everywhere without all partitions having to agree on a moment.
 //
+// # Collections
+//
+// Beside a scalar an item may hold a list, a dictionary, a set or a sorted set;
+// one that loses its last element is gone. Lists are chunks on a spine. The
+// others are counted trees (tree.go) in the order of their elements' bytes, a
+// sorted set also by score, so that answers and snapshots have an order that all
+// replicas share, and ranks, ranges and random choices cost the logarithm of the
+// size. What is chosen at random follows from a seed in the command or query.
+//
+// A cache has two key spaces: items, and leaderboards, which are sorted sets whose
+// members are ids. A union whose sources may live in other partitions arrives
+// with those joined already; only the set that it replaces is read here.
+//
 // # Concurrency
 //
 // The caller owns the lock. Apply, Snapshot and Restore need it exclusively.
@@ -40,7 +53,8 @@
 // Freezing shares structure instead of copying it. Everything that changes
 // carries the epoch it was made in; taking a snapshot begins a new epoch, and
 // the first write to something older copies it: the one item, the nodes of the
-// ordered tree on the way to it, and of a long list its spine and the one
-// chunk that is touched. An item's place in the expiry schedule is the only
+// ordered tree on the way to it, of a long list its spine and the one chunk that
+// is touched, and of a dictionary, set or sorted set the nodes on the way to the
+// one element. An item's place in the expiry schedule is the only
 // field that is written in place, and no snapshot reads it.
 package store

@@ -23,6 +23,13 @@ func seedCommands(f testing.TB) [][]byte {
 		&storev1.ListRetain{Slice: sliceOf(-3, 2), Ttl: &storev1.CollectionTtl{TtlMs: 5, Refresh: true}},
 		&storev1.ListRemove{Value: []byte("a")},
 		&storev1.ListErase{Ranges: []*storev1.ListErase_Range{{Begin: 1, Count: 1 << 63}, {Count: 1}}},
+		&storev1.Delete{}, fieldsOf("a=1 b=2 a=3"), &storev1.DictionaryIncrement{Field: []byte("a"), Amount: -1, Ttl: lifeOf(9, true)},
+		&storev1.DictionaryRemove{Fields: byteses("b", "c")}, &storev1.DictionaryRemove{All: true},
+		elementsOf("a b c"), &storev1.SetRemove{Elements: byteses("b")}, &storev1.SetComplement{Elements: byteses("a", "x", "y")},
+		&storev1.SetPop{Count: 1, Seed: 3, MaxBytes: 20}, &storev1.SetRemove{All: true},
+		membersOf("a=1 b=-2.5 c=+Inf"), &storev1.SortedSetIncrement{Member: []byte("b"), Amount: 4, Ttl: lifeOf(9, true)},
+		&storev1.SortedSetUnion{Members: byteses("d", "a"), Scores: []float64{2, 2}, OwnWeights: []float32{0.5}, Aggregate: 2, TtlMs: 50},
+		&storev1.SortedSetRemove{Members: byteses("d"), Ttl: lifeOf(70, true)}, &storev1.SortedSetRemove{All: true},
 		&storev1.Sweep{Limit: 5}, &storev1.Retire{Deleted: true}, &storev1.Tick{}, nil,
 	} {
 		cmd := command(uint64(i), "k", op)
@@ -90,7 +97,7 @@ func FuzzApply(f *testing.F) {
 			if result := m.Apply(cmd); result == nil || m.Clock() < clock {
 				t.Fatalf("%v: %v, clock %d after %d", cmd, result, m.Clock(), clock)
 			}
-			m.View(&Query{Cache: cmd.GetCache(), Generation: cmd.GetGeneration(), Key: cmd.GetKey(), Op: &storev1.Query_Get_{}}, m.Clock())
+			look(m, cmd)
 		}
 		verify(t, m)
 		// What is held came in, and no more than the overhead of each item.
@@ -102,6 +109,21 @@ func FuzzApply(f *testing.F) {
 			t.Fatalf("a restored machine writes another snapshot")
 		}
 	})
+}
+
+// look asks all there is to ask about a command's item.
+func look(m *Machine, cmd *Command) {
+	one := &storev1.ScoreBound{Score: 1}
+	for _, op := range []any{
+		&storev1.Query_Get{}, &storev1.Query_ListFetch{}, &storev1.Query_DictionaryFetch{}, &storev1.Query_DictionaryGet{Fields: byteses("a", "b")},
+		&storev1.Query_SetFetch{}, &storev1.Query_SetSample{Limit: 1}, &storev1.Query_SetContains{Elements: byteses("a")},
+		&storev1.Query_SortedSetFetch{Order: 1, Range: &storev1.Query_SortedSetFetch_ByScore{ByScore: &storev1.ScoreRange{Min: one}}},
+		&storev1.Query_SortedSetRanks{Members: byteses("a")}, &storev1.Query_SortedSetScores{Members: byteses("a")}, &storev1.Query_SortedSetCount{},
+	} {
+		q := query("", op)
+		q.Cache, q.Generation, q.Key, q.Space = cmd.GetCache(), cmd.GetGeneration(), cmd.GetKey(), cmd.GetSpace()
+		m.View(q, m.Clock())
+	}
 }
 
 func FuzzRestore(f *testing.F) {

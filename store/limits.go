@@ -21,9 +21,21 @@ const (
 	// MaxNameBytes is the longest name of a cache, a key id and the like.
 	MaxNameBytes = 255
 
-	// MaxListLength is how many entries a list may hold: below 2^31, so that a
-	// length fits every integer of the client protocol.
-	MaxListLength = 1 << 27
+	// MaxCollectionLength is how many elements a collection may hold: below
+	// 2^31, so that a length fits every integer of the client protocol.
+	MaxCollectionLength = 1 << 27
+
+	// MaxElements is how many elements of a dictionary, set or sorted set one
+	// command or query may name, and what it keeps the partition busy with. A
+	// union may store as many as a command has room for.
+	MaxElements = 1 << 17
+
+	// MaxPopCount is how many elements one SetPop removes, however many it asks
+	// for: each is a search of its own, and they are remembered with the answer.
+	MaxPopCount = 1 << 16
+
+	// MaxSample bounds one SetSample, likewise.
+	MaxSample = 1 << 20
 
 	// MaxPushValues bounds one ListPush, and with it how long it keeps the
 	// partition busy.
@@ -59,12 +71,23 @@ const (
 )
 
 // Overheads of the size formula. An item counts itemOverhead, its key and its
-// scalar value, or for a list listOverhead and for every entry entryOverhead
-// and its bytes. The constants are what the structures around the bytes were
+// scalar value, or its collection's overhead and for every element an overhead
+// and its bytes; a field of a dictionary counts with its value, a member of a
+// sorted set with its score. The constants are what the structures around the bytes were
 // measured to take on a 64-bit machine, rounded; they are the same on every
 // replica.
 const (
-	itemOverhead  = 208
+	itemOverhead = 208
+
 	listOverhead  = 160
 	entryOverhead = 40
+
+	dictionaryOverhead = 96
+	fieldOverhead      = 64
+
+	setOverhead     = 96
+	elementOverhead = 40
+
+	sortedSetOverhead = 160
+	memberOverhead    = 96
 )

@@ -8,6 +8,19 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
+// list returns what a list holds, nil for an item of another type.
+func (it *item) list() *deque {
+	d, _ := it.held.(*deque)
+	return d
+}
+
+// findList is find for an operation on lists; it is false when the item is
+// something else.
+func (m *Machine) findList(t target) (*item, bool) {
+	it := m.find(t)
+	return it, it == nil || it.list() != nil
+}
+
 // listPush adds values at one end, keeping their order, and drops entries from
 // the other end so that at most truncate_to_size remain.
 func (m *Machine) listPush(t target, op *storev1.ListPush) *Result {
@@ -17,7 +30,7 @@ func (m *Machine) listPush(t target, op *storev1.ListPush) *Result {
 	}
 	length := 0
 	if it != nil {
-		length = it.list.length
+		length = it.list().length
 	}
 	if len(op.GetValues()) == 0 {
 		return lengthOrNone(it)
@@ -25,17 +38,18 @@ func (m *Machine) listPush(t target, op *storev1.ListPush) *Result {
 	values, drop := fit(op, length)
 	after := length - drop + len(values)
 	switch {
-	case after > MaxListLength:
+	case after > MaxCollectionLength:
 		return invalid(badLength)
 	case it == nil:
 		m.create(t, op.GetTtl().GetTtlMs(), func(it *item) {
-			it.list = newDeque(m.epoch)
-			push(it.list, op.GetEnd(), values)
+			d := newDeque(m.epoch)
+			push(d, op.GetEnd(), values)
+			it.held = d
 		})
 	default:
 		m.edit(t, it, func(it *item) {
-			dropOpposite(it.list, op.GetEnd(), drop)
-			push(it.list, op.GetEnd(), values)
+			dropOpposite(it.list(), op.GetEnd(), drop)
+			push(it.list(), op.GetEnd(), values)
 			m.renewed(it, op.GetTtl())
 		})
 	}
@@ -84,7 +98,7 @@ func lengthOrNone(it *item) *Result {
 	if it == nil {
 		return noLength
 	}
-	return lengthOf(it.list.length)
+	return lengthOf(it.list().length)
 }
 
 func (m *Machine) listPop(t target, op *storev1.ListPop) *Result {
@@ -96,19 +110,19 @@ func (m *Machine) listPop(t target, op *storev1.ListPop) *Result {
 		return noPopped
 	}
 	front := op.GetEnd() == storev1.End_END_FRONT
-	v, length := it.list.back(), it.list.length-1
+	v, length := it.list().back(), it.list().length-1
 	if front {
-		v = it.list.front()
+		v = it.list().front()
 	}
 	if length == 0 {
-		m.remove(t.cache, it)
+		m.remove(t, it)
 		return popped(v, 0)
 	}
 	m.edit(t, it, func(it *item) {
 		if front {
-			it.list.dropFront(1)
+			it.list().dropFront(1)
 		} else {
-			it.list.dropBack(1)
+			it.list().dropBack(1)
 		}
 	})
 	return popped(v, length)
@@ -123,14 +137,14 @@ func (m *Machine) listRetain(t target, op *storev1.ListRetain) *Result {
 	case it == nil:
 		return noLength
 	}
-	begin, end := bounds(op.GetSlice(), it.list.length)
+	begin, end := bounds(op.GetSlice(), it.list().length)
 	if begin == end {
-		m.remove(t.cache, it)
+		m.remove(t, it)
 		return lengthOf(0)
 	}
 	m.edit(t, it, func(it *item) {
-		it.list.dropBack(it.list.length - end)
-		it.list.dropFront(begin)
+		it.list().dropBack(it.list().length - end)
+		it.list().dropFront(begin)
 		m.renewed(it, op.GetTtl())
 	})
 	return lengthOf(end - begin)
@@ -144,8 +158,8 @@ func (m *Machine) listRemove(t target, op *storev1.ListRemove) *Result {
 		return notList
 	case it == nil:
 		return noLength
-	case !it.list.contains(op.GetValue()):
-		return lengthOf(it.list.length)
+	case !it.list().contains(op.GetValue()):
+		return lengthOf(it.list().length)
 	}
 	return m.keep(t, it, func(_ int, v []byte) bool {
 		return !bytes.Equal(v, op.GetValue())
@@ -162,12 +176,12 @@ func (m *Machine) listErase(t target, op *storev1.ListErase) *Result {
 	case it == nil:
 		return noLength
 	case op.GetAll():
-		m.remove(t.cache, it)
+		m.remove(t, it)
 		return lengthOf(0)
 	}
-	spans := merge(op.GetRanges(), it.list.length)
+	spans := merge(op.GetRanges(), it.list().length)
 	if len(spans) == 0 {
-		return lengthOf(it.list.length)
+		return lengthOf(it.list().length)
 	}
 	return m.keep(t, it, func(i int, _ []byte) bool {
 		if len(spans) > 0 && i >= spans[0].end {
@@ -180,11 +194,11 @@ func (m *Machine) listErase(t target, op *storev1.ListErase) *Result {
 // keep replaces a list by those of its entries that wanted accepts. It asks in
 // order.
 func (m *Machine) keep(t target, it *item, wanted func(i int, v []byte) bool) *Result {
-	kept := it.list.filter(m.epoch, wanted)
+	kept := it.list().filter(m.epoch, wanted)
 	if kept.length == 0 {
-		m.remove(t.cache, it)
+		m.remove(t, it)
 	} else {
-		m.edit(t, it, func(it *item) { it.list = kept })
+		m.edit(t, it, func(it *item) { it.held = kept })
 	}
 	return lengthOf(kept.length)
 }

@@ -189,14 +189,14 @@ func TestListLengthIsBounded(t *testing.T) {
 	m := NewMachine()
 	m.Apply(command(1, "k", pushOf(back, "a b c", 0)))
 	c, _ := m.caches.Get("c")
-	c.items["k"].list.length = MaxListLength - 1 // a list of that many takes gigabytes
+	c.items["k"].list().length = MaxCollectionLength - 1 // a list of that many takes gigabytes
 	if got := m.Apply(command(1, "k", pushOf(back, "d e", 0))); got.GetStatus() != storev1.Status_STATUS_INVALID {
 		t.Errorf("two more than fit by one: %v", got)
 	}
-	if got := m.Apply(command(1, "k", pushOf(back, "d", 0))); got.GetLength().GetLength() != MaxListLength {
+	if got := m.Apply(command(1, "k", pushOf(back, "d", 0))); got.GetLength().GetLength() != MaxCollectionLength {
 		t.Errorf("the last that fits: %v", got)
 	}
-	if got := m.Apply(command(1, "k", pushOf(back, "e", MaxListLength))); got.GetLength().GetLength() != MaxListLength {
+	if got := m.Apply(command(1, "k", pushOf(back, "e", MaxCollectionLength))); got.GetLength().GetLength() != MaxCollectionLength {
 		t.Errorf("one more, truncated: %v", got)
 	}
 }

@@ -22,9 +22,8 @@ type Machine struct {
 	agenda   schedule[*cache]
 	graves   schedule[*cache]
 	requests *requests[*Result]
-	// Totals over all caches.
-	items, lists int
-	size         uint64
+	// totals are over all caches.
+	totals
 }
 
 // NewMachine returns an empty machine whose clock stands at 0.
@@ -53,10 +52,13 @@ type Stats struct {
 	// deleted ones it still remembers.
 	Caches, Tombstones int
 	// Items counts items of every type, expired ones included until they are
-	// swept; Lists those that are lists.
-	Items, Lists int
+	// swept. The others count those of a type; a leaderboard is a sorted set.
+	Items, Lists, Dictionaries, Sets, SortedSets int
 	// Bytes is the size of all items: 208 each and its key, and its value, or
-	// for a list 160, and 40 and the bytes for each entry.
+	// for a list 160, and 40 and the bytes for each entry; for a dictionary 96,
+	// and 64 and the bytes for each field and its value; for a set 96, and 40 and
+	// the bytes for each element; for a sorted set 160, and 96 and the bytes for
+	// each member.
 	Bytes uint64
 	// Requests counts the remembered answers, RequestBytes what they hold, and
 	// Gateways the processes they were given to.
@@ -68,8 +70,11 @@ func (m *Machine) Stats() Stats {
 	return Stats{
 		Caches:       m.caches.Len() - m.graves.len(),
 		Tombstones:   m.graves.len(),
-		Items:        m.items,
-		Lists:        m.lists,
+		Items:        m.sum(),
+		Lists:        m.kinds[storev1.Kind_KIND_LIST],
+		Dictionaries: m.kinds[storev1.Kind_KIND_DICTIONARY],
+		Sets:         m.kinds[storev1.Kind_KIND_SET],
+		SortedSets:   m.kinds[storev1.Kind_KIND_SORTED_SET],
 		Bytes:        m.size,
 		Requests:     m.requests.count,
 		RequestBytes: m.requests.size,
@@ -128,7 +133,7 @@ func (m *Machine) advance(at uint64) {
 func (m *Machine) execute(cmd *Command) *Result {
 	switch op := cmd.GetOp().(type) {
 	case *storev1.Command_Tick, *storev1.Command_Sweep, *storev1.Command_Retire:
-		if len(cmd.GetKey()) > 0 {
+		if len(cmd.GetKey()) > 0 || cmd.GetSpace() != storev1.Space_SPACE_ITEMS {
 			return invalid(badNoKey)
 		}
 		switch op := op.(type) {
@@ -146,12 +151,13 @@ func (m *Machine) execute(cmd *Command) *Result {
 	if c == nil {
 		return stale
 	}
-	return m.change(target{c, cmd.GetKey()}, cmd)
+	return m.change(target{c, c.open(cmd.GetSpace()), cmd.GetKey()}, cmd)
 }
 
 // target is the item a command is about; it may not exist.
 type target struct {
 	cache *cache
+	shelf *shelf
 	key   []byte
 }
 
@@ -177,6 +183,28 @@ func (m *Machine) change(t target, cmd *Command) *Result {
 		return m.listRemove(t, op.ListRemove)
 	case *storev1.Command_ListErase:
 		return m.listErase(t, op.ListErase)
+	case *storev1.Command_DictionarySet:
+		return m.dictionarySet(t, op.DictionarySet)
+	case *storev1.Command_DictionaryIncrement:
+		return m.dictionaryIncrement(t, op.DictionaryIncrement)
+	case *storev1.Command_DictionaryRemove:
+		return m.dictionaryRemove(t, op.DictionaryRemove)
+	case *storev1.Command_SetAdd:
+		return m.setAdd(t, op.SetAdd)
+	case *storev1.Command_SetRemove:
+		return m.setRemove(t, op.SetRemove)
+	case *storev1.Command_SetComplement:
+		return m.setComplement(t, op.SetComplement)
+	case *storev1.Command_SetPop:
+		return m.setPop(t, op.SetPop)
+	case *storev1.Command_SortedSetPut:
+		return m.sortedSetPut(t, op.SortedSetPut)
+	case *storev1.Command_SortedSetIncrement:
+		return m.sortedSetIncrement(t, op.SortedSetIncrement)
+	case *storev1.Command_SortedSetRemove:
+		return m.sortedSetRemove(t, op.SortedSetRemove)
+	case *storev1.Command_SortedSetUnion:
+		return m.sortedSetUnion(t, op.SortedSetUnion)
 	default:
 		return invalid(badOp)
 	}

@@ -2,6 +2,9 @@ package store
 
 import (
 	"bytes"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,18 +14,69 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-// TestMachineAgainstNaive drives a machine and the naive one with the same
-// random commands, and a twin with their encoded form. Snapshots are taken and
-// restored on the way: the machine goes on from a restored copy, the twin
+// The tests against the naive machine drive a machine and the naive one with the
+// same random commands, and a twin with their encoded form. Snapshots are taken
+// and restored on the way: the machine goes on from a restored copy, the twin
 // never does, and both must stay byte for byte the same.
+//
+// A longer run: go test ./store -run Naive -rapid.checks 5000 -rapid.steps 100
+
 func TestMachineAgainstNaive(t *testing.T) {
+	againstNaive(t, &everything)
+}
+
+// The larger types are tested each by itself, on few keys; now and then something
+// else gets in the way.
+
+func TestDictionariesAgainstNaive(t *testing.T) {
+	againstNaive(t, among(drawDictionaryOp, drawDictionaryQuery))
+}
+
+func TestSetsAgainstNaive(t *testing.T) {
+	againstNaive(t, among(drawSetOp, drawSetQuery))
+}
+
+func TestSortedSetsAgainstNaive(t *testing.T) {
+	againstNaive(t, among(drawSortedSetOp, drawSortedSetQuery))
+}
+
+// matter is what a history is about.
+type matter struct {
+	op, query    func(t *rapid.T) any
+	caches, keys *rapid.Generator[string]
+	generations  []uint64 // of commands
+	steps        []uint64 // of time
+}
+
+var everything = matter{
+	op: drawOp, query: drawAnyQuery, caches: drawName, keys: drawKey,
+	generations: []uint64{3, 3, 3, 3, 3, 3, 2, 4, 5},
+	steps:       []uint64{0, 0, 0, 1, 5, 50, 1000, 130_000, 700_000},
+}
+
+func among(op, query func(t *rapid.T) any) *matter {
+	seldom := func(other, usual func(t *rapid.T) any) func(t *rapid.T) any {
+		return func(t *rapid.T) any {
+			if rapid.IntRange(0, 9).Draw(t, "other") == 0 {
+				return other(t)
+			}
+			return usual(t)
+		}
+	}
+	return &matter{
+		op: seldom(drawOp, op), query: seldom(drawAnyQuery, query),
+		caches: rapid.Just("a"), keys: rapid.SampledFrom([]string{"1", "2"}),
+		generations: slices.Repeat([]uint64{3}, 30), steps: []uint64{0, 0, 0, 0, 1, 5, 50, 1000},
+	}
+}
+
+func againstNaive(t *testing.T, about *matter) {
 	rapid.Check(t, func(t *rapid.T) {
-		h := &history{machine: NewMachine(), twin: NewMachine(), naive: newNaive()}
+		h := &history{machine: NewMachine(), twin: NewMachine(), naive: newNaive(), about: about}
 		t.Repeat(map[string]func(*rapid.T){
 			"command":  h.command,
-			"command2": h.command, // commands more often than the rest
-			"command3": h.command,
-			"query":    h.query,
+			"commands": several(h.command), // more often than the rest
+			"query":    several(h.query),
 			"freeze":   h.freeze,
 			"thaw":     h.thaw,
 			"restore":  h.restore,
@@ -40,6 +94,7 @@ func TestMachineAgainstNaive(t *testing.T) {
 type history struct {
 	machine, twin *Machine
 	naive         *naive
+	about         *matter
 	now           uint64
 	sequence      [2]uint64
 	log           []*Command
@@ -52,9 +107,18 @@ type frozenCopy struct {
 	want     []byte
 }
 
+// several does something a few times over.
+func several(do func(t *rapid.T)) func(t *rapid.T) {
+	return func(t *rapid.T) {
+		for range rapid.IntRange(1, 6).Draw(t, "times") {
+			do(t)
+		}
+	}
+}
+
 func (h *history) command(t *rapid.T) {
-	h.now += rapid.SampledFrom([]uint64{0, 0, 0, 1, 5, 50, 1000, 130_000, 700_000}).Draw(t, "step")
-	cmd := drawCommand(t)
+	h.now += rapid.SampledFrom(h.about.steps).Draw(t, "step")
+	cmd := drawCommand(t, h.about)
 	cmd.AtMs = h.now - min(h.now, rapid.Uint64Range(0, 20).Draw(t, "late"))
 	switch rapid.IntRange(0, 5).Draw(t, "request") {
 	case 0, 1:
@@ -76,7 +140,9 @@ func (h *history) command(t *rapid.T) {
 		t.Fatalf("decoded %v, %v; encoded %v", decoded, err, cmd)
 	}
 	h.log = append(h.log, cmd)
-	got, twin, want := h.machine.Apply(cmd), h.twin.Apply(decoded), h.naive.apply(cmd)
+	got, twin := h.machine.Apply(cmd), h.twin.Apply(decoded)
+	h.naive.chosen = texts(got.GetValues().GetValues())
+	want := h.naive.apply(cmd)
 	if !proto.Equal(got, twin) {
 		t.Fatalf("%v\n got %v\ntwin %v", cmd, got, twin)
 	}
@@ -109,9 +175,11 @@ func same(t *rapid.T, about proto.Message, got, want *Result) {
 }
 
 func (h *history) query(t *rapid.T) {
-	q := drawQuery(t)
+	q := drawQuery(t, h.about)
 	at := h.now + rapid.SampledFrom([]uint64{0, 0, 1, 30, 500, 5000}).Draw(t, "ahead")
-	same(t, q, h.machine.View(q, at), h.naive.view(q, at))
+	got := h.machine.View(q, at)
+	h.naive.chosen = texts(got.GetValues().GetValues())
+	same(t, q, got, h.naive.view(q, at))
 	if a, ok := h.machine.NextExpiry(); ok {
 		if b, _ := h.twin.NextExpiry(); a != b {
 			t.Fatalf("next expiry %d, twin %d", a, b)
@@ -151,6 +219,7 @@ var (
 	drawKey   = rapid.SampledFrom([]string{"1", "2", "room", "\x00\xff"})
 	drawValue = rapid.SampledFrom([]string{"", "x", "y", "7", "-05", "9223372036854775807", "a longer text"})
 	drawTTL   = rapid.SampledFrom([]uint64{1, 2, 10, 60, 1000, 200_000, MaxTTLMs})
+	drawSpace = rapid.SampledFrom([]storev1.Space{0, 0, 0, storev1.Space_SPACE_LEADERBOARDS})
 	drawEnd   = rapid.SampledFrom([]storev1.End{front, back})
 )
 
@@ -171,20 +240,22 @@ func drawSlice(t *rapid.T) *storev1.Slice {
 	return &storev1.Slice{Start: bound.Draw(t, "start"), End: bound.Draw(t, "end")}
 }
 
-func drawCommand(t *rapid.T) *Command {
-	op := drawOp(t)
-	cmd := command(0, drawKey.Draw(t, "key"), op)
-	cmd.Cache = drawName.Draw(t, "cache")
-	cmd.Generation = rapid.SampledFrom([]uint64{3, 3, 3, 3, 3, 3, 2, 4, 5}).Draw(t, "generation")
+func drawCommand(t *rapid.T, about *matter) *Command {
+	op := about.op(t)
+	cmd := command(0, about.keys.Draw(t, "key"), op)
+	cmd.Cache = about.caches.Draw(t, "cache")
+	cmd.Generation = rapid.SampledFrom(about.generations).Draw(t, "generation")
 	switch op.(type) {
 	case *storev1.Tick, *storev1.Sweep, *storev1.Retire:
 		cmd.Key = nil
+	default:
+		cmd.Space = drawSpace.Draw(t, "space")
 	}
 	return cmd
 }
 
 func drawOp(t *rapid.T) any {
-	switch rapid.IntRange(0, 15).Draw(t, "op") {
+	switch rapid.IntRange(0, 18).Draw(t, "op") {
 	case 0, 1:
 		return drawSet(t)
 	case 2:
@@ -215,6 +286,12 @@ func drawOp(t *rapid.T) any {
 		}
 		return op
 	case 14:
+		return drawDictionaryOp(t)
+	case 15:
+		return drawSetOp(t)
+	case 16, 17:
+		return drawSortedSetOp(t)
+	case 18:
 		return &storev1.Sweep{Limit: rapid.Uint32Range(1, 4).Draw(t, "limit")}
 	default:
 		if rapid.IntRange(0, 2).Draw(t, "retire") > 0 {
@@ -238,13 +315,192 @@ func drawSet(t *rapid.T) *storev1.Set {
 	return op
 }
 
-func drawQuery(t *rapid.T) *Query {
-	ops := []any{
-		&storev1.Query_Get{}, &storev1.Query_Exists{}, &storev1.Query_ItemType{},
-		&storev1.Query_ItemTtl{}, &storev1.Query_ListFetch{Slice: drawSlice(t)}, &storev1.Query_ListLength{},
+// drawElements draws from few elements, or many.
+func drawElements(t *rapid.T) [][]byte {
+	if rapid.IntRange(0, 9).Draw(t, "batch") > 0 {
+		return byteses(rapid.SliceOfN(drawValue, 0, 6).Draw(t, "elements")...)
 	}
-	q := query(drawKey.Draw(t, "key"), rapid.SampledFrom(ops).Draw(t, "op"))
-	q.Cache = drawName.Draw(t, "cache")
-	q.Generation = rapid.Uint64Range(2, 5).Draw(t, "generation")
+	first, n := rapid.IntRange(0, 300).Draw(t, "first"), rapid.IntRange(0, 300).Draw(t, "size")
+	all := make([][]byte, n)
+	for i := range all {
+		all[i] = fmt.Append(nil, (first+i)*7919%300)
+	}
+	return all
+}
+
+func drawScores(t *rapid.T, n int) []float64 {
+	all := make([]float64, n)
+	step := drawScore.Draw(t, "step")
+	for i := range all {
+		if n < 10 {
+			step = drawScore.Draw(t, "score")
+		}
+		if all[i] = step * float64(i%50); math.IsNaN(all[i]) {
+			all[i] = step
+		}
+	}
+	return all
+}
+
+var (
+	drawScore  = rapid.SampledFrom([]float64{0, 1, -1, 1.5, 2.5, 1e300, -1e300, math.Inf(1), math.Inf(-1)})
+	drawWeight = rapid.SampledFrom([]float32{0, 1, -1, 2.5, float32(math.Inf(1))})
+)
+
+func drawDictionaryOp(t *rapid.T) any {
+	switch rapid.IntRange(0, 5).Draw(t, "dictionary op") {
+	case 0, 1, 2:
+		op := &storev1.DictionarySet{Fields: drawElements(t), Ttl: drawLife(t)}
+		for range op.GetFields() {
+			op.Values = append(op.Values, []byte(drawValue.Draw(t, "value")))
+		}
+		return op
+	case 3, 4:
+		amount := rapid.SampledFrom([]int64{0, 1, -3, 1 << 62, -1 << 63})
+		return &storev1.DictionaryIncrement{Field: []byte(drawValue.Draw(t, "field")), Amount: amount.Draw(t, "amount"), Ttl: drawLife(t)}
+	default:
+		return &storev1.DictionaryRemove{All: rapid.IntRange(0, 9).Draw(t, "all") == 0, Fields: drawElements(t)}
+	}
+}
+
+func drawSetOp(t *rapid.T) any {
+	switch rapid.IntRange(0, 6).Draw(t, "set op") {
+	case 0, 1, 2:
+		return &storev1.SetAdd{Elements: drawElements(t), Ttl: drawLife(t)}
+	case 3:
+		return &storev1.SetRemove{All: rapid.IntRange(0, 9).Draw(t, "all") == 0, Elements: drawElements(t)}
+	case 4:
+		return &storev1.SetComplement{Elements: drawElements(t)}
+	default:
+		return &storev1.SetPop{
+			Count: rapid.SampledFrom([]uint32{0, 1, 2, 5, 100, 1 << 31}).Draw(t, "count"), Seed: rapid.Uint64().Draw(t, "seed"),
+			MaxBytes: rapid.SampledFrom([]uint64{0, 0, 1, 40, 300}).Draw(t, "most"),
+		}
+	}
+}
+
+func drawSortedSetOp(t *rapid.T) any {
+	members := drawElements(t)
+	switch rapid.IntRange(0, 7).Draw(t, "sorted set op") {
+	case 0, 1, 2, 3:
+		return &storev1.SortedSetPut{Members: members, Scores: drawScores(t, len(members)), Ttl: drawLife(t)}
+	case 4, 5:
+		return &storev1.SortedSetIncrement{Member: []byte(drawValue.Draw(t, "member")), Amount: drawScore.Draw(t, "amount"), Ttl: drawLife(t)}
+	case 6:
+		op := &storev1.SortedSetRemove{All: rapid.IntRange(0, 9).Draw(t, "all") == 0, Members: members}
+		if rapid.Bool().Draw(t, "with ttl") {
+			op.Ttl = drawLife(t)
+		}
+		return op
+	default:
+		return &storev1.SortedSetUnion{
+			Members: members, Scores: drawScores(t, len(members)),
+			OwnWeights: rapid.SliceOfN(drawWeight, 0, 2).Draw(t, "weights"),
+			Aggregate:  storev1.Aggregate(rapid.Int32Range(0, 2).Draw(t, "aggregate")), TtlMs: drawTTL.Draw(t, "ttl"),
+		}
+	}
+}
+
+func drawRange(t *rapid.T) *storev1.ScoreRange {
+	bound := func(label string) *storev1.ScoreBound {
+		if rapid.IntRange(0, 2).Draw(t, label) == 0 {
+			return nil
+		}
+		return &storev1.ScoreBound{Score: drawScore.Draw(t, "bound"), Exclusive: rapid.Bool().Draw(t, "exclusive")}
+	}
+	return &storev1.ScoreRange{Min: bound("min"), Max: bound("max")}
+}
+
+func drawFetch(t *rapid.T) *storev1.Query_SortedSetFetch {
+	op := &storev1.Query_SortedSetFetch{
+		Order: storev1.Order(rapid.Int32Range(0, 1).Draw(t, "order")), Offset: rapid.SampledFrom([]uint64{0, 0, 1, 5, 1 << 63}).Draw(t, "offset"),
+		Limit: rapid.Ptr(rapid.SampledFrom([]uint64{0, 1, 3, 1 << 63}), true).Draw(t, "limit"),
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "range") {
+	case 0:
+		op.Range = &storev1.Query_SortedSetFetch_ByIndex{ByIndex: drawSlice(t)}
+	case 1:
+		op.Range = &storev1.Query_SortedSetFetch_ByScore{ByScore: drawRange(t)}
+	}
+	return op
+}
+
+func drawQuery(t *rapid.T, about *matter) *Query {
+	op := about.query(t)
+	q := query(about.keys.Draw(t, "key"), op)
+	if _, sample := op.(*storev1.Query_SetSample); !sample {
+		q.MaxBytes = rapid.SampledFrom([]uint64{0, 0, 1, 60, 500}).Draw(t, "most")
+	}
+	q.Space = drawSpace.Draw(t, "space")
+	q.Cache = about.caches.Draw(t, "cache")
+	q.Generation = rapid.SampledFrom([]uint64{3, 3, 3, 2, 4, 5}).Draw(t, "generation")
 	return q
+}
+
+func drawAnyQuery(t *rapid.T) any {
+	switch rapid.IntRange(0, 9).Draw(t, "query") {
+	case 0:
+		return &storev1.Query_Get{}
+	case 1:
+		return &storev1.Query_Exists{}
+	case 2:
+		return &storev1.Query_ItemType{}
+	case 3:
+		return &storev1.Query_ItemTtl{}
+	case 4:
+		return &storev1.Query_ListFetch{Slice: drawSlice(t)}
+	case 5:
+		return &storev1.Query_ListLength{}
+	case 6:
+		return &storev1.Query_Length{Kind: storev1.Kind(rapid.Int32Range(2, 5).Draw(t, "kind"))}
+	case 7:
+		return drawDictionaryQuery(t)
+	case 8:
+		return drawSetQuery(t)
+	default:
+		return drawSortedSetQuery(t)
+	}
+}
+
+func drawDictionaryQuery(t *rapid.T) any {
+	switch rapid.IntRange(0, 3).Draw(t, "dictionary query") {
+	case 0:
+		return &storev1.Query_DictionaryFetch{}
+	case 1:
+		return &storev1.Query_Length{Kind: storev1.Kind_KIND_DICTIONARY}
+	default:
+		return &storev1.Query_DictionaryGet{Fields: drawElements(t)}
+	}
+}
+
+func drawSetQuery(t *rapid.T) any {
+	switch rapid.IntRange(0, 3).Draw(t, "set query") {
+	case 0:
+		return &storev1.Query_SetFetch{}
+	case 1:
+		return &storev1.Query_Length{Kind: storev1.Kind_KIND_SET}
+	case 2:
+		return &storev1.Query_SetContains{Elements: drawElements(t)}
+	default:
+		limit := rapid.SampledFrom([]uint64{0, 1, 2, 5, 100, 1 << 63})
+		return &storev1.Query_SetSample{Limit: limit.Draw(t, "sample"), Seed: rapid.Uint64().Draw(t, "seed")}
+	}
+}
+
+func drawSortedSetQuery(t *rapid.T) any {
+	switch rapid.IntRange(0, 6).Draw(t, "sorted set query") {
+	case 0:
+		return &storev1.Query_Length{Kind: storev1.Kind_KIND_SORTED_SET}
+	case 1:
+		return &storev1.Query_SortedSetScores{Members: drawElements(t)}
+	case 2:
+		return &storev1.Query_SortedSetCount{Range: drawRange(t)}
+	case 3:
+		return &storev1.Query_SortedSetRanks{
+			Members: drawElements(t), Order: storev1.Order(rapid.Int32Range(0, 1).Draw(t, "order")),
+			Competition: rapid.Bool().Draw(t, "competition"),
+		}
+	default:
+		return drawFetch(t)
+	}
 }

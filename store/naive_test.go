@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"math/big"
 	"slices"
 	"strconv"
@@ -18,19 +19,35 @@ type naive struct {
 	answers map[string]map[uint64]*Result
 	marks   map[string]uint64
 	seen    map[string]uint64
+	// chosen is what the machine popped last: which it chose is its own affair.
+	chosen []string
 }
 
 type naiveCache struct {
 	generation uint64
 	forgetAt   uint64
-	items      map[string]*naiveItem
+	items      map[naiveKey]*naiveItem
+}
+
+type naiveKey struct {
+	space storev1.Space
+	key   string
 }
 
 type naiveItem struct {
-	list    bool
-	values  []string // one for a scalar
+	kind    storev1.Kind
+	values  []string // of a list, or one for a scalar
+	fields  map[string]string
+	scores  map[string]float64 // of sets, too
 	expires uint64
 }
+
+func (it *naiveItem) empty() bool {
+	return it.kind != storev1.Kind_KIND_SCALAR && len(it.values)+len(it.fields)+len(it.scores) == 0
+}
+
+func (it *naiveItem) list() bool   { return it.kind == storev1.Kind_KIND_LIST }
+func (it *naiveItem) scalar() bool { return it.kind == storev1.Kind_KIND_SCALAR }
 
 func newNaive() *naive {
 	return &naive{
@@ -92,7 +109,7 @@ func (n *naive) execute(cmd *Command) *Result {
 	case c != nil && cmd.GetGeneration() < c.generation, buried:
 		return status(storev1.Status_STATUS_STALE_GENERATION)
 	case c == nil || cmd.GetGeneration() > c.generation:
-		c = &naiveCache{generation: cmd.GetGeneration(), items: map[string]*naiveItem{}}
+		c = &naiveCache{generation: cmd.GetGeneration(), items: map[naiveKey]*naiveItem{}}
 		n.caches[cmd.GetCache()] = c
 	}
 	if isRetire {
@@ -101,12 +118,12 @@ func (n *naive) execute(cmd *Command) *Result {
 		}
 		return &Result{}
 	}
-	key := string(cmd.GetKey())
+	key := naiveKey{cmd.GetSpace(), string(cmd.GetKey())}
 	if it := c.items[key]; it != nil && it.expires <= n.clock {
 		delete(c.items, key)
 	}
 	result := n.change(c, key, cmd)
-	if it := c.items[key]; it != nil && it.list && len(it.values) == 0 {
+	if it := c.items[key]; it != nil && it.empty() {
 		delete(c.items, key)
 	}
 	return result
@@ -114,8 +131,9 @@ func (n *naive) execute(cmd *Command) *Result {
 
 func (n *naive) sweep(limit int) *Result {
 	type due struct {
-		expires     uint64
-		cache, item string
+		expires uint64
+		cache   string
+		item    naiveKey
 	}
 	var all []due
 	for name, c := range n.caches {
@@ -126,13 +144,8 @@ func (n *naive) sweep(limit int) *Result {
 		}
 	}
 	slices.SortFunc(all, func(a, b due) int {
-		switch {
-		case a.expires != b.expires:
-			return int(int64(a.expires) - int64(b.expires))
-		case a.cache != b.cache:
-			return map[bool]int{true: -1, false: 1}[a.cache < b.cache]
-		}
-		return map[bool]int{true: -1, false: 1}[a.item < b.item]
+		return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.cache, b.cache),
+			cmp.Compare(a.item.space, b.item.space), cmp.Compare(a.item.key, b.item.key))
 	})
 	all = all[:min(limit, len(all))]
 	for _, d := range all {
@@ -141,7 +154,7 @@ func (n *naive) sweep(limit int) *Result {
 	return sweptOf(uint32(len(all)))
 }
 
-func (n *naive) change(c *naiveCache, key string, cmd *Command) *Result {
+func (n *naive) change(c *naiveCache, key naiveKey, cmd *Command) *Result {
 	it := c.items[key]
 	switch op := cmd.GetOp().(type) {
 	case *storev1.Command_Delete:
@@ -154,12 +167,15 @@ func (n *naive) change(c *naiveCache, key string, cmd *Command) *Result {
 	case *storev1.Command_Increment:
 		return n.increment(c, key, op.Increment)
 	}
-	if it != nil && !it.list {
+	if result, known := n.changeElements(c, key, cmd); known {
+		return result
+	}
+	if it != nil && !it.list() {
 		return status(storev1.Status_STATUS_WRONG_TYPE)
 	}
 	if op, ok := cmd.GetOp().(*storev1.Command_ListPush); ok {
 		if it == nil && len(op.ListPush.GetValues()) > 0 {
-			it = &naiveItem{list: true, expires: n.clock + op.ListPush.GetTtl().GetTtlMs()}
+			it = &naiveItem{kind: storev1.Kind_KIND_LIST, expires: n.clock + op.ListPush.GetTtl().GetTtlMs()}
 			c.items[key] = it
 		}
 		if it != nil && len(op.ListPush.GetValues()) > 0 {
@@ -192,14 +208,14 @@ func (n *naive) updateTTL(it *naiveItem, op *storev1.UpdateTtl) *Result {
 	return &Result{Outcome: &storev1.Result_TtlUpdate_{TtlUpdate: answer}}
 }
 
-func (n *naive) set(c *naiveCache, key string, op *storev1.Set) *Result {
+func (n *naive) set(c *naiveCache, key naiveKey, op *storev1.Set) *Result {
 	it := c.items[key]
-	if it != nil && it.list && op.GetCondition() >= storev1.Condition_CONDITION_EQUAL {
+	if it != nil && !it.scalar() && op.GetCondition() >= storev1.Condition_CONDITION_EQUAL {
 		return status(storev1.Status_STATUS_WRONG_TYPE)
 	}
-	same := it != nil && !it.list && it.values[0] == string(op.GetOperand())
+	same := it != nil && it.scalar() && it.values[0] == string(op.GetOperand())
 	if op.GetOperandIsDigest() {
-		same = it != nil && !it.list && string(Digest([]byte(it.values[0]))) == string(op.GetOperand())
+		same = it != nil && it.scalar() && string(Digest([]byte(it.values[0]))) == string(op.GetOperand())
 	}
 	ok := map[storev1.Condition]bool{
 		storev1.Condition_CONDITION_UNSPECIFIED:           true,
@@ -211,16 +227,16 @@ func (n *naive) set(c *naiveCache, key string, op *storev1.Set) *Result {
 		storev1.Condition_CONDITION_ABSENT_OR_EQUAL:       it == nil || same,
 	}[op.GetCondition()]
 	if ok {
-		c.items[key] = &naiveItem{values: []string{string(op.GetValue())}, expires: n.clock + op.GetTtlMs()}
+		c.items[key] = &naiveItem{kind: storev1.Kind_KIND_SCALAR, values: []string{string(op.GetValue())}, expires: n.clock + op.GetTtlMs()}
 	}
 	return &Result{Outcome: &storev1.Result_Stored{Stored: ok}}
 }
 
-func (n *naive) increment(c *naiveCache, key string, op *storev1.Increment) *Result {
+func (n *naive) increment(c *naiveCache, key naiveKey, op *storev1.Increment) *Result {
 	it := c.items[key]
 	number := int64(0)
 	if it != nil {
-		if it.list {
+		if !it.scalar() {
 			return status(storev1.Status_STATUS_WRONG_TYPE)
 		}
 		var err error
@@ -232,7 +248,7 @@ func (n *naive) increment(c *naiveCache, key string, op *storev1.Increment) *Res
 	if !sum.IsInt64() {
 		return status(storev1.Status_STATUS_OVERFLOW)
 	}
-	c.items[key] = &naiveItem{values: []string{sum.String()}, expires: n.clock + op.GetTtlMs()}
+	c.items[key] = &naiveItem{kind: storev1.Kind_KIND_SCALAR, values: []string{sum.String()}, expires: n.clock + op.GetTtlMs()}
 	return numberOf(sum.Int64())
 }
 
@@ -315,7 +331,7 @@ func (n *naive) view(q *Query, at uint64) *Result {
 		if q.GetGeneration() < c.generation || c.forgetAt != 0 {
 			return status(storev1.Status_STATUS_STALE_GENERATION)
 		}
-		it = c.items[string(q.GetKey())]
+		it = c.items[naiveKey{q.GetSpace(), string(q.GetKey())}]
 	}
 	if it != nil && it.expires <= n.clock {
 		it = nil
@@ -327,20 +343,17 @@ func (n *naive) view(q *Query, at uint64) *Result {
 	case *storev1.Query_Exists_:
 		return &Result{Outcome: &storev1.Result_Exists{Exists: it != nil}}
 	case *storev1.Query_ItemType_:
-		switch {
-		case it == nil:
+		if it == nil {
 			return kindOf(storev1.Kind_KIND_UNSPECIFIED)
-		case it.list:
-			return kindOf(storev1.Kind_KIND_LIST)
 		}
-		return kindOf(storev1.Kind_KIND_SCALAR)
+		return kindOf(it.kind)
 	case *storev1.Query_ItemTtl_:
 		if it == nil {
 			return &Result{Outcome: &storev1.Result_ItemTtl_{ItemTtl: &storev1.Result_ItemTtl{}}}
 		}
 		return remainingOf(it.expires - max(at, n.clock) - 1)
 	case *storev1.Query_Get_:
-		if it != nil && it.list {
+		if it != nil && !it.scalar() {
 			return status(storev1.Status_STATUS_WRONG_TYPE)
 		}
 		v := &storev1.Result_Value{Found: it != nil}
@@ -349,7 +362,7 @@ func (n *naive) view(q *Query, at uint64) *Result {
 		}
 		return &Result{Outcome: &storev1.Result_Value_{Value: v}}
 	case *storev1.Query_ListLength_:
-		if it != nil && !it.list {
+		if it != nil && !it.list() {
 			return status(storev1.Status_STATUS_WRONG_TYPE)
 		}
 		l := &storev1.Result_Length{Found: it != nil}
@@ -358,7 +371,7 @@ func (n *naive) view(q *Query, at uint64) *Result {
 		}
 		return &Result{Outcome: &storev1.Result_Length_{Length: l}}
 	case *storev1.Query_ListFetch_:
-		if it != nil && !it.list {
+		if it != nil && !it.list() {
 			return status(storev1.Status_STATUS_WRONG_TYPE)
 		}
 		vs := &storev1.Result_Values{}
@@ -369,5 +382,5 @@ func (n *naive) view(q *Query, at uint64) *Result {
 		}
 		return &Result{Outcome: &storev1.Result_Values_{Values: vs}}
 	}
-	return nil
+	return n.viewElements(it, q)
 }

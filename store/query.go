@@ -10,7 +10,7 @@ import storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 // partition's clock and that time is neither shown nor denied: the answer is
 // STATUS_CLOCK_BEHIND, and the caller asks again after a tick was committed.
 func (m *Machine) View(q *Query, at uint64) *Result {
-	if bad := checkAddress(q.GetCache(), q.GetGeneration(), q.GetKey()); bad != "" {
+	if bad := checkQuery(q); bad != "" {
 		return invalid(bad)
 	}
 	it, refusal := m.look(q, at)
@@ -38,10 +38,36 @@ func (m *Machine) View(q *Query, at uint64) *Result {
 	case *storev1.Query_ListFetch_:
 		return viewSlice(it, op.ListFetch.GetSlice())
 	case *storev1.Query_ListLength_:
-		if it != nil && it.list == nil {
-			return notList
-		}
-		return lengthOrNone(it)
+		return viewLength(it, storev1.Kind_KIND_LIST)
+	case *storev1.Query_Length_:
+		return viewLength(it, op.Length.GetKind())
+	default:
+		return viewElements(it, q)
+	}
+}
+
+// viewElements answers what is about the elements of a collection that is no
+// list.
+func viewElements(it *item, q *Query) *Result {
+	switch op := q.GetOp().(type) {
+	case *storev1.Query_DictionaryGet_:
+		return viewFields(it, q, op.DictionaryGet.GetFields())
+	case *storev1.Query_DictionaryFetch_:
+		return viewDictionary(it, q)
+	case *storev1.Query_SetFetch_:
+		return viewSet(it, q)
+	case *storev1.Query_SetSample_:
+		return viewSample(it, q, op.SetSample)
+	case *storev1.Query_SetContains_:
+		return viewContained(it, op.SetContains.GetElements())
+	case *storev1.Query_SortedSetFetch_:
+		return viewRange(it, q, op.SortedSetFetch)
+	case *storev1.Query_SortedSetScores_:
+		return viewScores(it, op.SortedSetScores.GetMembers())
+	case *storev1.Query_SortedSetRanks_:
+		return viewRanks(it, op.SortedSetRanks)
+	case *storev1.Query_SortedSetCount_:
+		return viewCount(it, op.SortedSetCount)
 	default:
 		return invalid(badOp)
 	}
@@ -56,7 +82,9 @@ func (m *Machine) look(q *Query, at uint64) (it *item, refusal *Result) {
 	if q.GetGeneration() < c.generation || c.forgetAt != 0 {
 		return nil, stale
 	}
-	it = c.items[string(q.GetKey())]
+	if s := c.space(q.GetSpace()); s != nil {
+		it = s.items[string(q.GetKey())]
+	}
 	switch {
 	case it == nil || it.expires <= m.clock:
 		return nil, nil
@@ -70,7 +98,7 @@ func viewScalar(it *item) *Result {
 	switch {
 	case it == nil:
 		return noValue
-	case it.list != nil:
+	case it.held != nil:
 		return notScalar
 	}
 	return valueOf(it.value)
@@ -80,12 +108,12 @@ func viewSlice(it *item, s *storev1.Slice) *Result {
 	switch {
 	case it == nil:
 		return noValues
-	case it.list == nil:
+	case it.list() == nil:
 		return notList
 	}
-	begin, end := bounds(s, it.list.length)
+	begin, end := bounds(s, it.list().length)
 	if begin == end {
 		return noValues
 	}
-	return valuesOf(it.list.slice(begin, end))
+	return valuesOf(it.list().slice(begin, end))
 }

@@ -32,9 +32,12 @@ type restorer struct {
 	machine *Machine
 	started bool
 	cache   *cache
-	// list is the item whose entries are being read, and pending how many of
+	// shelf is the key space of the item before, or of the first.
+	shelf *shelf
+	space storev1.Space
+	// filling is the item whose elements are being read, and pending how many of
 	// them are still to come.
-	list    *item
+	filling *item
 	pending uint64
 }
 
@@ -64,8 +67,8 @@ func (r *restorer) finish(f *frameReader, trailer *storev1.SnapshotRecord_Traile
 	case !r.started:
 		return nil, malformed("no header")
 	case r.pending > 0:
-		return nil, malformed("a list is shorter than announced")
-	case trailer.GetItems() != uint64(r.machine.items):
+		return nil, malformed("a collection is shorter than announced")
+	case trailer.GetItems() != uint64(r.machine.sum()):
 		return nil, malformed("the number of items is not what the trailer says")
 	}
 	return r.machine, f.end()
@@ -76,8 +79,8 @@ func (r *restorer) take(record *storev1.SnapshotRecord) (bad string, err error) 
 	if header := record.GetHeader(); header != nil || !r.started {
 		return r.header(header)
 	}
-	if part := record.GetListPart(); part != nil || r.pending > 0 {
-		return r.entries(part.GetValues()), nil
+	if part := record.GetPart(); part != nil || r.pending > 0 {
+		return r.elements(part), nil
 	}
 	switch record := record.GetRecord().(type) {
 	case *storev1.SnapshotRecord_Requests_:
@@ -131,6 +134,7 @@ func (r *restorer) openCache(rec *storev1.SnapshotRecord_Cache) string {
 		return "too much memory of deleted caches"
 	}
 	r.cache = newCache(rec.GetName(), rec.GetGeneration())
+	r.space, r.shelf = storev1.Space_SPACE_ITEMS, r.cache.space(storev1.Space_SPACE_ITEMS)
 	m.caches.Set(r.cache.name, r.cache)
 	if rec.GetDeleted() {
 		r.cache.forgetAt = rec.GetForgetAtMs()
@@ -144,9 +148,8 @@ func (r *restorer) item(rec *storev1.SnapshotRecord_Item) string {
 		return bad
 	}
 	it := &item{key: string(rec.GetKey()), value: rec.GetValue(), expires: rec.GetExpiresAtMs(), epoch: r.machine.epoch}
-	if rec.GetKind() == storev1.Kind_KIND_LIST {
-		it.list = newDeque(r.machine.epoch)
-		r.list, r.pending = it, rec.GetLength()
+	if it.held = newCollection(rec.GetKind(), r.machine.epoch); it.held != nil {
+		r.filling, r.pending = it, rec.GetLength()
 		return ""
 	}
 	r.add(it)
@@ -161,8 +164,11 @@ func (r *restorer) checkItem(rec *storev1.SnapshotRecord_Item) string {
 		return "an item whose key or value is of an impossible length"
 	case rec.GetExpiresAtMs() == 0 || rec.GetExpiresAtMs() > r.machine.clock+MaxTTLMs:
 		return "an item with an impossible expiry"
+	case rec.GetSpace() < r.space || rec.GetSpace() > storev1.Space_SPACE_LEADERBOARDS:
+		return "an item of a space this node does not know, or spaces are not in order"
 	}
-	if last, _, ok := r.cache.order.Max(); ok && string(rec.GetKey()) <= last {
+	r.space, r.shelf = rec.GetSpace(), r.cache.open(rec.GetSpace())
+	if last, _, ok := r.shelf.order.Max(); ok && string(rec.GetKey()) <= last {
 		return "items are not in order"
 	}
 	switch rec.GetKind() {
@@ -170,9 +176,9 @@ func (r *restorer) checkItem(rec *storev1.SnapshotRecord_Item) string {
 		if rec.GetLength() != 0 {
 			return "a scalar with a length"
 		}
-	case storev1.Kind_KIND_LIST:
-		if rec.GetLength() == 0 || rec.GetLength() > MaxListLength || len(rec.GetValue()) > 0 {
-			return "a list that is empty, too long or holds a scalar"
+	case storev1.Kind_KIND_LIST, storev1.Kind_KIND_DICTIONARY, storev1.Kind_KIND_SET, storev1.Kind_KIND_SORTED_SET:
+		if rec.GetLength() == 0 || rec.GetLength() > MaxCollectionLength || len(rec.GetValue()) > 0 {
+			return "a collection that is empty, too long or holds a scalar"
 		}
 	default:
 		return "an item of a type this node does not know"
@@ -180,24 +186,22 @@ func (r *restorer) checkItem(rec *storev1.SnapshotRecord_Item) string {
 	return ""
 }
 
-func (r *restorer) entries(values [][]byte) string {
-	if len(values) == 0 || uint64(len(values)) > r.pending {
-		return "a list with fewer or more entries than announced"
+func (r *restorer) elements(part *storev1.SnapshotRecord_Part) string {
+	n := uint64(len(part.GetValues()))
+	if n == 0 || n > r.pending {
+		return "a collection with fewer or more elements than announced"
 	}
-	for _, v := range values {
-		if len(r.list.key)+len(v) > MaxItemBytes {
-			return "a list entry of an impossible length"
-		}
-		r.list.list.pushBack(v)
+	if bad := r.filling.held.take(r.filling.key, part); bad != "" {
+		return bad
 	}
-	if r.pending -= uint64(len(values)); r.pending == 0 {
-		r.add(r.list)
+	if r.pending -= n; r.pending == 0 {
+		r.add(r.filling)
 	}
 	return ""
 }
 
 func (r *restorer) add(it *item) {
-	r.machine.tracked(r.cache, func() { r.cache.add(it) })
+	r.machine.add(target{cache: r.cache, shelf: r.shelf}, it)
 }
 
 // restoreGateway adds the answers of one record, which is the first of its

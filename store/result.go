@@ -34,13 +34,39 @@ var (
 	exists  = &Result{Outcome: &storev1.Result_Exists{Exists: true}}
 	missing = &Result{Outcome: &storev1.Result_Exists{}}
 
+	noFields     = &Result{Outcome: &storev1.Result_Fields_{Fields: &storev1.Result_Fields{}}}
+	noDictionary = &Result{Outcome: &storev1.Result_Dictionary_{Dictionary: &storev1.Result_Dictionary{}}}
+	noContained  = &Result{Outcome: &storev1.Result_Contained_{Contained: &storev1.Result_Contained{}}}
+	emptyRange   = &Result{Outcome: &storev1.Result_Range_{Range: &storev1.Result_Range{Found: true}}}
+	noRange      = &Result{Outcome: &storev1.Result_Range_{Range: &storev1.Result_Range{}}}
+	noScores     = &Result{Outcome: &storev1.Result_Scores_{Scores: &storev1.Result_Scores{}}}
+	noRanks      = &Result{Outcome: &storev1.Result_Ranks_{Ranks: &storev1.Result_Ranks{}}}
+
 	stale = refuse(storev1.Status_STATUS_STALE_GENERATION,
 		"this generation of the cache was replaced; look up the cache's generation again")
 	behind = refuse(storev1.Status_STATUS_CLOCK_BEHIND,
 		"the answer depends on an expiry past the partition's clock; commit a tick and ask again")
-	notScalar = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds a list, not a scalar")
-	notList   = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds a scalar, not a list")
+	tooLarge = refuse(storev1.Status_STATUS_TOO_LARGE,
+		"the answer would be larger than the query allows; ask for a part, or allow more")
+	notNumber = refuse(storev1.Status_STATUS_NOT_A_NUMBER, "the stored value is not a base-10 integer of 64 bits")
+	noSum     = refuse(storev1.Status_STATUS_OVERFLOW, "the sum does not fit a signed integer of 64 bits")
+	noScore   = refuse(storev1.Status_STATUS_OVERFLOW, "the sum of opposite infinities is no score")
+
+	notScalar     = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds a collection, not a scalar")
+	notList       = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds another type, not a list")
+	notDictionary = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds another type, not a dictionary")
+	notSet        = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds another type, not a set")
+	notSortedSet  = refuse(storev1.Status_STATUS_WRONG_TYPE, "the key holds another type, not a sorted set")
 )
+
+// wrongType is the refusal of an item that is not of that kind, by kind.
+var wrongType = [kinds]*Result{
+	storev1.Kind_KIND_SCALAR:     notScalar,
+	storev1.Kind_KIND_LIST:       notList,
+	storev1.Kind_KIND_DICTIONARY: notDictionary,
+	storev1.Kind_KIND_SET:        notSet,
+	storev1.Kind_KIND_SORTED_SET: notSortedSet,
+}
 
 func refuse(status Status, detail string) *Result {
 	return &Result{Status: status, Detail: detail}
@@ -50,7 +76,7 @@ func invalid(detail string) *Result {
 	return refuse(storev1.Status_STATUS_INVALID, detail)
 }
 
-// lengthOf answers with the length of a list. The three messages that makes
+// lengthOf answers with the length of a collection. The three messages that makes
 // are one allocation; it is the answer to every push.
 func lengthOf(n int) *Result {
 	r := &struct {
@@ -96,6 +122,10 @@ func numberOf(n int64) *Result {
 	return &Result{Outcome: &storev1.Result_Number{Number: n}}
 }
 
+func scoreOf(score float64) *Result {
+	return &Result{Outcome: &storev1.Result_Score{Score: score}}
+}
+
 func kindOf(k storev1.Kind) *Result {
 	return &Result{Outcome: &storev1.Result_Kind{Kind: k}}
 }
@@ -108,7 +138,12 @@ func sweptOf(n uint32) *Result {
 	return &Result{Outcome: &storev1.Result_Swept{Swept: n}}
 }
 
-// resultSize is what a remembered result counts, beside answerOverhead.
+// resultSize is what a remembered result counts, beside answerOverhead. Of all
+// answers to commands only what was popped has bytes.
 func resultSize(r *Result) int {
-	return len(r.GetDetail()) + len(r.GetPopped().GetValue())
+	n := len(r.GetDetail()) + len(r.GetPopped().GetValue())
+	for _, v := range r.GetValues().GetValues() {
+		n += entryOverhead + len(v)
+	}
+	return n
 }

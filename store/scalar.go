@@ -20,7 +20,7 @@ func Digest(value []byte) []byte {
 // another type.
 func (m *Machine) set(t target, op *storev1.Set) *Result {
 	it := m.find(t)
-	if it != nil && it.list != nil && compares(op.GetCondition()) {
+	if it != nil && it.held != nil && compares(op.GetCondition()) {
 		return notScalar
 	}
 	if !holds(it, op) {
@@ -68,14 +68,14 @@ func (m *Machine) store(t target, it *item, value []byte, ttl uint64) {
 		return
 	}
 	m.edit(t, it, func(it *item) {
-		it.value, it.list = value, nil
+		it.value, it.held = value, nil
 		it.expires = m.clock + ttl
 	})
 }
 
 func (m *Machine) delete(t target) *Result {
 	if it := m.find(t); it != nil {
-		m.remove(t.cache, it)
+		m.remove(t, it)
 	}
 	return done
 }
@@ -90,21 +90,27 @@ func (m *Machine) increment(t target, op *storev1.Increment) *Result {
 	it := m.find(t)
 	var number int64
 	if it != nil {
-		if it.list != nil {
+		if it.held != nil {
 			return notScalar
 		}
 		n, ok := parseNumber(it.value)
 		if !ok {
-			return refuse(storev1.Status_STATUS_NOT_A_NUMBER, "the stored value is not a base-10 integer of 64 bits")
+			return notNumber
 		}
 		number = n
 	}
-	sum := number + op.GetAmount()
-	if (sum > number) != (op.GetAmount() > 0) {
-		return refuse(storev1.Status_STATUS_OVERFLOW, "the sum does not fit a signed integer of 64 bits")
+	sum, ok := add(number, op.GetAmount())
+	if !ok {
+		return noSum
 	}
 	m.store(t, it, strconv.AppendInt(nil, sum, 10), op.GetTtlMs())
 	return numberOf(sum)
+}
+
+// add returns the sum, or false when it does not fit.
+func add(a, b int64) (sum int64, ok bool) {
+	sum = a + b
+	return sum, (sum > a) == (b > 0)
 }
 
 func parseNumber(text []byte) (int64, bool) {

@@ -12,7 +12,7 @@ import (
 const (
 	machineMagic = "MAYFLYP\n"
 	// snapshotVersion is raised with every addition to the records.
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 // Bounds of the records a writer makes, so that a reader needs little memory
@@ -35,7 +35,23 @@ type frozenCache struct {
 	name       string
 	generation uint64
 	forgetAt   uint64
-	order      *btree.Map[string, *item]
+	spaces     []frozenSpace
+}
+
+// frozenSpace is a key space of a cache, in the order of keys.
+type frozenSpace struct {
+	space storev1.Space
+	order *btree.Map[string, *item]
+}
+
+func (c *cache) freeze() frozenCache {
+	f := frozenCache{name: c.name, generation: c.generation, forgetAt: c.forgetAt}
+	for _, space := range []storev1.Space{storev1.Space_SPACE_ITEMS, storev1.Space_SPACE_LEADERBOARDS} {
+		if s := c.space(space); s != nil && len(s.items) > 0 {
+			f.spaces = append(f.spaces, frozenSpace{space, s.order.Copy()})
+		}
+	}
+	return f
 }
 
 // Snapshot freezes the machine in a time that grows with the number of caches,
@@ -50,7 +66,7 @@ func (m *Machine) Snapshot() *Snapshot {
 		caches:   make([]frozenCache, 0, m.caches.Len()),
 	}
 	m.caches.Scan(func(_ string, c *cache) bool {
-		s.caches = append(s.caches, frozenCache{c.name, c.generation, c.forgetAt, c.order.Copy()})
+		s.caches = append(s.caches, c.freeze())
 		return true
 	})
 	return s
@@ -81,10 +97,11 @@ func (s *Snapshot) write(f *frameWriter) error {
 	}
 	var items uint64
 	for _, c := range s.caches {
-		if err := c.write(f); err != nil {
+		n, err := c.write(f)
+		if err != nil {
 			return err
 		}
-		items += uint64(c.order.Len())
+		items += n
 	}
 	trailer := &storev1.SnapshotRecord_Trailer{Items: items}
 	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Trailer_{Trailer: trailer}}); err != nil {
@@ -122,21 +139,32 @@ func part(n int, size func(i int) int) int {
 	return min(n, partEntries)
 }
 
-func (c frozenCache) write(f *frameWriter) error {
+// write writes a cache and returns how many items it holds.
+func (c frozenCache) write(f *frameWriter) (items uint64, err error) {
 	record := &storev1.SnapshotRecord_Cache{
 		Name: c.name, Generation: c.generation, Deleted: c.forgetAt != 0, ForgetAtMs: c.forgetAt,
 	}
 	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Cache_{Cache: record}}); err != nil {
-		return err
+		return 0, err
 	}
+	for _, s := range c.spaces {
+		if err := s.write(f); err != nil {
+			return 0, err
+		}
+		items += uint64(s.order.Len())
+	}
+	return items, nil
+}
+
+func (s frozenSpace) write(f *frameWriter) error {
 	// One message serves all items: there may be millions.
-	rec := new(storev1.SnapshotRecord_Item)
+	rec := &storev1.SnapshotRecord_Item{Space: s.space}
 	envelope := &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Item_{Item: rec}}
 	var err error
-	c.order.Scan(func(_ string, it *item) bool {
+	s.order.Scan(func(_ string, it *item) bool {
 		describe(it, rec)
-		if err = f.record(envelope); err == nil && it.list != nil {
-			err = writeEntries(f, it.list)
+		if err = f.record(envelope); err == nil && it.held != nil {
+			err = writeParts(f, it.held)
 		}
 		return err == nil
 	})
@@ -147,20 +175,16 @@ func (c frozenCache) write(f *frameWriter) error {
 func describe(it *item, rec *storev1.SnapshotRecord_Item) {
 	rec.Key = append(rec.Key[:0], it.key...)
 	rec.Kind, rec.ExpiresAtMs, rec.Value, rec.Length = it.kind(), it.expires, it.value, 0
-	if it.list != nil {
-		rec.Length = uint64(it.list.length)
+	if it.held != nil {
+		rec.Length = uint64(it.held.count())
 	}
 }
 
-func writeEntries(f *frameWriter, d *deque) error {
-	for begin := 0; begin < d.length; {
-		values := d.slice(begin, min(begin+partEntries, d.length))
-		n := part(len(values), func(i int) int { return len(values[i]) })
-		record := &storev1.SnapshotRecord_ListPart{Values: values[:n]}
-		if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_ListPart_{ListPart: record}}); err != nil {
+func writeParts(f *frameWriter, held collection) error {
+	for part := range held.parts {
+		if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Part_{Part: part}}); err != nil {
 			return err
 		}
-		begin += n
 	}
 	return nil
 }

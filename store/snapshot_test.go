@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -25,7 +26,22 @@ func storm(m *Machine, seed uint64, n int) {
 	for i := range n {
 		key := fmt.Sprint("key ", random.IntN(300))
 		var op any
-		switch random.IntN(10) {
+		switch random.IntN(16) {
+		case 10, 11:
+			op = &storev1.DictionarySet{Fields: numbered(random, 3), Values: numbered(random, 3), Ttl: life}
+			key = "dictionary " + key
+		case 12:
+			op = &storev1.SetAdd{Elements: numbered(random, 3), Ttl: life}
+			key = "set " + key
+		case 13:
+			op = &storev1.SetPop{Count: 2, Seed: random.Uint64()}
+			key = "set " + key
+		case 14:
+			op = &storev1.SortedSetPut{Members: numbered(random, 2), Scores: []float64{random.Float64(), random.Float64()}, Ttl: life}
+			key = "sorted set " + key
+		case 15:
+			op = &storev1.SortedSetRemove{Members: numbered(random, 2)}
+			key = "sorted set " + key
 		case 0, 1, 2, 3:
 			op = &storev1.ListPush{End: storev1.End(1 + random.IntN(2)), Values: byteses("a", "b", "c"), Ttl: life}
 		case 4:
@@ -40,8 +56,32 @@ func storm(m *Machine, seed uint64, n int) {
 		}
 		cmd := command(m.Clock()+uint64(random.IntN(3)), key, op)
 		cmd.Cache = fmt.Sprint("cache ", random.IntN(3))
+		cmd.Space = storev1.Space(random.IntN(9) / 8)
 		cmd.Request = requestOf(byte('a'+random.IntN(3)), seed<<32+uint64(i+1), 1)
 		m.Apply(cmd)
+	}
+}
+
+// numbered draws from a few hundred elements.
+func numbered(random *rand.Rand, n int) [][]byte {
+	elements := make([][]byte, n)
+	for i := range elements {
+		elements[i] = fmt.Append(nil, random.IntN(300))
+	}
+	return elements
+}
+
+// largeSets adds one dictionary, set and sorted set of many nodes.
+func largeSets(m *Machine, n int) {
+	random := rand.New(rand.NewPCG(1, 2))
+	set, add, put := fieldsOf(""), elementsOf(""), membersOf("")
+	for range n {
+		e := binary.BigEndian.AppendUint64(nil, random.Uint64())
+		set.Fields, set.Values, add.Elements, put.Members = append(set.Fields, e), append(set.Values, e), append(add.Elements, e), append(put.Members, e)
+		put.Scores = append(put.Scores, random.Float64())
+	}
+	for key, op := range map[string]any{"large d": set, "large s": add, "large z": put} {
+		m.Apply(command(1, key, op))
 	}
 }
 
@@ -58,6 +98,7 @@ func TestSnapshotIsWrittenBesideWrites(t *testing.T) {
 	m, twin := NewMachine(), NewMachine()
 	for _, m := range []*Machine{m, twin} {
 		longList(m, "big", 20_000)
+		largeSets(m, 20_000)
 		storm(m, 1, 5_000)
 	}
 	want := snapshotBytes(t, twin)
@@ -71,6 +112,8 @@ func TestSnapshotIsWrittenBesideWrites(t *testing.T) {
 	wait.Go(func() { _, err = frozen.WriteTo(&buf) })
 	longList(m, "big", 100)
 	m.Apply(command(1, "big", &storev1.ListPop{End: front}))
+	m.Apply(command(1, "large s", &storev1.SetPop{Count: 5_000}))
+	largeSets(m, 21_000)
 	storm(m, 2, 5_000)
 	m.Apply(command(m.Clock(), "", &storev1.Sweep{Limit: 1000}))
 	// A second one is frozen before the first is written.
@@ -143,6 +186,7 @@ func sample() *Machine {
 	m := NewMachine()
 	storm(m, 5, 60)
 	longList(m, "big", 10)
+	largeSets(m, 3)
 	cmd := command(1, "", &storev1.Retire{Deleted: true})
 	cmd.Cache = "dead"
 	m.Apply(cmd)
@@ -250,8 +294,8 @@ func TestRestoreBelievesNothing(t *testing.T) {
 			Item: &storev1.SnapshotRecord_Item{Key: []byte(key), Kind: kind, ExpiresAtMs: 5, Length: length}}}
 	}
 	part := func(values ...string) *storev1.SnapshotRecord {
-		return &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_ListPart_{
-			ListPart: &storev1.SnapshotRecord_ListPart{Values: byteses(values...)}}}
+		return &storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Part_{
+			Part: &storev1.SnapshotRecord_Part{Values: byteses(values...)}}}
 	}
 	requests := func(gateway byte, mark, seen uint64, sequences ...uint64) *storev1.SnapshotRecord {
 		r := &storev1.SnapshotRecord_Requests{Gateway: bytes.Repeat([]byte{gateway}, 16), DoneBelow: mark, LastSeenMs: seen}
@@ -266,11 +310,34 @@ func TestRestoreBelievesNothing(t *testing.T) {
 	}
 	type records = []*storev1.SnapshotRecord
 	const scalar, list = storev1.Kind_KIND_SCALAR, storev1.Kind_KIND_LIST
+	const dictionary, set, sorted = storev1.Kind_KIND_DICTIONARY, storev1.Kind_KIND_SET, storev1.Kind_KIND_SORTED_SET
+	fields := func(values ...string) *storev1.SnapshotRecord {
+		r := part(values...)
+		r.GetPart().Fields = byteses(values...)
+		return r
+	}
+	scores := func(scores []float64, values ...string) *storev1.SnapshotRecord {
+		r := part(values...)
+		r.GetPart().Scores = scores
+		return r
+	}
+	board := func(key string) *storev1.SnapshotRecord {
+		r := item(key, scalar, 0)
+		r.GetItem().Space = storev1.Space_SPACE_LEADERBOARDS
+		return r
+	}
+	nowhere := item("a", scalar, 0)
+	nowhere.GetItem().Space = 2
+	type floats = []float64
 	h, c := header(1, 100), cache("c", 1)
 
 	for name, good := range map[string]records{
 		"empty":             {h, trailer(0)},
 		"items":             {h, c, item("a", scalar, 0), item("b", list, 2), part("x"), part("y"), trailer(2)},
+		"dictionary":        {h, c, item("a", dictionary, 3), fields("x"), fields("y", "z"), trailer(1)},
+		"set":               {h, c, item("a", set, 3), part("", "x"), part("y"), trailer(1)},
+		"sorted set":        {h, c, item("a", sorted, 3), scores(floats{1, 1}, "x", "y"), scores(floats{2}, "a"), trailer(1)},
+		"spaces":            {h, c, item("b", scalar, 0), board("a"), board("b"), cache("d", 1), item("a", scalar, 0), trailer(4)},
 		"requests in parts": {h, requests('a', 2, 50, 2, 3), requests('a', 2, 50, 7), requests('b', 1, 100), trailer(0)},
 		"tombstone":         {h, dead("a", 101), dead("b", 100+TombstoneMs), c, trailer(0)},
 	} {
@@ -302,6 +369,21 @@ func TestRestoreBelievesNothing(t *testing.T) {
 		"long list":                {h, c, item("a", list, 1), part("x", "y"), trailer(1)},
 		"empty part":               {h, c, item("a", list, 1), part(), part("x"), trailer(1)},
 		"part without list":        {h, c, part("x"), trailer(0)},
+		"empty set":                {h, c, item("a", set, 0), trailer(1)},
+		"short set":                {h, c, item("a", set, 3), part("x", "y"), trailer(0)},
+		"set out of order":         {h, c, item("a", set, 2), part("y", "x"), trailer(1)},
+		"element twice":            {h, c, item("a", set, 2), part("x"), part("x"), trailer(1)},
+		"set with fields":          {h, c, item("a", set, 1), fields("x"), trailer(1)},
+		"list with scores":         {h, c, item("a", list, 1), scores(floats{1}, "x"), trailer(1)},
+		"dictionary out of order":  {h, c, item("a", dictionary, 2), fields("y", "x"), trailer(1)},
+		"field twice":              {h, c, item("a", dictionary, 2), fields("x", "x"), trailer(1)},
+		"dictionary of values":     {h, c, item("a", dictionary, 1), part("x"), trailer(1)},
+		"sorted set of values":     {h, c, item("a", sorted, 1), part("x"), trailer(1)},
+		"member twice":             {h, c, item("a", sorted, 2), scores(floats{1, 2}, "x", "x"), trailer(1)},
+		"members out of order":     {h, c, item("a", sorted, 2), scores(floats{2, 1}, "x", "y"), trailer(1)},
+		"score that is none":       {h, c, item("a", sorted, 1), scores(floats{math.NaN()}, "x"), trailer(1)},
+		"spaces out of order":      {h, c, board("a"), item("b", scalar, 0), trailer(2)},
+		"space of no kind":         {h, c, nowhere, trailer(1)},
 		"cache without name":       {h, cache("", 1), trailer(0)},
 		"cache without generation": {h, cache("c", 0), trailer(0)},
 		"caches out of order":      {h, cache("b", 1), cache("a", 1), trailer(0)},
@@ -332,7 +414,7 @@ func TestRestoreBelievesNothing(t *testing.T) {
 	unknown := proto.CloneOf(c)
 	unknown.GetCache().ProtoReflect().SetUnknown([]byte{0xf8, 0x07, 1})
 	for name, records := range map[string]records{
-		"newer version": {header(2, 0), trailer(0)},
+		"newer version": {header(snapshotVersion+1, 0), trailer(0)},
 		"unknown field": {h, unknown, trailer(0)},
 	} {
 		if err := NewMachine().Restore(bytes.NewReader(framed(records...))); !errors.Is(err, ErrVersion) {
@@ -385,7 +467,7 @@ func TestRestoreAllocatesForBytesNotForClaims(t *testing.T) {
 func TestSnapshotFormat(t *testing.T) {
 	want := []byte("MAYFLYP\n")
 	for _, record := range [][]byte{
-		{0x0a, 4, 0x08, 1, 0x10, 7},                              // header: version 1, clock 7
+		{0x0a, 4, 0x08, 2, 0x10, 7},                              // header: version 2, clock 7
 		{0x1a, 5, 0x0a, 1, 'c', 0x10, 1},                         // cache c, generation 1
 		{0x22, 10, 0x0a, 1, 'k', 0x10, 1, 0x18, 9, 0x22, 1, 'v'}, // item k, scalar, until 9, v
 		{0x32, 2, 0x08, 1},                                       // trailer: one item
@@ -414,13 +496,30 @@ func small() *Machine {
 	return m
 }
 
-// A snapshot of the first version, as it was written then, restores for ever.
-func TestFirstSnapshotVersionRestores(t *testing.T) {
-	data, err := os.ReadFile("testdata/machine.v1.snapshot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := snapshotBytes(t, restored(t, data)); !bytes.Equal(got, snapshotBytes(t, small())) {
-		t.Errorf("it restored to something else")
+// varied is small with an item of each of the types that came later.
+func varied() *Machine {
+	m := small()
+	m.Apply(command(1003, "dictionary", fieldsOf("a=1 b=2")))
+	m.Apply(command(1003, "set", elementsOf("b a")))
+	m.Apply(command(1003, "sorted set", membersOf("a=2 b=-1.5")))
+	board := command(1003, "board", membersOf("0001=7"))
+	board.Space = storev1.Space_SPACE_LEADERBOARDS
+	m.Apply(board)
+	pop := command(1003, "set", &storev1.SetPop{Count: 1})
+	pop.Request = requestOf('g', 8, 6)
+	m.Apply(pop)
+	return m
+}
+
+// A snapshot of each version, as it was written then, restores for ever.
+func TestEverySnapshotVersionRestores(t *testing.T) {
+	for version, machine := range map[int]func() *Machine{1: small, 2: varied} {
+		data, err := os.ReadFile(fmt.Sprintf("testdata/machine.v%d.snapshot", version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := snapshotBytes(t, restored(t, data)); !bytes.Equal(got, snapshotBytes(t, machine())) {
+			t.Errorf("version %d restored to something else", version)
+		}
 	}
 }

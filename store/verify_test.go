@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"testing"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -16,67 +18,127 @@ type tester interface {
 // verify checks every invariant of a machine against a recomputation.
 func verify(t tester, m *Machine) {
 	t.Helper()
-	var items, lists, dead int
-	var size uint64
+	dead := 0
+	var all totals
 	m.caches.Scan(func(name string, c *cache) bool {
 		if c.name != name || c.generation == 0 {
 			t.Fatalf("cache %q is kept as %q, generation %d", c.name, name, c.generation)
 		}
 		if c.forgetAt != 0 {
 			dead++
-			if len(c.items) > 0 || c.forgetAt <= m.clock {
-				t.Fatalf("tombstone %q holds %d items, forget at %d, clock %d", name, len(c.items), c.forgetAt, m.clock)
+			if c.sum() > 0 || c.forgetAt <= m.clock {
+				t.Fatalf("tombstone %q holds %d items, forget at %d, clock %d", name, c.sum(), c.forgetAt, m.clock)
 			}
 		}
 		verifyCache(t, m, c)
-		items, lists, size = items+len(c.items), lists+c.lists, size+c.size
+		all.follow(&totals{}, &c.totals)
 		return true
 	})
 	verifySchedule(t, &m.agenda)
 	verifySchedule(t, &m.graves)
-	if dead != m.graves.len() || items != m.items || lists != m.lists || size != m.size {
-		t.Fatalf("totals are %d tombstones, %d items, %d lists, %d bytes; counted %d, %d, %d, %d",
-			m.graves.len(), m.items, m.lists, m.size, dead, items, lists, size)
+	if dead != m.graves.len() || all != m.totals {
+		t.Fatalf("totals are %d tombstones, %+v; counted %d, %+v", m.graves.len(), m.totals, dead, all)
 	}
 	verifyRequests(t, m)
 }
 
 func verifyCache(t tester, m *Machine, c *cache) {
 	t.Helper()
-	lists, size := 0, uint64(0)
-	for key, it := range c.items {
-		if inOrder, _ := c.order.Get(key); inOrder != it {
-			t.Fatalf("the table and the tree disagree about a key")
-		}
-		if i := it.slot - 1; i < 0 || c.due.heap[i].who != it || c.due.heap[i].at != it.expires {
-			t.Fatalf("an item is not in its place in the schedule")
-		}
-		if it.list != nil {
-			lists++
-			verifyDeque(t, it.list)
-		}
-		size += naiveSize(it)
+	var counted totals
+	verifyShelf(t, &c.shelf, &counted)
+	if c.boards != nil {
+		verifyShelf(t, c.boards, &counted)
 	}
-	if c.order.Len() != len(c.items) || c.due.len() != len(c.items) || lists != c.lists || size != c.size {
-		t.Fatalf("a cache of %d items has %d in order, %d scheduled; %d lists for %d, %d bytes for %d",
-			len(c.items), c.order.Len(), c.due.len(), c.lists, lists, c.size, size)
+	if counted != c.totals {
+		t.Fatalf("the totals of a cache are %+v; counted %+v", c.totals, counted)
 	}
-	verifySchedule(t, &c.due)
-	if _, at, ok := c.due.next(); ok && (c.slot == 0 || m.agenda.heap[c.slot-1].who != c || m.agenda.heap[c.slot-1].at != at) {
+	if _, it, ok := c.next(); ok && (c.slot == 0 || m.agenda.heap[c.slot-1].who != c || m.agenda.heap[c.slot-1].at != it.expires) {
 		t.Fatalf("a cache with items is not in its place in the agenda")
 	}
 }
 
+func verifyShelf(t tester, s *shelf, counted *totals) {
+	t.Helper()
+	for key, it := range s.items {
+		if inOrder, _ := s.order.Get(key); inOrder != it {
+			t.Fatalf("the table and the tree disagree about a key")
+		}
+		if i := it.slot - 1; i < 0 || s.due.heap[i].who != it || s.due.heap[i].at != it.expires {
+			t.Fatalf("an item is not in its place in the schedule")
+		}
+		counted.kinds[it.kind()]++
+		counted.size += naiveSize(it)
+		verifyCollection(t, it.held)
+	}
+	if s.order.Len() != len(s.items) || s.due.len() != len(s.items) {
+		t.Fatalf("%d items, of which %d are in order and %d scheduled", len(s.items), s.order.Len(), s.due.len())
+	}
+	verifySchedule(t, &s.due)
+}
+
 // naiveSize is the documented formula, spelled out.
 func naiveSize(it *item) uint64 {
-	n := uint64(208 + len(it.key) + len(it.value))
-	if it.list != nil {
+	n := 208 + len(it.key) + len(it.value)
+	switch c := it.held.(type) {
+	case *deque:
 		n += 160
-		for _, v := range it.list.slice(0, it.list.length) {
-			n += 40 + uint64(len(v))
+		for _, v := range c.slice(0, c.length) {
+			n += 40 + len(v)
+		}
+	case *dictionary:
+		n += 96
+		for f := range c.fields.span(0, c.fields.length) {
+			n += 64 + len(f.name) + len(f.value)
+		}
+	case *set:
+		n += 96
+		for e := range c.elements.span(0, c.elements.length) {
+			n += 40 + len(e)
+		}
+	case *sortedSet:
+		n += 160
+		for e := range c.byMember.span(0, c.byMember.length) {
+			n += 96 + len(e.member)
 		}
 	}
-	return n
+	return uint64(n)
+}
+
+func verifyCollection(t tester, held collection) {
+	t.Helper()
+	switch c := held.(type) {
+	case *deque:
+		verifyDeque(t, c)
+	case *dictionary:
+		verifyTree(t, &c.fields)
+		verifyOrder(t, slices.Collect(c.fields.span(0, c.count())), func(a, b field) int { return cmp.Compare(a.name, b.name) })
+	case *set:
+		verifyTree(t, &c.elements)
+		verifyOrder(t, slices.Collect(c.elements.span(0, c.count())), cmp.Compare)
+	case *sortedSet:
+		verifyTree(t, &c.byScore)
+		verifyTree(t, &c.byMember)
+		byScore, byMember := slices.Collect(c.byScore.span(0, c.count())), slices.Collect(c.byMember.span(0, c.count()))
+		verifyOrder(t, byScore, scored.compare)
+		verifyOrder(t, byMember, func(a, b scored) int { return cmp.Compare(a.member, b.member) })
+		slices.SortFunc(byMember, scored.compare)
+		if !slices.Equal(byScore, byMember) {
+			t.Fatalf("the two orders of a sorted set hold different members")
+		}
+	}
+	if held != nil && held.count() == 0 {
+		t.Fatalf("an empty collection")
+	}
+}
+
+// verifyOrder makes sure that elements ascend and none comes twice.
+func verifyOrder[E any](t tester, elements []E, compare func(a, b E) int) {
+	t.Helper()
+	for i := 1; i < len(elements); i++ {
+		if compare(elements[i-1], elements[i]) >= 0 {
+			t.Fatalf("the elements are out of order at %d", i)
+		}
+	}
 }
 
 func verifyDeque(t tester, d *deque) {
@@ -248,6 +310,28 @@ func command(at uint64, key string, op any) *Command {
 		cmd.Op = &storev1.Command_ListRemove{ListRemove: op}
 	case *storev1.ListErase:
 		cmd.Op = &storev1.Command_ListErase{ListErase: op}
+	case *storev1.DictionarySet:
+		cmd.Op = &storev1.Command_DictionarySet{DictionarySet: op}
+	case *storev1.DictionaryIncrement:
+		cmd.Op = &storev1.Command_DictionaryIncrement{DictionaryIncrement: op}
+	case *storev1.DictionaryRemove:
+		cmd.Op = &storev1.Command_DictionaryRemove{DictionaryRemove: op}
+	case *storev1.SetAdd:
+		cmd.Op = &storev1.Command_SetAdd{SetAdd: op}
+	case *storev1.SetRemove:
+		cmd.Op = &storev1.Command_SetRemove{SetRemove: op}
+	case *storev1.SetComplement:
+		cmd.Op = &storev1.Command_SetComplement{SetComplement: op}
+	case *storev1.SetPop:
+		cmd.Op = &storev1.Command_SetPop{SetPop: op}
+	case *storev1.SortedSetPut:
+		cmd.Op = &storev1.Command_SortedSetPut{SortedSetPut: op}
+	case *storev1.SortedSetIncrement:
+		cmd.Op = &storev1.Command_SortedSetIncrement{SortedSetIncrement: op}
+	case *storev1.SortedSetRemove:
+		cmd.Op = &storev1.Command_SortedSetRemove{SortedSetRemove: op}
+	case *storev1.SortedSetUnion:
+		cmd.Op = &storev1.Command_SortedSetUnion{SortedSetUnion: op}
 	case *storev1.Sweep:
 		cmd.Op = &storev1.Command_Sweep{Sweep: op}
 	case *storev1.Retire:
@@ -273,6 +357,26 @@ func query(key string, op any) *Query {
 		q.Op = &storev1.Query_ListFetch_{ListFetch: op}
 	case *storev1.Query_ListLength:
 		q.Op = &storev1.Query_ListLength_{ListLength: op}
+	case *storev1.Query_Length:
+		q.Op = &storev1.Query_Length_{Length: op}
+	case *storev1.Query_DictionaryGet:
+		q.Op = &storev1.Query_DictionaryGet_{DictionaryGet: op}
+	case *storev1.Query_DictionaryFetch:
+		q.Op = &storev1.Query_DictionaryFetch_{DictionaryFetch: op}
+	case *storev1.Query_SetFetch:
+		q.Op = &storev1.Query_SetFetch_{SetFetch: op}
+	case *storev1.Query_SetSample:
+		q.Op = &storev1.Query_SetSample_{SetSample: op}
+	case *storev1.Query_SetContains:
+		q.Op = &storev1.Query_SetContains_{SetContains: op}
+	case *storev1.Query_SortedSetFetch:
+		q.Op = &storev1.Query_SortedSetFetch_{SortedSetFetch: op}
+	case *storev1.Query_SortedSetScores:
+		q.Op = &storev1.Query_SortedSetScores_{SortedSetScores: op}
+	case *storev1.Query_SortedSetRanks:
+		q.Op = &storev1.Query_SortedSetRanks_{SortedSetRanks: op}
+	case *storev1.Query_SortedSetCount:
+		q.Op = &storev1.Query_SortedSetCount_{SortedSetCount: op}
 	}
 	return q
 }

@@ -6,21 +6,40 @@ import (
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
-// Everything the official SDKs can ask of topics, scalars, lists and caches.
-// The broker is as `mayfly server` leaves it at first start: nobody has made a
+// Everything the official SDKs can ask of topics, items of every type, leaderboards
+// and caches. The broker is as `mayfly server` leaves it at first start: nobody has made a
 // key yet, and the SDKs use their provider for a local server.
 func TestSDKsWithoutCredential(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
 	for language, programs := range map[harness.Language][]string{
-		harness.NodeJS: {"topics", "idle", "lists", "scalars", "control"},
-		harness.Go:     {"topics", "lists", "scalars", "control"},
+		harness.NodeJS: {
+			"topics", "idle", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards",
+		},
+		harness.Go: {"topics", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards"},
 	} {
 		for _, program := range programs {
 			t.Run(string(language)+"/"+program, func(t *testing.T) {
 				t.Parallel()
 				harness.RunChecks(t, language, program, harness.Client{Addr: server.Addr, Cache: "story"})
+			})
+		}
+	}
+}
+
+// Three nodes serve as one does: keys live on groups that other nodes lead, and
+// the sources of a union on several.
+func TestSDKsAgainstThreeNodes(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, harness.ClusterOptions{})
+	c.Nodes[0].CreateCache(t, "story")
+	for i, program := range []string{"lists", "scalars", "dictionaries", "sets", "sortedsets", "leaderboards"} {
+		for j, language := range []harness.Language{harness.NodeJS, harness.Go} {
+			node := c.Nodes[(i+j)%len(c.Nodes)]
+			t.Run(string(language)+"/"+program+" by "+node.Name, func(t *testing.T) {
+				t.Parallel()
+				harness.RunChecks(t, language, program, harness.Client{Addr: node.Addr, Cache: "story"})
 			})
 		}
 	}

@@ -109,6 +109,8 @@ func everyKey(message any, allowed func(key []byte) bool) (all, known bool) {
 		return allowed(m.GetSetName()), true
 	case interface{ GetSetName() []byte }:
 		return allowed(m.GetSetName()), true
+	case interface{ GetLeaderboard() string }:
+		return allowed([]byte(m.GetLeaderboard())), true
 	case *cachepb.KeysExistRequest:
 		for _, key := range m.GetCacheKeys() {
 			if !allowed(key) {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
+	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 )
 
@@ -58,7 +59,7 @@ func TestCallsAreMetered(t *testing.T) {
 	}
 	_, err := w.scs.Get(ctx, get) // no cache named
 	wants(t, err, codes.InvalidArgument)
-	_, err = w.scs.DictionaryFetch(in(ctx), &cachepb.DictionaryFetchRequest{DictionaryName: []byte("k")})
+	_, err = w.control.ListSigningKeys(ctx, &controlpb.ListSigningKeysRequest{})
 	wants(t, err, codes.Unimplemented) // a status that grpc made
 	stream := ok[pubsubpb.Pubsub_SubscribeClient](t)(w.topic.Subscribe(ctx, &pubsubpb.SubscribeRequest{CacheName: "c", Topic: "t"}))
 	ok[*pubsubpb.SubscribeResponse](t)(stream.Recv())
@@ -78,8 +79,8 @@ func TestCallsAreMetered(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for method, want := range map[string]map[codes.Code]int{
-		cachepb.Scs_Get_FullMethodName:             {codes.OK: 3, codes.InvalidArgument: 1},
-		cachepb.Scs_DictionaryFetch_FullMethodName: {codes.Unimplemented: 1},
+		cachepb.Scs_Get_FullMethodName:                      {codes.OK: 3, codes.InvalidArgument: 1},
+		controlpb.ScsControl_ListSigningKeys_FullMethodName: {codes.Unimplemented: 1},
 		subscribe: {codes.NotFound: 1},
 	} {
 		if got := l.ended[method]; !maps.Equal(got, want) || l.underWay[method] != 0 {

@@ -9,6 +9,7 @@ import (
 	authpb "github.com/mayfly-broker/mayfly/proto/auth"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
+	leaderboardpb "github.com/mayfly-broker/mayfly/proto/leaderboard"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 )
@@ -99,6 +100,16 @@ var rules = map[string]rule{
 	cachepb.Scs_SortedSetRemove_FullMethodName:        {writeItem, repeated},
 	cachepb.Scs_SortedSetIncrement_FullMethodName:     {readWriteItem, once},
 	cachepb.Scs_SortedSetUnionStore_FullMethodName:    {readWriteItem, once},
+
+	// Leaderboards.
+	leaderboardpb.Leaderboard_GetLeaderboardLength_FullMethodName: {readItem, once},
+	leaderboardpb.Leaderboard_GetByRank_FullMethodName:            {readItem, once},
+	leaderboardpb.Leaderboard_GetByScore_FullMethodName:           {readItem, once},
+	leaderboardpb.Leaderboard_GetRank_FullMethodName:              {readItem, once},
+	leaderboardpb.Leaderboard_GetCompetitionRank_FullMethodName:   {readItem, once},
+	leaderboardpb.Leaderboard_UpsertElements_FullMethodName:       {writeItem, once},
+	leaderboardpb.Leaderboard_RemoveElements_FullMethodName:       {writeItem, once},
+	leaderboardpb.Leaderboard_DeleteLeaderboard_FullMethodName:    {writeItem, once},
 
 	// Topics.
 	pubsubpb.Pubsub_Subscribe_FullMethodName: {subscribe, once},

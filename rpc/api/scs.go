@@ -7,9 +7,8 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-// scs serves the data calls: what is about any key is here, scalars, batches and
-// lists have files of their own. Calls it does not have answer UNIMPLEMENTED,
-// after the same checks.
+// scs serves the data calls: what is about any key is here, batches and each type
+// of item have files of their own.
 type scs struct {
 	cachepb.UnimplementedScsServer
 	data Data
@@ -30,7 +29,7 @@ func (s *scs) apply(ctx context.Context, command *storev1.Command) (*storev1.Res
 // newest.
 func (s *scs) view(ctx context.Context, query *storev1.Query) (*storev1.Result, error) {
 	c := callOf(ctx)
-	query.Cache = c.cache.GetName()
+	query.Cache, query.MaxBytes = c.cache.GetName(), uint64(c.door.limits.AnswerBytes)
 	result, err := s.data.View(ctx, query, c.header("read-concern") == "express")
 	if err != nil {
 		return nil, err

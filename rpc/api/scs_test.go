@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -247,13 +249,21 @@ func TestItemGetType(t *testing.T) {
 	}
 }
 
-func TestUnimplementedCallsAreCheckedFirst(t *testing.T) {
+// No data call is left out, and none is looked at before its credential.
+func TestEveryDataCallIsServed(t *testing.T) {
 	w := newWorld(t, settings{secured: true})
-	r := &cachepb.SetUnionRequest{SetName: []byte("s")}
-	_, err := w.scs.SetUnion(in(t.Context()), r)
-	wants(t, err, codes.Unauthenticated)
-	_, err = w.scs.SetUnion(in(t.Context(), "authorization", w.rootText(t)), r)
-	wants(t, err, codes.Unimplemented)
+	known := in(t.Context(), "authorization", w.rootText(t))
+	eachMethod(t, func(full string, m protoreflect.MethodDescriptor) {
+		service := string(m.Parent().FullName())
+		if service != "cache_client.Scs" && service != "leaderboard.Leaderboard" || m.IsStreamingServer() {
+			return
+		}
+		request, answer := newMessage(t, m.Input()), newMessage(t, m.Output())
+		wants(t, w.conn.Invoke(in(t.Context()), full, request, answer), codes.Unauthenticated)
+		if err := w.conn.Invoke(known, full, request, answer); status.Code(err) != codes.InvalidArgument && err != nil {
+			t.Errorf("%s of nothing: %v", full, err)
+		}
+	})
 }
 
 // Every scalar call with every wrong argument that it can have.

@@ -19,6 +19,7 @@ import (
 	authpb "github.com/mayfly-broker/mayfly/proto/auth"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
+	leaderboardpb "github.com/mayfly-broker/mayfly/proto/leaderboard"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 )
@@ -115,7 +116,9 @@ func transport(limits Limits) []grpc.ServerOption {
 // register registers every service at the door.
 func (s *Server) register(door reflection.GRPCServer) {
 	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, endpoint: s.config.Endpoint}
-	cachepb.RegisterScsServer(door, &scs{data: s.ports.Data})
+	data := &scs{data: s.ports.Data}
+	cachepb.RegisterScsServer(door, data)
+	leaderboardpb.RegisterLeaderboardServer(door, &leaderboards{data: data})
 	pubsubpb.RegisterPubsubServer(door, &pubsub{topics: s.ports.Topics, streams: s.streams})
 	cachepb.RegisterPingServer(door, ping{})
 	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})

@@ -79,6 +79,10 @@ func answerTooLarge(size, limit int) error {
 		"the answer has %d bytes, over the request limit for answers of %d bytes; ask for a part of it", size, limit)
 }
 
+func unionTooLarge(limit int) error {
+	return limited("request_size_limit_exceeded", "the sources of the union are over the request limit of %d bytes together", limit)
+}
+
 func itemTooLarge(limit int) error {
 	return limited("item_size_limit_exceeded", "item size over %d bytes, key and value together", limit)
 }
@@ -95,6 +99,7 @@ var (
 	// errBusy is worded for SDKs, like all that carry an err trailer.
 	errBusy     = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
 	errDraining = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
+	errAnswer   = limited("request_size_limit_exceeded", "the answer is over the request limit for answers; ask for a part of it")
 	errInternal = &refusal{code: codes.Internal, text: "internal error; the server's log says more"}
 )
 
@@ -179,6 +184,8 @@ func declined(result *storev1.Result) error {
 		return precondition("the sum does not fit a number of 64 bits")
 	case storev1.Status_STATUS_INVALID:
 		return invalid("%s", result.GetDetail())
+	case storev1.Status_STATUS_TOO_LARGE:
+		return errAnswer
 	case storev1.Status_STATUS_REQUEST_FORGOTTEN:
 		return route.ErrUnknownOutcome
 	case storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_CLOCK_BEHIND:

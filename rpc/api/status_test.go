@@ -51,7 +51,7 @@ func limitedBy(t testing.TB, err error, kind string) {
 
 func TestLimitsAreWordedForSDKs(t *testing.T) {
 	for _, err := range []error{
-		requestTooLarge(1), messageTooLarge(1), answerTooLarge(1, 1), itemTooLarge(1), elementTooLarge(1), tooManySubscriptions(1), errBusy,
+		requestTooLarge(1), messageTooLarge(1), answerTooLarge(1, 1), itemTooLarge(1), elementTooLarge(1), tooManySubscriptions(1), errBusy, errAnswer, unionTooLarge(1),
 	} {
 		r, known := refusalOf(err, false)
 		if !known || r.code != codes.ResourceExhausted || r.kind == "" {
@@ -101,6 +101,7 @@ func TestRefusals(t *testing.T) {
 		{declined(&storev1.Result{Status: storev1.Status_STATUS_INVALID, Detail: "why"}), codes.InvalidArgument, "", "", codes.InvalidArgument},
 		{declined(&storev1.Result{Status: storev1.Status_STATUS_REQUEST_FORGOTTEN}), codes.Aborted, "", "unknown", codes.Unavailable},
 		{declined(&storev1.Result{Status: storev1.Status_STATUS_STALE_GENERATION}), codes.Unavailable, "", "none", codes.Unavailable},
+		{declined(&storev1.Result{Status: storev1.Status_STATUS_TOO_LARGE}), codes.ResourceExhausted, "request_size_limit_exceeded", "none", codes.ResourceExhausted},
 		{declined(&storev1.Result{Status: storev1.Status_STATUS_CLOCK_BEHIND}), codes.Unavailable, "", "none", codes.Unavailable},
 	} {
 		for retried, code := range map[bool]codes.Code{false: test.code, true: test.retriedCode} {

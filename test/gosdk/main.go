@@ -15,8 +15,14 @@ import (
 )
 
 var programs = map[string]func(){
-	"topics":  topicChecks,
-	"lists":   listChecks,
+	"topics": topicChecks,
+	"lists":  listChecks,
+
+	"dictionaries": dictionaryChecks,
+	"sets":         setChecks,
+	"sortedsets":   sortedSetChecks,
+	"leaderboards": leaderboardChecks,
+
 	"scalars": scalarChecks,
 	"control": controlChecks,
 	"tokens":  tokenChecks,

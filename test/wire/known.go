@@ -17,7 +17,6 @@ var known = map[Difference]string{
 // notServed are the SDK's services that we have no .proto for, with the reason
 // for each.
 var notServed = map[string]string{
-	"leaderboard.Leaderboard":  "not part of the broker yet",
 	"webhook.Webhook":          "not part of the broker yet",
 	"store.Store":              "the store product was retired",
 	"vectorindex.VectorIndex":  "a vector index is no broker's job",

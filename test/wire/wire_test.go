@@ -26,6 +26,7 @@ var served = []protoreflect.FullName{
 	"cache_client.Scs",
 	"cache_client.pubsub.Pubsub",
 	"control_client.ScsControl",
+	"leaderboard.Leaderboard",
 	"token.Token",
 }
 

@@ -27,6 +27,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Space is a key space of a cache: equal keys of two spaces are two items.
+type Space int32
+
+const (
+	Space_SPACE_ITEMS Space = 0
+	// Leaderboards: sorted sets whose members are ids of four bytes, the most
+	// significant first.
+	Space_SPACE_LEADERBOARDS Space = 1
+)
+
+// Enum value maps for Space.
+var (
+	Space_name = map[int32]string{
+		0: "SPACE_ITEMS",
+		1: "SPACE_LEADERBOARDS",
+	}
+	Space_value = map[string]int32{
+		"SPACE_ITEMS":        0,
+		"SPACE_LEADERBOARDS": 1,
+	}
+)
+
+func (x Space) Enum() *Space {
+	p := new(Space)
+	*p = x
+	return p
+}
+
+func (x Space) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Space) Descriptor() protoreflect.EnumDescriptor {
+	return file_store_v1_store_proto_enumTypes[0].Descriptor()
+}
+
+func (Space) Type() protoreflect.EnumType {
+	return &file_store_v1_store_proto_enumTypes[0]
+}
+
+func (x Space) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Space.Descriptor instead.
+func (Space) EnumDescriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{0}
+}
+
 // Condition says when Set stores.
 type Condition int32
 
@@ -73,11 +122,11 @@ func (x Condition) String() string {
 }
 
 func (Condition) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[0].Descriptor()
+	return file_store_v1_store_proto_enumTypes[1].Descriptor()
 }
 
 func (Condition) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[0]
+	return &file_store_v1_store_proto_enumTypes[1]
 }
 
 func (x Condition) Number() protoreflect.EnumNumber {
@@ -86,7 +135,7 @@ func (x Condition) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Condition.Descriptor instead.
 func (Condition) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{1}
 }
 
 // End is a side of a list.
@@ -123,11 +172,11 @@ func (x End) String() string {
 }
 
 func (End) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[1].Descriptor()
+	return file_store_v1_store_proto_enumTypes[2].Descriptor()
 }
 
 func (End) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[1]
+	return &file_store_v1_store_proto_enumTypes[2]
 }
 
 func (x End) Number() protoreflect.EnumNumber {
@@ -136,7 +185,105 @@ func (x End) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use End.Descriptor instead.
 func (End) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{2}
+}
+
+// Aggregate joins the scores that a member has in several sources of a union.
+type Aggregate int32
+
+const (
+	Aggregate_AGGREGATE_SUM Aggregate = 0
+	Aggregate_AGGREGATE_MIN Aggregate = 1
+	Aggregate_AGGREGATE_MAX Aggregate = 2
+)
+
+// Enum value maps for Aggregate.
+var (
+	Aggregate_name = map[int32]string{
+		0: "AGGREGATE_SUM",
+		1: "AGGREGATE_MIN",
+		2: "AGGREGATE_MAX",
+	}
+	Aggregate_value = map[string]int32{
+		"AGGREGATE_SUM": 0,
+		"AGGREGATE_MIN": 1,
+		"AGGREGATE_MAX": 2,
+	}
+)
+
+func (x Aggregate) Enum() *Aggregate {
+	p := new(Aggregate)
+	*p = x
+	return p
+}
+
+func (x Aggregate) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Aggregate) Descriptor() protoreflect.EnumDescriptor {
+	return file_store_v1_store_proto_enumTypes[3].Descriptor()
+}
+
+func (Aggregate) Type() protoreflect.EnumType {
+	return &file_store_v1_store_proto_enumTypes[3]
+}
+
+func (x Aggregate) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Aggregate.Descriptor instead.
+func (Aggregate) EnumDescriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{3}
+}
+
+// Order is the end of a sorted set that is counted from. Ascending is by score,
+// then by the bytes of the member; descending is its exact mirror.
+type Order int32
+
+const (
+	Order_ORDER_ASCENDING  Order = 0
+	Order_ORDER_DESCENDING Order = 1
+)
+
+// Enum value maps for Order.
+var (
+	Order_name = map[int32]string{
+		0: "ORDER_ASCENDING",
+		1: "ORDER_DESCENDING",
+	}
+	Order_value = map[string]int32{
+		"ORDER_ASCENDING":  0,
+		"ORDER_DESCENDING": 1,
+	}
+)
+
+func (x Order) Enum() *Order {
+	p := new(Order)
+	*p = x
+	return p
+}
+
+func (x Order) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Order) Descriptor() protoreflect.EnumDescriptor {
+	return file_store_v1_store_proto_enumTypes[4].Descriptor()
+}
+
+func (Order) Type() protoreflect.EnumType {
+	return &file_store_v1_store_proto_enumTypes[4]
+}
+
+func (x Order) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Order.Descriptor instead.
+func (Order) EnumDescriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{4}
 }
 
 // Kind is the type of an item.
@@ -182,11 +329,11 @@ func (x Kind) String() string {
 }
 
 func (Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[2].Descriptor()
+	return file_store_v1_store_proto_enumTypes[5].Descriptor()
 }
 
 func (Kind) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[2]
+	return &file_store_v1_store_proto_enumTypes[5]
 }
 
 func (x Kind) Number() protoreflect.EnumNumber {
@@ -195,7 +342,7 @@ func (x Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Kind.Descriptor instead.
 func (Kind) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
 // Status is how a command or a query went. Everything but OK means that
@@ -208,9 +355,9 @@ const (
 	Status_STATUS_STALE_GENERATION Status = 1
 	// The key holds another type of item than the operation works on.
 	Status_STATUS_WRONG_TYPE Status = 2
-	// The scalar is not a base-10 int64.
+	// The scalar or field is not a base-10 int64.
 	Status_STATUS_NOT_A_NUMBER Status = 3
-	// The sum does not fit an int64.
+	// The sum does not fit an int64, or of two scores is none.
 	Status_STATUS_OVERFLOW Status = 4
 	// The command or query is malformed.
 	Status_STATUS_INVALID Status = 5
@@ -219,6 +366,8 @@ const (
 	// Only for queries: the answer depends on an expiry that the partition's
 	// clock has not reached. Move the clock with a tick and ask again.
 	Status_STATUS_CLOCK_BEHIND Status = 7
+	// Only for queries: the answer would be larger than the query allows.
+	Status_STATUS_TOO_LARGE Status = 8
 )
 
 // Enum value maps for Status.
@@ -232,6 +381,7 @@ var (
 		5: "STATUS_INVALID",
 		6: "STATUS_REQUEST_FORGOTTEN",
 		7: "STATUS_CLOCK_BEHIND",
+		8: "STATUS_TOO_LARGE",
 	}
 	Status_value = map[string]int32{
 		"STATUS_OK":                0,
@@ -242,6 +392,7 @@ var (
 		"STATUS_INVALID":           5,
 		"STATUS_REQUEST_FORGOTTEN": 6,
 		"STATUS_CLOCK_BEHIND":      7,
+		"STATUS_TOO_LARGE":         8,
 	}
 )
 
@@ -256,11 +407,11 @@ func (x Status) String() string {
 }
 
 func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[3].Descriptor()
+	return file_store_v1_store_proto_enumTypes[6].Descriptor()
 }
 
 func (Status) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[3]
+	return &file_store_v1_store_proto_enumTypes[6]
 }
 
 func (x Status) Number() protoreflect.EnumNumber {
@@ -269,7 +420,7 @@ func (x Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Status.Descriptor instead.
 func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{6}
 }
 
 type UpdateTtl_Mode int32
@@ -308,11 +459,11 @@ func (x UpdateTtl_Mode) String() string {
 }
 
 func (UpdateTtl_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[4].Descriptor()
+	return file_store_v1_store_proto_enumTypes[7].Descriptor()
 }
 
 func (UpdateTtl_Mode) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[4]
+	return &file_store_v1_store_proto_enumTypes[7]
 }
 
 func (x UpdateTtl_Mode) Number() protoreflect.EnumNumber {
@@ -357,11 +508,11 @@ func (x Result_TtlUpdate) String() string {
 }
 
 func (Result_TtlUpdate) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_store_proto_enumTypes[5].Descriptor()
+	return file_store_v1_store_proto_enumTypes[8].Descriptor()
 }
 
 func (Result_TtlUpdate) Type() protoreflect.EnumType {
-	return &file_store_v1_store_proto_enumTypes[5]
+	return &file_store_v1_store_proto_enumTypes[8]
 }
 
 func (x Result_TtlUpdate) Number() protoreflect.EnumNumber {
@@ -370,7 +521,7 @@ func (x Result_TtlUpdate) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_TtlUpdate.Descriptor instead.
 func (Result_TtlUpdate) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // Command is one change of one partition.
@@ -390,6 +541,8 @@ type Command struct {
 	// The item, or collection, that is changed. Empty for sweep, retire and
 	// tick, and only for them.
 	Key []byte `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	// The key space the key belongs to.
+	Space Space `protobuf:"varint,6,opt,name=space,proto3,enum=mayfly.store.v1.Space" json:"space,omitempty"`
 	// Types that are valid to be assigned to Op:
 	//
 	//	*Command_Set
@@ -401,6 +554,17 @@ type Command struct {
 	//	*Command_ListRetain
 	//	*Command_ListRemove
 	//	*Command_ListErase
+	//	*Command_DictionarySet
+	//	*Command_DictionaryIncrement
+	//	*Command_DictionaryRemove
+	//	*Command_SetAdd
+	//	*Command_SetRemove
+	//	*Command_SetComplement
+	//	*Command_SetPop
+	//	*Command_SortedSetPut
+	//	*Command_SortedSetIncrement
+	//	*Command_SortedSetRemove
+	//	*Command_SortedSetUnion
 	//	*Command_Sweep
 	//	*Command_Retire
 	//	*Command_Tick
@@ -472,6 +636,13 @@ func (x *Command) GetKey() []byte {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *Command) GetSpace() Space {
+	if x != nil {
+		return x.Space
+	}
+	return Space_SPACE_ITEMS
 }
 
 func (x *Command) GetOp() isCommand_Op {
@@ -562,6 +733,105 @@ func (x *Command) GetListErase() *ListErase {
 	return nil
 }
 
+func (x *Command) GetDictionarySet() *DictionarySet {
+	if x != nil {
+		if x, ok := x.Op.(*Command_DictionarySet); ok {
+			return x.DictionarySet
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDictionaryIncrement() *DictionaryIncrement {
+	if x != nil {
+		if x, ok := x.Op.(*Command_DictionaryIncrement); ok {
+			return x.DictionaryIncrement
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDictionaryRemove() *DictionaryRemove {
+	if x != nil {
+		if x, ok := x.Op.(*Command_DictionaryRemove); ok {
+			return x.DictionaryRemove
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetAdd() *SetAdd {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SetAdd); ok {
+			return x.SetAdd
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetRemove() *SetRemove {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SetRemove); ok {
+			return x.SetRemove
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetComplement() *SetComplement {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SetComplement); ok {
+			return x.SetComplement
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetPop() *SetPop {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SetPop); ok {
+			return x.SetPop
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSortedSetPut() *SortedSetPut {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SortedSetPut); ok {
+			return x.SortedSetPut
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSortedSetIncrement() *SortedSetIncrement {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SortedSetIncrement); ok {
+			return x.SortedSetIncrement
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSortedSetRemove() *SortedSetRemove {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SortedSetRemove); ok {
+			return x.SortedSetRemove
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSortedSetUnion() *SortedSetUnion {
+	if x != nil {
+		if x, ok := x.Op.(*Command_SortedSetUnion); ok {
+			return x.SortedSetUnion
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSweep() *Sweep {
 	if x != nil {
 		if x, ok := x.Op.(*Command_Sweep); ok {
@@ -629,6 +899,50 @@ type Command_ListErase struct {
 	ListErase *ListErase `protobuf:"bytes,24,opt,name=list_erase,json=listErase,proto3,oneof"`
 }
 
+type Command_DictionarySet struct {
+	DictionarySet *DictionarySet `protobuf:"bytes,25,opt,name=dictionary_set,json=dictionarySet,proto3,oneof"`
+}
+
+type Command_DictionaryIncrement struct {
+	DictionaryIncrement *DictionaryIncrement `protobuf:"bytes,26,opt,name=dictionary_increment,json=dictionaryIncrement,proto3,oneof"`
+}
+
+type Command_DictionaryRemove struct {
+	DictionaryRemove *DictionaryRemove `protobuf:"bytes,27,opt,name=dictionary_remove,json=dictionaryRemove,proto3,oneof"`
+}
+
+type Command_SetAdd struct {
+	SetAdd *SetAdd `protobuf:"bytes,28,opt,name=set_add,json=setAdd,proto3,oneof"`
+}
+
+type Command_SetRemove struct {
+	SetRemove *SetRemove `protobuf:"bytes,29,opt,name=set_remove,json=setRemove,proto3,oneof"`
+}
+
+type Command_SetComplement struct {
+	SetComplement *SetComplement `protobuf:"bytes,30,opt,name=set_complement,json=setComplement,proto3,oneof"`
+}
+
+type Command_SetPop struct {
+	SetPop *SetPop `protobuf:"bytes,31,opt,name=set_pop,json=setPop,proto3,oneof"`
+}
+
+type Command_SortedSetPut struct {
+	SortedSetPut *SortedSetPut `protobuf:"bytes,32,opt,name=sorted_set_put,json=sortedSetPut,proto3,oneof"`
+}
+
+type Command_SortedSetIncrement struct {
+	SortedSetIncrement *SortedSetIncrement `protobuf:"bytes,33,opt,name=sorted_set_increment,json=sortedSetIncrement,proto3,oneof"`
+}
+
+type Command_SortedSetRemove struct {
+	SortedSetRemove *SortedSetRemove `protobuf:"bytes,34,opt,name=sorted_set_remove,json=sortedSetRemove,proto3,oneof"`
+}
+
+type Command_SortedSetUnion struct {
+	SortedSetUnion *SortedSetUnion `protobuf:"bytes,35,opt,name=sorted_set_union,json=sortedSetUnion,proto3,oneof"`
+}
+
 type Command_Sweep struct {
 	Sweep *Sweep `protobuf:"bytes,48,opt,name=sweep,proto3,oneof"`
 }
@@ -658,6 +972,28 @@ func (*Command_ListRetain) isCommand_Op() {}
 func (*Command_ListRemove) isCommand_Op() {}
 
 func (*Command_ListErase) isCommand_Op() {}
+
+func (*Command_DictionarySet) isCommand_Op() {}
+
+func (*Command_DictionaryIncrement) isCommand_Op() {}
+
+func (*Command_DictionaryRemove) isCommand_Op() {}
+
+func (*Command_SetAdd) isCommand_Op() {}
+
+func (*Command_SetRemove) isCommand_Op() {}
+
+func (*Command_SetComplement) isCommand_Op() {}
+
+func (*Command_SetPop) isCommand_Op() {}
+
+func (*Command_SortedSetPut) isCommand_Op() {}
+
+func (*Command_SortedSetIncrement) isCommand_Op() {}
+
+func (*Command_SortedSetRemove) isCommand_Op() {}
+
+func (*Command_SortedSetUnion) isCommand_Op() {}
 
 func (*Command_Sweep) isCommand_Op() {}
 
@@ -1330,6 +1666,672 @@ func (x *ListErase) GetRanges() []*ListErase_Range {
 	return nil
 }
 
+// DictionarySet writes fields and leaves the others alone. Of a field given
+// twice the last value counts.
+type DictionarySet struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Fields [][]byte               `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
+	// One for each field.
+	Values        [][]byte       `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	Ttl           *CollectionTtl `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DictionarySet) Reset() {
+	*x = DictionarySet{}
+	mi := &file_store_v1_store_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DictionarySet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DictionarySet) ProtoMessage() {}
+
+func (x *DictionarySet) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DictionarySet.ProtoReflect.Descriptor instead.
+func (*DictionarySet) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DictionarySet) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *DictionarySet) GetValues() [][]byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *DictionarySet) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// DictionaryIncrement adds to a field that holds a base-10 int64, creating it
+// if missing.
+type DictionaryIncrement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         []byte                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Amount        int64                  `protobuf:"zigzag64,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Ttl           *CollectionTtl         `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DictionaryIncrement) Reset() {
+	*x = DictionaryIncrement{}
+	mi := &file_store_v1_store_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DictionaryIncrement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DictionaryIncrement) ProtoMessage() {}
+
+func (x *DictionaryIncrement) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DictionaryIncrement.ProtoReflect.Descriptor instead.
+func (*DictionaryIncrement) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DictionaryIncrement) GetField() []byte {
+	if x != nil {
+		return x.Field
+	}
+	return nil
+}
+
+func (x *DictionaryIncrement) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *DictionaryIncrement) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// DictionaryRemove drops fields, present or not, or all.
+type DictionaryRemove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           bool                   `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	Fields        [][]byte               `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DictionaryRemove) Reset() {
+	*x = DictionaryRemove{}
+	mi := &file_store_v1_store_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DictionaryRemove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DictionaryRemove) ProtoMessage() {}
+
+func (x *DictionaryRemove) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DictionaryRemove.ProtoReflect.Descriptor instead.
+func (*DictionaryRemove) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DictionaryRemove) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *DictionaryRemove) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// SetAdd adds elements; those already there are no error.
+type SetAdd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elements      [][]byte               `protobuf:"bytes,1,rep,name=elements,proto3" json:"elements,omitempty"`
+	Ttl           *CollectionTtl         `protobuf:"bytes,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAdd) Reset() {
+	*x = SetAdd{}
+	mi := &file_store_v1_store_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAdd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAdd) ProtoMessage() {}
+
+func (x *SetAdd) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAdd.ProtoReflect.Descriptor instead.
+func (*SetAdd) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SetAdd) GetElements() [][]byte {
+	if x != nil {
+		return x.Elements
+	}
+	return nil
+}
+
+func (x *SetAdd) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// SetRemove drops elements, present or not, or all.
+type SetRemove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           bool                   `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	Elements      [][]byte               `protobuf:"bytes,2,rep,name=elements,proto3" json:"elements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRemove) Reset() {
+	*x = SetRemove{}
+	mi := &file_store_v1_store_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRemove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRemove) ProtoMessage() {}
+
+func (x *SetRemove) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRemove.ProtoReflect.Descriptor instead.
+func (*SetRemove) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SetRemove) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SetRemove) GetElements() [][]byte {
+	if x != nil {
+		return x.Elements
+	}
+	return nil
+}
+
+// SetComplement replaces a set by those of the elements given that it does not
+// hold. It never makes a set.
+type SetComplement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elements      [][]byte               `protobuf:"bytes,1,rep,name=elements,proto3" json:"elements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetComplement) Reset() {
+	*x = SetComplement{}
+	mi := &file_store_v1_store_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetComplement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetComplement) ProtoMessage() {}
+
+func (x *SetComplement) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetComplement.ProtoReflect.Descriptor instead.
+func (*SetComplement) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SetComplement) GetElements() [][]byte {
+	if x != nil {
+		return x.Elements
+	}
+	return nil
+}
+
+// SetPop removes and returns elements that the seed chooses: at most count of
+// them, and as many as max_bytes has room for.
+type SetPop struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Count uint32                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Drawn at random by the sender; the same seed chooses the same elements.
+	Seed uint64 `protobuf:"varint,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	// The most that the answer may hold, each element counted with 16 bytes more
+	// than its own; 0 = as much as a result can. The first element always fits.
+	MaxBytes      uint64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPop) Reset() {
+	*x = SetPop{}
+	mi := &file_store_v1_store_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPop) ProtoMessage() {}
+
+func (x *SetPop) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPop.ProtoReflect.Descriptor instead.
+func (*SetPop) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SetPop) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SetPop) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+func (x *SetPop) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+// SortedSetPut writes members with their scores and leaves the others alone.
+// Of a member given twice the last score counts. NaN is refused.
+type SortedSetPut struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Members [][]byte               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	// One for each member.
+	Scores        []float64      `protobuf:"fixed64,2,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	Ttl           *CollectionTtl `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortedSetPut) Reset() {
+	*x = SortedSetPut{}
+	mi := &file_store_v1_store_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortedSetPut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortedSetPut) ProtoMessage() {}
+
+func (x *SortedSetPut) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortedSetPut.ProtoReflect.Descriptor instead.
+func (*SortedSetPut) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SortedSetPut) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *SortedSetPut) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+func (x *SortedSetPut) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// SortedSetIncrement adds to the score of a member, which is created with the
+// amount if missing. A sum that is NaN is refused.
+type SortedSetIncrement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        []byte                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Amount        float64                `protobuf:"fixed64,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Ttl           *CollectionTtl         `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortedSetIncrement) Reset() {
+	*x = SortedSetIncrement{}
+	mi := &file_store_v1_store_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortedSetIncrement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortedSetIncrement) ProtoMessage() {}
+
+func (x *SortedSetIncrement) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortedSetIncrement.ProtoReflect.Descriptor instead.
+func (*SortedSetIncrement) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SortedSetIncrement) GetMember() []byte {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *SortedSetIncrement) GetAmount() float64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *SortedSetIncrement) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// SortedSetRemove drops members, present or not, or all. It takes a ttl, unlike
+// other removals, for those who count a life from the last write of any kind;
+// absent, the life stays as it is.
+type SortedSetRemove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           bool                   `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	Members       [][]byte               `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
+	Ttl           *CollectionTtl         `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortedSetRemove) Reset() {
+	*x = SortedSetRemove{}
+	mi := &file_store_v1_store_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortedSetRemove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortedSetRemove) ProtoMessage() {}
+
+func (x *SortedSetRemove) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortedSetRemove.ProtoReflect.Descriptor instead.
+func (*SortedSetRemove) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SortedSetRemove) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SortedSetRemove) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *SortedSetRemove) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+// SortedSetUnion replaces whatever the key holds by a union of sorted sets. The
+// sender has joined the other sources of the union already, in members and
+// scores, since they may live in other partitions; the set under the key itself
+// is a source as often as it has a weight here. A score that would be NaN
+// becomes 0. A union of nothing is no set.
+type SortedSetUnion struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Members [][]byte               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	// One for each member.
+	Scores     []float64 `protobuf:"fixed64,2,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	OwnWeights []float32 `protobuf:"fixed32,3,rep,packed,name=own_weights,json=ownWeights,proto3" json:"own_weights,omitempty"`
+	Aggregate  Aggregate `protobuf:"varint,4,opt,name=aggregate,proto3,enum=mayfly.store.v1.Aggregate" json:"aggregate,omitempty"`
+	// Life of the new set in milliseconds from the command's time; at least 1.
+	TtlMs         uint64 `protobuf:"varint,5,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortedSetUnion) Reset() {
+	*x = SortedSetUnion{}
+	mi := &file_store_v1_store_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortedSetUnion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortedSetUnion) ProtoMessage() {}
+
+func (x *SortedSetUnion) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortedSetUnion.ProtoReflect.Descriptor instead.
+func (*SortedSetUnion) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SortedSetUnion) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *SortedSetUnion) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+func (x *SortedSetUnion) GetOwnWeights() []float32 {
+	if x != nil {
+		return x.OwnWeights
+	}
+	return nil
+}
+
+func (x *SortedSetUnion) GetAggregate() Aggregate {
+	if x != nil {
+		return x.Aggregate
+	}
+	return Aggregate_AGGREGATE_SUM
+}
+
+func (x *SortedSetUnion) GetTtlMs() uint64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
 // Sweep frees items that have expired by the command's time, oldest first.
 type Sweep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1341,7 +2343,7 @@ type Sweep struct {
 
 func (x *Sweep) Reset() {
 	*x = Sweep{}
-	mi := &file_store_v1_store_proto_msgTypes[13]
+	mi := &file_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +2355,7 @@ func (x *Sweep) String() string {
 func (*Sweep) ProtoMessage() {}
 
 func (x *Sweep) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[13]
+	mi := &file_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +2368,7 @@ func (x *Sweep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sweep.ProtoReflect.Descriptor instead.
 func (*Sweep) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Sweep) GetLimit() uint32 {
@@ -1388,7 +2390,7 @@ type Retire struct {
 
 func (x *Retire) Reset() {
 	*x = Retire{}
-	mi := &file_store_v1_store_proto_msgTypes[14]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +2402,7 @@ func (x *Retire) String() string {
 func (*Retire) ProtoMessage() {}
 
 func (x *Retire) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[14]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +2415,7 @@ func (x *Retire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retire.ProtoReflect.Descriptor instead.
 func (*Retire) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Retire) GetDeleted() bool {
@@ -1432,7 +2434,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_store_v1_store_proto_msgTypes[15]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +2446,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[15]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +2459,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 // Query is one question to one partition. It changes nothing.
@@ -1466,6 +2468,11 @@ type Query struct {
 	Cache      string                 `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
 	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	Key        []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	Space      Space                  `protobuf:"varint,4,opt,name=space,proto3,enum=mayfly.store.v1.Space" json:"space,omitempty"`
+	// The most that an answer of many elements may hold, each counted with 16
+	// bytes more than its own; 0 = no bound. An answer past it is refused before
+	// it is made. It bounds dictionaries, sets and sorted sets.
+	MaxBytes uint64 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// Types that are valid to be assigned to Op:
 	//
 	//	*Query_Get_
@@ -1474,6 +2481,16 @@ type Query struct {
 	//	*Query_ItemTtl_
 	//	*Query_ListFetch_
 	//	*Query_ListLength_
+	//	*Query_Length_
+	//	*Query_DictionaryGet_
+	//	*Query_DictionaryFetch_
+	//	*Query_SetFetch_
+	//	*Query_SetSample_
+	//	*Query_SetContains_
+	//	*Query_SortedSetFetch_
+	//	*Query_SortedSetScores_
+	//	*Query_SortedSetRanks_
+	//	*Query_SortedSetCount_
 	Op            isQuery_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1481,7 +2498,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_store_v1_store_proto_msgTypes[16]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +2510,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[16]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +2523,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Query) GetCache() string {
@@ -1528,6 +2545,20 @@ func (x *Query) GetKey() []byte {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *Query) GetSpace() Space {
+	if x != nil {
+		return x.Space
+	}
+	return Space_SPACE_ITEMS
+}
+
+func (x *Query) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
 }
 
 func (x *Query) GetOp() isQuery_Op {
@@ -1591,6 +2622,96 @@ func (x *Query) GetListLength() *Query_ListLength {
 	return nil
 }
 
+func (x *Query) GetLength() *Query_Length {
+	if x != nil {
+		if x, ok := x.Op.(*Query_Length_); ok {
+			return x.Length
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetDictionaryGet() *Query_DictionaryGet {
+	if x != nil {
+		if x, ok := x.Op.(*Query_DictionaryGet_); ok {
+			return x.DictionaryGet
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetDictionaryFetch() *Query_DictionaryFetch {
+	if x != nil {
+		if x, ok := x.Op.(*Query_DictionaryFetch_); ok {
+			return x.DictionaryFetch
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSetFetch() *Query_SetFetch {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SetFetch_); ok {
+			return x.SetFetch
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSetSample() *Query_SetSample {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SetSample_); ok {
+			return x.SetSample
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSetContains() *Query_SetContains {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SetContains_); ok {
+			return x.SetContains
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSortedSetFetch() *Query_SortedSetFetch {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SortedSetFetch_); ok {
+			return x.SortedSetFetch
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSortedSetScores() *Query_SortedSetScores {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SortedSetScores_); ok {
+			return x.SortedSetScores
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSortedSetRanks() *Query_SortedSetRanks {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SortedSetRanks_); ok {
+			return x.SortedSetRanks
+		}
+	}
+	return nil
+}
+
+func (x *Query) GetSortedSetCount() *Query_SortedSetCount {
+	if x != nil {
+		if x, ok := x.Op.(*Query_SortedSetCount_); ok {
+			return x.SortedSetCount
+		}
+	}
+	return nil
+}
+
 type isQuery_Op interface {
 	isQuery_Op()
 }
@@ -1619,6 +2740,46 @@ type Query_ListLength_ struct {
 	ListLength *Query_ListLength `protobuf:"bytes,21,opt,name=list_length,json=listLength,proto3,oneof"`
 }
 
+type Query_Length_ struct {
+	Length *Query_Length `protobuf:"bytes,22,opt,name=length,proto3,oneof"`
+}
+
+type Query_DictionaryGet_ struct {
+	DictionaryGet *Query_DictionaryGet `protobuf:"bytes,23,opt,name=dictionary_get,json=dictionaryGet,proto3,oneof"`
+}
+
+type Query_DictionaryFetch_ struct {
+	DictionaryFetch *Query_DictionaryFetch `protobuf:"bytes,24,opt,name=dictionary_fetch,json=dictionaryFetch,proto3,oneof"`
+}
+
+type Query_SetFetch_ struct {
+	SetFetch *Query_SetFetch `protobuf:"bytes,25,opt,name=set_fetch,json=setFetch,proto3,oneof"`
+}
+
+type Query_SetSample_ struct {
+	SetSample *Query_SetSample `protobuf:"bytes,26,opt,name=set_sample,json=setSample,proto3,oneof"`
+}
+
+type Query_SetContains_ struct {
+	SetContains *Query_SetContains `protobuf:"bytes,27,opt,name=set_contains,json=setContains,proto3,oneof"`
+}
+
+type Query_SortedSetFetch_ struct {
+	SortedSetFetch *Query_SortedSetFetch `protobuf:"bytes,28,opt,name=sorted_set_fetch,json=sortedSetFetch,proto3,oneof"`
+}
+
+type Query_SortedSetScores_ struct {
+	SortedSetScores *Query_SortedSetScores `protobuf:"bytes,29,opt,name=sorted_set_scores,json=sortedSetScores,proto3,oneof"`
+}
+
+type Query_SortedSetRanks_ struct {
+	SortedSetRanks *Query_SortedSetRanks `protobuf:"bytes,30,opt,name=sorted_set_ranks,json=sortedSetRanks,proto3,oneof"`
+}
+
+type Query_SortedSetCount_ struct {
+	SortedSetCount *Query_SortedSetCount `protobuf:"bytes,31,opt,name=sorted_set_count,json=sortedSetCount,proto3,oneof"`
+}
+
 func (*Query_Get_) isQuery_Op() {}
 
 func (*Query_Exists_) isQuery_Op() {}
@@ -1630,6 +2791,133 @@ func (*Query_ItemTtl_) isQuery_Op() {}
 func (*Query_ListFetch_) isQuery_Op() {}
 
 func (*Query_ListLength_) isQuery_Op() {}
+
+func (*Query_Length_) isQuery_Op() {}
+
+func (*Query_DictionaryGet_) isQuery_Op() {}
+
+func (*Query_DictionaryFetch_) isQuery_Op() {}
+
+func (*Query_SetFetch_) isQuery_Op() {}
+
+func (*Query_SetSample_) isQuery_Op() {}
+
+func (*Query_SetContains_) isQuery_Op() {}
+
+func (*Query_SortedSetFetch_) isQuery_Op() {}
+
+func (*Query_SortedSetScores_) isQuery_Op() {}
+
+func (*Query_SortedSetRanks_) isQuery_Op() {}
+
+func (*Query_SortedSetCount_) isQuery_Op() {}
+
+// ScoreRange selects members by score; an absent bound is none, and NaN is
+// refused.
+type ScoreRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Min           *ScoreBound            `protobuf:"bytes,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max           *ScoreBound            `protobuf:"bytes,2,opt,name=max,proto3" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScoreRange) Reset() {
+	*x = ScoreRange{}
+	mi := &file_store_v1_store_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoreRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoreRange) ProtoMessage() {}
+
+func (x *ScoreRange) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoreRange.ProtoReflect.Descriptor instead.
+func (*ScoreRange) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ScoreRange) GetMin() *ScoreBound {
+	if x != nil {
+		return x.Min
+	}
+	return nil
+}
+
+func (x *ScoreRange) GetMax() *ScoreBound {
+	if x != nil {
+		return x.Max
+	}
+	return nil
+}
+
+// ScoreBound is one end of a range of scores.
+type ScoreBound struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Score         float64                `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
+	Exclusive     bool                   `protobuf:"varint,2,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScoreBound) Reset() {
+	*x = ScoreBound{}
+	mi := &file_store_v1_store_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoreBound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoreBound) ProtoMessage() {}
+
+func (x *ScoreBound) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoreBound.ProtoReflect.Descriptor instead.
+func (*ScoreBound) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ScoreBound) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *ScoreBound) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
 
 // Result is the answer to a command or a query.
 type Result struct {
@@ -1650,6 +2938,13 @@ type Result struct {
 	//	*Result_ItemTtl_
 	//	*Result_Values_
 	//	*Result_Swept
+	//	*Result_Fields_
+	//	*Result_Dictionary_
+	//	*Result_Contained_
+	//	*Result_Score
+	//	*Result_Range_
+	//	*Result_Scores_
+	//	*Result_Ranks_
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1657,7 +2952,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_store_v1_store_proto_msgTypes[17]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +2964,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[17]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +2977,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Result) GetStatus() Status {
@@ -1805,6 +3100,69 @@ func (x *Result) GetSwept() uint32 {
 	return 0
 }
 
+func (x *Result) GetFields() *Result_Fields {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Fields_); ok {
+			return x.Fields
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetDictionary() *Result_Dictionary {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Dictionary_); ok {
+			return x.Dictionary
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetContained() *Result_Contained {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Contained_); ok {
+			return x.Contained
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetScore() float64 {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Score); ok {
+			return x.Score
+		}
+	}
+	return 0
+}
+
+func (x *Result) GetRange() *Result_Range {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Range_); ok {
+			return x.Range
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetScores() *Result_Scores {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Scores_); ok {
+			return x.Scores
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetRanks() *Result_Ranks {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Ranks_); ok {
+			return x.Ranks
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -1815,7 +3173,7 @@ type Result_Stored struct {
 }
 
 type Result_Number struct {
-	// Increment: the number after the command.
+	// Increment, DictionaryIncrement: the number after the command.
 	Number int64 `protobuf:"zigzag64,17,opt,name=number,proto3,oneof"`
 }
 
@@ -1824,7 +3182,9 @@ type Result_TtlUpdate_ struct {
 }
 
 type Result_Length_ struct {
-	// ListPush, ListRetain, ListRemove, ListErase, ListLength.
+	// ListPush, ListRetain, ListRemove, ListErase, SetRemove, SetComplement,
+	// SortedSetUnion: what is left of a collection that was there. ListLength,
+	// Length, SortedSetCount: what there is of it.
 	Length *Result_Length `protobuf:"bytes,19,opt,name=length,proto3,oneof"`
 }
 
@@ -1860,6 +3220,35 @@ type Result_Swept struct {
 	Swept uint32 `protobuf:"varint,26,opt,name=swept,proto3,oneof"`
 }
 
+type Result_Fields_ struct {
+	Fields *Result_Fields `protobuf:"bytes,27,opt,name=fields,proto3,oneof"`
+}
+
+type Result_Dictionary_ struct {
+	Dictionary *Result_Dictionary `protobuf:"bytes,28,opt,name=dictionary,proto3,oneof"`
+}
+
+type Result_Contained_ struct {
+	Contained *Result_Contained `protobuf:"bytes,29,opt,name=contained,proto3,oneof"`
+}
+
+type Result_Score struct {
+	// SortedSetIncrement: the score after the command.
+	Score float64 `protobuf:"fixed64,30,opt,name=score,proto3,oneof"`
+}
+
+type Result_Range_ struct {
+	Range *Result_Range `protobuf:"bytes,31,opt,name=range,proto3,oneof"`
+}
+
+type Result_Scores_ struct {
+	Scores *Result_Scores `protobuf:"bytes,32,opt,name=scores,proto3,oneof"`
+}
+
+type Result_Ranks_ struct {
+	Ranks *Result_Ranks `protobuf:"bytes,33,opt,name=ranks,proto3,oneof"`
+}
+
 func (*Result_Stored) isResult_Outcome() {}
 
 func (*Result_Number) isResult_Outcome() {}
@@ -1882,8 +3271,22 @@ func (*Result_Values_) isResult_Outcome() {}
 
 func (*Result_Swept) isResult_Outcome() {}
 
+func (*Result_Fields_) isResult_Outcome() {}
+
+func (*Result_Dictionary_) isResult_Outcome() {}
+
+func (*Result_Contained_) isResult_Outcome() {}
+
+func (*Result_Score) isResult_Outcome() {}
+
+func (*Result_Range_) isResult_Outcome() {}
+
+func (*Result_Scores_) isResult_Outcome() {}
+
+func (*Result_Ranks_) isResult_Outcome() {}
+
 // SnapshotRecord is one piece of a snapshot: a header, then the remembered
-// requests by gateway, then each cache by name with its items in key order,
+// requests by gateway, then each cache by name with its items by space and key,
 // then a trailer. Between records stand their lengths and checksums, which
 // are not part of this schema.
 type SnapshotRecord struct {
@@ -1894,7 +3297,7 @@ type SnapshotRecord struct {
 	//	*SnapshotRecord_Requests_
 	//	*SnapshotRecord_Cache_
 	//	*SnapshotRecord_Item_
-	//	*SnapshotRecord_ListPart_
+	//	*SnapshotRecord_Part_
 	//	*SnapshotRecord_Trailer_
 	Record        isSnapshotRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
@@ -1903,7 +3306,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_store_v1_store_proto_msgTypes[18]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +3318,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[18]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +3331,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SnapshotRecord) GetRecord() isSnapshotRecord_Record {
@@ -1974,10 +3377,10 @@ func (x *SnapshotRecord) GetItem() *SnapshotRecord_Item {
 	return nil
 }
 
-func (x *SnapshotRecord) GetListPart() *SnapshotRecord_ListPart {
+func (x *SnapshotRecord) GetPart() *SnapshotRecord_Part {
 	if x != nil {
-		if x, ok := x.Record.(*SnapshotRecord_ListPart_); ok {
-			return x.ListPart
+		if x, ok := x.Record.(*SnapshotRecord_Part_); ok {
+			return x.Part
 		}
 	}
 	return nil
@@ -2012,8 +3415,8 @@ type SnapshotRecord_Item_ struct {
 	Item *SnapshotRecord_Item `protobuf:"bytes,4,opt,name=item,proto3,oneof"`
 }
 
-type SnapshotRecord_ListPart_ struct {
-	ListPart *SnapshotRecord_ListPart `protobuf:"bytes,5,opt,name=list_part,json=listPart,proto3,oneof"`
+type SnapshotRecord_Part_ struct {
+	Part *SnapshotRecord_Part `protobuf:"bytes,5,opt,name=part,proto3,oneof"`
 }
 
 type SnapshotRecord_Trailer_ struct {
@@ -2028,7 +3431,7 @@ func (*SnapshotRecord_Cache_) isSnapshotRecord_Record() {}
 
 func (*SnapshotRecord_Item_) isSnapshotRecord_Record() {}
 
-func (*SnapshotRecord_ListPart_) isSnapshotRecord_Record() {}
+func (*SnapshotRecord_Part_) isSnapshotRecord_Record() {}
 
 func (*SnapshotRecord_Trailer_) isSnapshotRecord_Record() {}
 
@@ -2042,7 +3445,7 @@ type ListErase_Range struct {
 
 func (x *ListErase_Range) Reset() {
 	*x = ListErase_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[19]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +3457,7 @@ func (x *ListErase_Range) String() string {
 func (*ListErase_Range) ProtoMessage() {}
 
 func (x *ListErase_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[19]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +3495,7 @@ type Query_Get struct {
 
 func (x *Query_Get) Reset() {
 	*x = Query_Get{}
-	mi := &file_store_v1_store_proto_msgTypes[20]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +3507,7 @@ func (x *Query_Get) String() string {
 func (*Query_Get) ProtoMessage() {}
 
 func (x *Query_Get) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[20]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +3520,7 @@ func (x *Query_Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Get.ProtoReflect.Descriptor instead.
 func (*Query_Get) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 0}
 }
 
 type Query_Exists struct {
@@ -2128,7 +3531,7 @@ type Query_Exists struct {
 
 func (x *Query_Exists) Reset() {
 	*x = Query_Exists{}
-	mi := &file_store_v1_store_proto_msgTypes[21]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +3543,7 @@ func (x *Query_Exists) String() string {
 func (*Query_Exists) ProtoMessage() {}
 
 func (x *Query_Exists) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[21]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +3556,7 @@ func (x *Query_Exists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Exists.ProtoReflect.Descriptor instead.
 func (*Query_Exists) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 1}
 }
 
 type Query_ItemType struct {
@@ -2164,7 +3567,7 @@ type Query_ItemType struct {
 
 func (x *Query_ItemType) Reset() {
 	*x = Query_ItemType{}
-	mi := &file_store_v1_store_proto_msgTypes[22]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +3579,7 @@ func (x *Query_ItemType) String() string {
 func (*Query_ItemType) ProtoMessage() {}
 
 func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[22]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +3592,7 @@ func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemType.ProtoReflect.Descriptor instead.
 func (*Query_ItemType) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 2}
 }
 
 type Query_ItemTtl struct {
@@ -2200,7 +3603,7 @@ type Query_ItemTtl struct {
 
 func (x *Query_ItemTtl) Reset() {
 	*x = Query_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[23]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +3615,7 @@ func (x *Query_ItemTtl) String() string {
 func (*Query_ItemTtl) ProtoMessage() {}
 
 func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[23]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +3628,7 @@ func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Query_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 3}
 }
 
 type Query_ListFetch struct {
@@ -2237,7 +3640,7 @@ type Query_ListFetch struct {
 
 func (x *Query_ListFetch) Reset() {
 	*x = Query_ListFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +3652,7 @@ func (x *Query_ListFetch) String() string {
 func (*Query_ListFetch) ProtoMessage() {}
 
 func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +3665,7 @@ func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListFetch.ProtoReflect.Descriptor instead.
 func (*Query_ListFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 4}
 }
 
 func (x *Query_ListFetch) GetSlice() *Slice {
@@ -2280,7 +3683,7 @@ type Query_ListLength struct {
 
 func (x *Query_ListLength) Reset() {
 	*x = Query_ListLength{}
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +3695,7 @@ func (x *Query_ListLength) String() string {
 func (*Query_ListLength) ProtoMessage() {}
 
 func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +3708,528 @@ func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListLength.ProtoReflect.Descriptor instead.
 func (*Query_ListLength) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 5}
+}
+
+// Length counts the elements of a collection of that kind.
+type Query_Length struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=mayfly.store.v1.Kind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_Length) Reset() {
+	*x = Query_Length{}
+	mi := &file_store_v1_store_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_Length) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_Length) ProtoMessage() {}
+
+func (x *Query_Length) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_Length.ProtoReflect.Descriptor instead.
+func (*Query_Length) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 6}
+}
+
+func (x *Query_Length) GetKind() Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Kind_KIND_UNSPECIFIED
+}
+
+type Query_DictionaryGet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fields        [][]byte               `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_DictionaryGet) Reset() {
+	*x = Query_DictionaryGet{}
+	mi := &file_store_v1_store_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_DictionaryGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_DictionaryGet) ProtoMessage() {}
+
+func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_DictionaryGet.ProtoReflect.Descriptor instead.
+func (*Query_DictionaryGet) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 7}
+}
+
+func (x *Query_DictionaryGet) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+type Query_DictionaryFetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_DictionaryFetch) Reset() {
+	*x = Query_DictionaryFetch{}
+	mi := &file_store_v1_store_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_DictionaryFetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_DictionaryFetch) ProtoMessage() {}
+
+func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_DictionaryFetch.ProtoReflect.Descriptor instead.
+func (*Query_DictionaryFetch) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 8}
+}
+
+type Query_SetFetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SetFetch) Reset() {
+	*x = Query_SetFetch{}
+	mi := &file_store_v1_store_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SetFetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SetFetch) ProtoMessage() {}
+
+func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SetFetch.ProtoReflect.Descriptor instead.
+func (*Query_SetFetch) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 9}
+}
+
+// SetSample reads at most limit elements, all different, that the seed
+// chooses. With limit 0 it finds a set and none of its elements.
+type Query_SetSample struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint64                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	Seed          uint64                 `protobuf:"varint,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SetSample) Reset() {
+	*x = Query_SetSample{}
+	mi := &file_store_v1_store_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SetSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SetSample) ProtoMessage() {}
+
+func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SetSample.ProtoReflect.Descriptor instead.
+func (*Query_SetSample) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 10}
+}
+
+func (x *Query_SetSample) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Query_SetSample) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+type Query_SetContains struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elements      [][]byte               `protobuf:"bytes,1,rep,name=elements,proto3" json:"elements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SetContains) Reset() {
+	*x = Query_SetContains{}
+	mi := &file_store_v1_store_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SetContains) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SetContains) ProtoMessage() {}
+
+func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SetContains.ProtoReflect.Descriptor instead.
+func (*Query_SetContains) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 11}
+}
+
+func (x *Query_SetContains) GetElements() [][]byte {
+	if x != nil {
+		return x.Elements
+	}
+	return nil
+}
+
+// SortedSetFetch reads a range, everything when none is given.
+type Query_SortedSetFetch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Order Order                  `protobuf:"varint,1,opt,name=order,proto3,enum=mayfly.store.v1.Order" json:"order,omitempty"`
+	// Types that are valid to be assigned to Range:
+	//
+	//	*Query_SortedSetFetch_ByIndex
+	//	*Query_SortedSetFetch_ByScore
+	Range isQuery_SortedSetFetch_Range `protobuf_oneof:"range"`
+	// Of what the range selects, skip so many in the order asked...
+	Offset uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// ...and answer at most so many; absent is no bound.
+	Limit         *uint64 `protobuf:"varint,5,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SortedSetFetch) Reset() {
+	*x = Query_SortedSetFetch{}
+	mi := &file_store_v1_store_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SortedSetFetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SortedSetFetch) ProtoMessage() {}
+
+func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SortedSetFetch.ProtoReflect.Descriptor instead.
+func (*Query_SortedSetFetch) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 12}
+}
+
+func (x *Query_SortedSetFetch) GetOrder() Order {
+	if x != nil {
+		return x.Order
+	}
+	return Order_ORDER_ASCENDING
+}
+
+func (x *Query_SortedSetFetch) GetRange() isQuery_SortedSetFetch_Range {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *Query_SortedSetFetch) GetByIndex() *Slice {
+	if x != nil {
+		if x, ok := x.Range.(*Query_SortedSetFetch_ByIndex); ok {
+			return x.ByIndex
+		}
+	}
+	return nil
+}
+
+func (x *Query_SortedSetFetch) GetByScore() *ScoreRange {
+	if x != nil {
+		if x, ok := x.Range.(*Query_SortedSetFetch_ByScore); ok {
+			return x.ByScore
+		}
+	}
+	return nil
+}
+
+func (x *Query_SortedSetFetch) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Query_SortedSetFetch) GetLimit() uint64 {
+	if x != nil && x.Limit != nil {
+		return *x.Limit
+	}
+	return 0
+}
+
+type isQuery_SortedSetFetch_Range interface {
+	isQuery_SortedSetFetch_Range()
+}
+
+type Query_SortedSetFetch_ByIndex struct {
+	// Of the places in the order asked.
+	ByIndex *Slice `protobuf:"bytes,2,opt,name=by_index,json=byIndex,proto3,oneof"`
+}
+
+type Query_SortedSetFetch_ByScore struct {
+	ByScore *ScoreRange `protobuf:"bytes,3,opt,name=by_score,json=byScore,proto3,oneof"`
+}
+
+func (*Query_SortedSetFetch_ByIndex) isQuery_SortedSetFetch_Range() {}
+
+func (*Query_SortedSetFetch_ByScore) isQuery_SortedSetFetch_Range() {}
+
+type Query_SortedSetScores struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       [][]byte               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SortedSetScores) Reset() {
+	*x = Query_SortedSetScores{}
+	mi := &file_store_v1_store_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SortedSetScores) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SortedSetScores) ProtoMessage() {}
+
+func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SortedSetScores.ProtoReflect.Descriptor instead.
+func (*Query_SortedSetScores) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 13}
+}
+
+func (x *Query_SortedSetScores) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// SortedSetRanks reads places, counted from 0 in the order asked.
+type Query_SortedSetRanks struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Members [][]byte               `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	Order   Order                  `protobuf:"varint,2,opt,name=order,proto3,enum=mayfly.store.v1.Order" json:"order,omitempty"`
+	// Members of equal score share the first place among them, and the places
+	// they do not use are left out.
+	Competition   bool `protobuf:"varint,3,opt,name=competition,proto3" json:"competition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SortedSetRanks) Reset() {
+	*x = Query_SortedSetRanks{}
+	mi := &file_store_v1_store_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SortedSetRanks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SortedSetRanks) ProtoMessage() {}
+
+func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SortedSetRanks.ProtoReflect.Descriptor instead.
+func (*Query_SortedSetRanks) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 14}
+}
+
+func (x *Query_SortedSetRanks) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Query_SortedSetRanks) GetOrder() Order {
+	if x != nil {
+		return x.Order
+	}
+	return Order_ORDER_ASCENDING
+}
+
+func (x *Query_SortedSetRanks) GetCompetition() bool {
+	if x != nil {
+		return x.Competition
+	}
+	return false
+}
+
+// SortedSetCount counts members by score.
+type Query_SortedSetCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Range         *ScoreRange            `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Query_SortedSetCount) Reset() {
+	*x = Query_SortedSetCount{}
+	mi := &file_store_v1_store_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Query_SortedSetCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Query_SortedSetCount) ProtoMessage() {}
+
+func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Query_SortedSetCount.ProtoReflect.Descriptor instead.
+func (*Query_SortedSetCount) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 15}
+}
+
+func (x *Query_SortedSetCount) GetRange() *ScoreRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
 }
 
 type Result_Length struct {
@@ -2318,7 +4242,7 @@ type Result_Length struct {
 
 func (x *Result_Length) Reset() {
 	*x = Result_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +4254,7 @@ func (x *Result_Length) String() string {
 func (*Result_Length) ProtoMessage() {}
 
 func (x *Result_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +4267,7 @@ func (x *Result_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Length.ProtoReflect.Descriptor instead.
 func (*Result_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
 }
 
 func (x *Result_Length) GetFound() bool {
@@ -2371,7 +4295,7 @@ type Result_Popped struct {
 
 func (x *Result_Popped) Reset() {
 	*x = Result_Popped{}
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +4307,7 @@ func (x *Result_Popped) String() string {
 func (*Result_Popped) ProtoMessage() {}
 
 func (x *Result_Popped) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +4320,7 @@ func (x *Result_Popped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Popped.ProtoReflect.Descriptor instead.
 func (*Result_Popped) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 1}
 }
 
 func (x *Result_Popped) GetFound() bool {
@@ -2430,7 +4354,7 @@ type Result_Value struct {
 
 func (x *Result_Value) Reset() {
 	*x = Result_Value{}
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +4366,7 @@ func (x *Result_Value) String() string {
 func (*Result_Value) ProtoMessage() {}
 
 func (x *Result_Value) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +4379,7 @@ func (x *Result_Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Value.ProtoReflect.Descriptor instead.
 func (*Result_Value) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 2}
 }
 
 func (x *Result_Value) GetFound() bool {
@@ -2482,7 +4406,7 @@ type Result_ItemTtl struct {
 
 func (x *Result_ItemTtl) Reset() {
 	*x = Result_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +4418,7 @@ func (x *Result_ItemTtl) String() string {
 func (*Result_ItemTtl) ProtoMessage() {}
 
 func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +4431,7 @@ func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Result_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 3}
 }
 
 func (x *Result_ItemTtl) GetFound() bool {
@@ -2524,8 +4448,9 @@ func (x *Result_ItemTtl) GetRemainingMs() uint64 {
 	return 0
 }
 
-// Values answers ListFetch. found is false when there is no list, and also
-// when the slice of an existing list is empty.
+// Values answers ListFetch, SetFetch, SetSample and SetPop. found is false
+// when there is no such collection, and also when the slice of an existing
+// list is empty.
 type Result_Values struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
@@ -2536,7 +4461,7 @@ type Result_Values struct {
 
 func (x *Result_Values) Reset() {
 	*x = Result_Values{}
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +4473,7 @@ func (x *Result_Values) String() string {
 func (*Result_Values) ProtoMessage() {}
 
 func (x *Result_Values) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +4486,7 @@ func (x *Result_Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Values.ProtoReflect.Descriptor instead.
 func (*Result_Values) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 4}
 }
 
 func (x *Result_Values) GetFound() bool {
@@ -2578,6 +4503,386 @@ func (x *Result_Values) GetValues() [][]byte {
 	return nil
 }
 
+// Fields answers DictionaryGet: whether each field is there, and its value,
+// empty if not, in the order asked.
+type Result_Fields struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Present       []bool                 `protobuf:"varint,2,rep,packed,name=present,proto3" json:"present,omitempty"`
+	Values        [][]byte               `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Fields) Reset() {
+	*x = Result_Fields{}
+	mi := &file_store_v1_store_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Fields) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Fields) ProtoMessage() {}
+
+func (x *Result_Fields) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Fields.ProtoReflect.Descriptor instead.
+func (*Result_Fields) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 5}
+}
+
+func (x *Result_Fields) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Fields) GetPresent() []bool {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+func (x *Result_Fields) GetValues() [][]byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Dictionary answers DictionaryFetch, by field.
+type Result_Dictionary struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Fields        [][]byte               `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
+	Values        [][]byte               `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Dictionary) Reset() {
+	*x = Result_Dictionary{}
+	mi := &file_store_v1_store_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Dictionary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Dictionary) ProtoMessage() {}
+
+func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Dictionary.ProtoReflect.Descriptor instead.
+func (*Result_Dictionary) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 6}
+}
+
+func (x *Result_Dictionary) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Dictionary) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Result_Dictionary) GetValues() [][]byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Contained answers SetContains, in the order asked.
+type Result_Contained struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Present       []bool                 `protobuf:"varint,2,rep,packed,name=present,proto3" json:"present,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Contained) Reset() {
+	*x = Result_Contained{}
+	mi := &file_store_v1_store_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Contained) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Contained) ProtoMessage() {}
+
+func (x *Result_Contained) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Contained.ProtoReflect.Descriptor instead.
+func (*Result_Contained) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 7}
+}
+
+func (x *Result_Contained) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Contained) GetPresent() []bool {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+// Range answers SortedSetFetch, in the order asked. found tells whether there
+// is a set, however little of it the range selects.
+type Result_Range struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Found bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	// The place of the first member in the whole set; the others follow. 0 if
+	// there is none.
+	FirstRank     uint64    `protobuf:"varint,2,opt,name=first_rank,json=firstRank,proto3" json:"first_rank,omitempty"`
+	Members       [][]byte  `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
+	Scores        []float64 `protobuf:"fixed64,4,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Range) Reset() {
+	*x = Result_Range{}
+	mi := &file_store_v1_store_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Range) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Range) ProtoMessage() {}
+
+func (x *Result_Range) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Range.ProtoReflect.Descriptor instead.
+func (*Result_Range) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 8}
+}
+
+func (x *Result_Range) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Range) GetFirstRank() uint64 {
+	if x != nil {
+		return x.FirstRank
+	}
+	return 0
+}
+
+func (x *Result_Range) GetMembers() [][]byte {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Result_Range) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+// Scores answers SortedSetScores, in the order asked.
+type Result_Scores struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Found   bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Present []bool                 `protobuf:"varint,2,rep,packed,name=present,proto3" json:"present,omitempty"`
+	// 0 for a member that is not there.
+	Scores        []float64 `protobuf:"fixed64,3,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Scores) Reset() {
+	*x = Result_Scores{}
+	mi := &file_store_v1_store_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Scores) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Scores) ProtoMessage() {}
+
+func (x *Result_Scores) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Scores.ProtoReflect.Descriptor instead.
+func (*Result_Scores) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 9}
+}
+
+func (x *Result_Scores) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Scores) GetPresent() []bool {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+func (x *Result_Scores) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+// Ranks answers SortedSetRanks, in the order asked.
+type Result_Ranks struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Found   bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	Present []bool                 `protobuf:"varint,2,rep,packed,name=present,proto3" json:"present,omitempty"`
+	// 0 for a member that is not there, as are scores.
+	Ranks         []uint64  `protobuf:"varint,3,rep,packed,name=ranks,proto3" json:"ranks,omitempty"`
+	Scores        []float64 `protobuf:"fixed64,4,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Ranks) Reset() {
+	*x = Result_Ranks{}
+	mi := &file_store_v1_store_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Ranks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Ranks) ProtoMessage() {}
+
+func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Ranks.ProtoReflect.Descriptor instead.
+func (*Result_Ranks) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 10}
+}
+
+func (x *Result_Ranks) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *Result_Ranks) GetPresent() []bool {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+func (x *Result_Ranks) GetRanks() []uint64 {
+	if x != nil {
+		return x.Ranks
+	}
+	return nil
+}
+
+func (x *Result_Ranks) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
 type SnapshotRecord_Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -2588,7 +4893,7 @@ type SnapshotRecord_Header struct {
 
 func (x *SnapshotRecord_Header) Reset() {
 	*x = SnapshotRecord_Header{}
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +4905,7 @@ func (x *SnapshotRecord_Header) String() string {
 func (*SnapshotRecord_Header) ProtoMessage() {}
 
 func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +4918,7 @@ func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Header.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Header) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *SnapshotRecord_Header) GetVersion() uint32 {
@@ -2644,7 +4949,7 @@ type SnapshotRecord_Requests struct {
 
 func (x *SnapshotRecord_Requests) Reset() {
 	*x = SnapshotRecord_Requests{}
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +4961,7 @@ func (x *SnapshotRecord_Requests) String() string {
 func (*SnapshotRecord_Requests) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +4974,7 @@ func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
 }
 
 func (x *SnapshotRecord_Requests) GetGateway() []byte {
@@ -2715,7 +5020,7 @@ type SnapshotRecord_Cache struct {
 
 func (x *SnapshotRecord_Cache) Reset() {
 	*x = SnapshotRecord_Cache{}
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +5032,7 @@ func (x *SnapshotRecord_Cache) String() string {
 func (*SnapshotRecord_Cache) ProtoMessage() {}
 
 func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +5045,7 @@ func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Cache.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Cache) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
 }
 
 func (x *SnapshotRecord_Cache) GetName() string {
@@ -2780,13 +5085,14 @@ type SnapshotRecord_Item struct {
 	Value []byte `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
 	// How many entries follow in parts, for a collection.
 	Length        uint64 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"`
+	Space         Space  `protobuf:"varint,6,opt,name=space,proto3,enum=mayfly.store.v1.Space" json:"space,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SnapshotRecord_Item) Reset() {
 	*x = SnapshotRecord_Item{}
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +5104,7 @@ func (x *SnapshotRecord_Item) String() string {
 func (*SnapshotRecord_Item) ProtoMessage() {}
 
 func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +5117,7 @@ func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Item.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Item) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
 }
 
 func (x *SnapshotRecord_Item) GetKey() []byte {
@@ -2849,29 +5155,42 @@ func (x *SnapshotRecord_Item) GetLength() uint64 {
 	return 0
 }
 
-// ListPart carries the next entries of the item before it.
-type SnapshotRecord_ListPart struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Values        [][]byte               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+func (x *SnapshotRecord_Item) GetSpace() Space {
+	if x != nil {
+		return x.Space
+	}
+	return Space_SPACE_ITEMS
+}
+
+// Part carries the next elements of the collection before it, in order.
+type SnapshotRecord_Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries of a list, the elements of a set, the members of a sorted set
+	// or the values of a dictionary.
+	Values [][]byte `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	// The fields of a dictionary, one for each value.
+	Fields [][]byte `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
+	// The scores of a sorted set, one for each value.
+	Scores        []float64 `protobuf:"fixed64,3,rep,packed,name=scores,proto3" json:"scores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SnapshotRecord_ListPart) Reset() {
-	*x = SnapshotRecord_ListPart{}
-	mi := &file_store_v1_store_proto_msgTypes[35]
+func (x *SnapshotRecord_Part) Reset() {
+	*x = SnapshotRecord_Part{}
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SnapshotRecord_ListPart) String() string {
+func (x *SnapshotRecord_Part) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SnapshotRecord_ListPart) ProtoMessage() {}
+func (*SnapshotRecord_Part) ProtoMessage() {}
 
-func (x *SnapshotRecord_ListPart) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[35]
+func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,14 +5201,28 @@ func (x *SnapshotRecord_ListPart) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SnapshotRecord_ListPart.ProtoReflect.Descriptor instead.
-func (*SnapshotRecord_ListPart) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 4}
+// Deprecated: Use SnapshotRecord_Part.ProtoReflect.Descriptor instead.
+func (*SnapshotRecord_Part) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
 }
 
-func (x *SnapshotRecord_ListPart) GetValues() [][]byte {
+func (x *SnapshotRecord_Part) GetValues() [][]byte {
 	if x != nil {
 		return x.Values
+	}
+	return nil
+}
+
+func (x *SnapshotRecord_Part) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *SnapshotRecord_Part) GetScores() []float64 {
+	if x != nil {
+		return x.Scores
 	}
 	return nil
 }
@@ -2904,7 +5237,7 @@ type SnapshotRecord_Trailer struct {
 
 func (x *SnapshotRecord_Trailer) Reset() {
 	*x = SnapshotRecord_Trailer{}
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2916,7 +5249,7 @@ func (x *SnapshotRecord_Trailer) String() string {
 func (*SnapshotRecord_Trailer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2929,7 +5262,7 @@ func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Trailer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Trailer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
 }
 
 func (x *SnapshotRecord_Trailer) GetItems() uint64 {
@@ -2949,7 +5282,7 @@ type SnapshotRecord_Requests_Answer struct {
 
 func (x *SnapshotRecord_Requests_Answer) Reset() {
 	*x = SnapshotRecord_Requests_Answer{}
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +5294,7 @@ func (x *SnapshotRecord_Requests_Answer) String() string {
 func (*SnapshotRecord_Requests_Answer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +5307,7 @@ func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests_Answer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests_Answer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18, 1, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1, 0}
 }
 
 func (x *SnapshotRecord_Requests_Answer) GetSequence() uint64 {
@@ -2995,7 +5328,7 @@ var File_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\xb6\x06\n" +
+	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\x85\r\n" +
 	"\aCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12\x14\n" +
@@ -3003,7 +5336,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
 	"generation\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\fR\x03key\x12(\n" +
+	"\x03key\x18\x05 \x01(\fR\x03key\x12,\n" +
+	"\x05space\x18\x06 \x01(\x0e2\x16.mayfly.store.v1.SpaceR\x05space\x12(\n" +
 	"\x03set\x18\x10 \x01(\v2\x14.mayfly.store.v1.SetH\x00R\x03set\x121\n" +
 	"\x06delete\x18\x11 \x01(\v2\x17.mayfly.store.v1.DeleteH\x00R\x06delete\x12:\n" +
 	"\tincrement\x18\x12 \x01(\v2\x1a.mayfly.store.v1.IncrementH\x00R\tincrement\x12;\n" +
@@ -3016,7 +5350,19 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\vlist_remove\x18\x17 \x01(\v2\x1b.mayfly.store.v1.ListRemoveH\x00R\n" +
 	"listRemove\x12;\n" +
 	"\n" +
-	"list_erase\x18\x18 \x01(\v2\x1a.mayfly.store.v1.ListEraseH\x00R\tlistErase\x12.\n" +
+	"list_erase\x18\x18 \x01(\v2\x1a.mayfly.store.v1.ListEraseH\x00R\tlistErase\x12G\n" +
+	"\x0edictionary_set\x18\x19 \x01(\v2\x1e.mayfly.store.v1.DictionarySetH\x00R\rdictionarySet\x12Y\n" +
+	"\x14dictionary_increment\x18\x1a \x01(\v2$.mayfly.store.v1.DictionaryIncrementH\x00R\x13dictionaryIncrement\x12P\n" +
+	"\x11dictionary_remove\x18\x1b \x01(\v2!.mayfly.store.v1.DictionaryRemoveH\x00R\x10dictionaryRemove\x122\n" +
+	"\aset_add\x18\x1c \x01(\v2\x17.mayfly.store.v1.SetAddH\x00R\x06setAdd\x12;\n" +
+	"\n" +
+	"set_remove\x18\x1d \x01(\v2\x1a.mayfly.store.v1.SetRemoveH\x00R\tsetRemove\x12G\n" +
+	"\x0eset_complement\x18\x1e \x01(\v2\x1e.mayfly.store.v1.SetComplementH\x00R\rsetComplement\x122\n" +
+	"\aset_pop\x18\x1f \x01(\v2\x17.mayfly.store.v1.SetPopH\x00R\x06setPop\x12E\n" +
+	"\x0esorted_set_put\x18  \x01(\v2\x1d.mayfly.store.v1.SortedSetPutH\x00R\fsortedSetPut\x12W\n" +
+	"\x14sorted_set_increment\x18! \x01(\v2#.mayfly.store.v1.SortedSetIncrementH\x00R\x12sortedSetIncrement\x12N\n" +
+	"\x11sorted_set_remove\x18\" \x01(\v2 .mayfly.store.v1.SortedSetRemoveH\x00R\x0fsortedSetRemove\x12K\n" +
+	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12.\n" +
 	"\x05sweep\x180 \x01(\v2\x16.mayfly.store.v1.SweepH\x00R\x05sweep\x121\n" +
 	"\x06retire\x181 \x01(\v2\x17.mayfly.store.v1.RetireH\x00R\x06retire\x12+\n" +
 	"\x04tick\x182 \x01(\v2\x15.mayfly.store.v1.TickH\x00R\x04tickB\x04\n" +
@@ -3071,18 +5417,62 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x06ranges\x18\x02 \x03(\v2 .mayfly.store.v1.ListErase.RangeR\x06ranges\x1a3\n" +
 	"\x05Range\x12\x14\n" +
 	"\x05begin\x18\x01 \x01(\x04R\x05begin\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"\x1d\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"q\n" +
+	"\rDictionarySet\x12\x16\n" +
+	"\x06fields\x18\x01 \x03(\fR\x06fields\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\fR\x06values\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"u\n" +
+	"\x13DictionaryIncrement\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\fR\x05field\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x12R\x06amount\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"<\n" +
+	"\x10DictionaryRemove\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\x12\x16\n" +
+	"\x06fields\x18\x02 \x03(\fR\x06fields\"V\n" +
+	"\x06SetAdd\x12\x1a\n" +
+	"\belements\x18\x01 \x03(\fR\belements\x120\n" +
+	"\x03ttl\x18\x02 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"9\n" +
+	"\tSetRemove\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\x12\x1a\n" +
+	"\belements\x18\x02 \x03(\fR\belements\"+\n" +
+	"\rSetComplement\x12\x1a\n" +
+	"\belements\x18\x01 \x03(\fR\belements\"O\n" +
+	"\x06SetPop\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\x04R\x04seed\x12\x1b\n" +
+	"\tmax_bytes\x18\x03 \x01(\x04R\bmaxBytes\"r\n" +
+	"\fSortedSetPut\x12\x18\n" +
+	"\amembers\x18\x01 \x03(\fR\amembers\x12\x16\n" +
+	"\x06scores\x18\x02 \x03(\x01R\x06scores\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"v\n" +
+	"\x12SortedSetIncrement\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\fR\x06member\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"o\n" +
+	"\x0fSortedSetRemove\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\x12\x18\n" +
+	"\amembers\x18\x02 \x03(\fR\amembers\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"\xb4\x01\n" +
+	"\x0eSortedSetUnion\x12\x18\n" +
+	"\amembers\x18\x01 \x03(\fR\amembers\x12\x16\n" +
+	"\x06scores\x18\x02 \x03(\x01R\x06scores\x12\x1f\n" +
+	"\vown_weights\x18\x03 \x03(\x02R\n" +
+	"ownWeights\x128\n" +
+	"\taggregate\x18\x04 \x01(\x0e2\x1a.mayfly.store.v1.AggregateR\taggregate\x12\x15\n" +
+	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1d\n" +
 	"\x05Sweep\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"\"\n" +
 	"\x06Retire\x12\x18\n" +
 	"\adeleted\x18\x01 \x01(\bR\adeleted\"\x06\n" +
-	"\x04Tick\"\xb5\x04\n" +
+	"\x04Tick\"\xbb\x10\n" +
 	"\x05Query\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\fR\x03key\x12.\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\x12,\n" +
+	"\x05space\x18\x04 \x01(\x0e2\x16.mayfly.store.v1.SpaceR\x05space\x12\x1b\n" +
+	"\tmax_bytes\x18\x05 \x01(\x04R\bmaxBytes\x12.\n" +
 	"\x03get\x18\x10 \x01(\v2\x1a.mayfly.store.v1.Query.GetH\x00R\x03get\x127\n" +
 	"\x06exists\x18\x11 \x01(\v2\x1d.mayfly.store.v1.Query.ExistsH\x00R\x06exists\x12>\n" +
 	"\titem_type\x18\x12 \x01(\v2\x1f.mayfly.store.v1.Query.ItemTypeH\x00R\bitemType\x12;\n" +
@@ -3090,7 +5480,18 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"list_fetch\x18\x14 \x01(\v2 .mayfly.store.v1.Query.ListFetchH\x00R\tlistFetch\x12D\n" +
 	"\vlist_length\x18\x15 \x01(\v2!.mayfly.store.v1.Query.ListLengthH\x00R\n" +
-	"listLength\x1a\x05\n" +
+	"listLength\x127\n" +
+	"\x06length\x18\x16 \x01(\v2\x1d.mayfly.store.v1.Query.LengthH\x00R\x06length\x12M\n" +
+	"\x0edictionary_get\x18\x17 \x01(\v2$.mayfly.store.v1.Query.DictionaryGetH\x00R\rdictionaryGet\x12S\n" +
+	"\x10dictionary_fetch\x18\x18 \x01(\v2&.mayfly.store.v1.Query.DictionaryFetchH\x00R\x0fdictionaryFetch\x12>\n" +
+	"\tset_fetch\x18\x19 \x01(\v2\x1f.mayfly.store.v1.Query.SetFetchH\x00R\bsetFetch\x12A\n" +
+	"\n" +
+	"set_sample\x18\x1a \x01(\v2 .mayfly.store.v1.Query.SetSampleH\x00R\tsetSample\x12G\n" +
+	"\fset_contains\x18\x1b \x01(\v2\".mayfly.store.v1.Query.SetContainsH\x00R\vsetContains\x12Q\n" +
+	"\x10sorted_set_fetch\x18\x1c \x01(\v2%.mayfly.store.v1.Query.SortedSetFetchH\x00R\x0esortedSetFetch\x12T\n" +
+	"\x11sorted_set_scores\x18\x1d \x01(\v2&.mayfly.store.v1.Query.SortedSetScoresH\x00R\x0fsortedSetScores\x12Q\n" +
+	"\x10sorted_set_ranks\x18\x1e \x01(\v2%.mayfly.store.v1.Query.SortedSetRanksH\x00R\x0esortedSetRanks\x12Q\n" +
+	"\x10sorted_set_count\x18\x1f \x01(\v2%.mayfly.store.v1.Query.SortedSetCountH\x00R\x0esortedSetCount\x1a\x05\n" +
 	"\x03Get\x1a\b\n" +
 	"\x06Exists\x1a\n" +
 	"\n" +
@@ -3099,8 +5500,44 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\tListFetch\x12,\n" +
 	"\x05slice\x18\x01 \x01(\v2\x16.mayfly.store.v1.SliceR\x05slice\x1a\f\n" +
 	"\n" +
-	"ListLengthB\x04\n" +
-	"\x02op\"\xde\a\n" +
+	"ListLength\x1a3\n" +
+	"\x06Length\x12)\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x15.mayfly.store.v1.KindR\x04kind\x1a'\n" +
+	"\rDictionaryGet\x12\x16\n" +
+	"\x06fields\x18\x01 \x03(\fR\x06fields\x1a\x11\n" +
+	"\x0fDictionaryFetch\x1a\n" +
+	"\n" +
+	"\bSetFetch\x1a5\n" +
+	"\tSetSample\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x04R\x05limit\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\x04R\x04seed\x1a)\n" +
+	"\vSetContains\x12\x1a\n" +
+	"\belements\x18\x01 \x03(\fR\belements\x1a\xf3\x01\n" +
+	"\x0eSortedSetFetch\x12,\n" +
+	"\x05order\x18\x01 \x01(\x0e2\x16.mayfly.store.v1.OrderR\x05order\x123\n" +
+	"\bby_index\x18\x02 \x01(\v2\x16.mayfly.store.v1.SliceH\x00R\abyIndex\x128\n" +
+	"\bby_score\x18\x03 \x01(\v2\x1b.mayfly.store.v1.ScoreRangeH\x00R\abyScore\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x19\n" +
+	"\x05limit\x18\x05 \x01(\x04H\x01R\x05limit\x88\x01\x01B\a\n" +
+	"\x05rangeB\b\n" +
+	"\x06_limit\x1a+\n" +
+	"\x0fSortedSetScores\x12\x18\n" +
+	"\amembers\x18\x01 \x03(\fR\amembers\x1az\n" +
+	"\x0eSortedSetRanks\x12\x18\n" +
+	"\amembers\x18\x01 \x03(\fR\amembers\x12,\n" +
+	"\x05order\x18\x02 \x01(\x0e2\x16.mayfly.store.v1.OrderR\x05order\x12 \n" +
+	"\vcompetition\x18\x03 \x01(\bR\vcompetition\x1aC\n" +
+	"\x0eSortedSetCount\x121\n" +
+	"\x05range\x18\x01 \x01(\v2\x1b.mayfly.store.v1.ScoreRangeR\x05rangeB\x04\n" +
+	"\x02op\"j\n" +
+	"\n" +
+	"ScoreRange\x12-\n" +
+	"\x03min\x18\x01 \x01(\v2\x1b.mayfly.store.v1.ScoreBoundR\x03min\x12-\n" +
+	"\x03max\x18\x02 \x01(\v2\x1b.mayfly.store.v1.ScoreBoundR\x03max\"@\n" +
+	"\n" +
+	"ScoreBound\x12\x14\n" +
+	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x1c\n" +
+	"\texclusive\x18\x02 \x01(\bR\texclusive\"\xed\x0e\n" +
 	"\x06Result\x12/\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x17.mayfly.store.v1.StatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x18\n" +
@@ -3115,7 +5552,16 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x04kind\x18\x17 \x01(\x0e2\x15.mayfly.store.v1.KindH\x00R\x04kind\x12<\n" +
 	"\bitem_ttl\x18\x18 \x01(\v2\x1f.mayfly.store.v1.Result.ItemTtlH\x00R\aitemTtl\x128\n" +
 	"\x06values\x18\x19 \x01(\v2\x1e.mayfly.store.v1.Result.ValuesH\x00R\x06values\x12\x16\n" +
-	"\x05swept\x18\x1a \x01(\rH\x00R\x05swept\x1a6\n" +
+	"\x05swept\x18\x1a \x01(\rH\x00R\x05swept\x128\n" +
+	"\x06fields\x18\x1b \x01(\v2\x1e.mayfly.store.v1.Result.FieldsH\x00R\x06fields\x12D\n" +
+	"\n" +
+	"dictionary\x18\x1c \x01(\v2\".mayfly.store.v1.Result.DictionaryH\x00R\n" +
+	"dictionary\x12A\n" +
+	"\tcontained\x18\x1d \x01(\v2!.mayfly.store.v1.Result.ContainedH\x00R\tcontained\x12\x16\n" +
+	"\x05score\x18\x1e \x01(\x01H\x00R\x05score\x125\n" +
+	"\x05range\x18\x1f \x01(\v2\x1d.mayfly.store.v1.Result.RangeH\x00R\x05range\x128\n" +
+	"\x06scores\x18  \x01(\v2\x1e.mayfly.store.v1.Result.ScoresH\x00R\x06scores\x125\n" +
+	"\x05ranks\x18! \x01(\v2\x1d.mayfly.store.v1.Result.RanksH\x00R\x05ranks\x1a6\n" +
 	"\x06Length\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x04R\x06length\x1aL\n" +
@@ -3131,18 +5577,45 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\fremaining_ms\x18\x02 \x01(\x04R\vremainingMs\x1a6\n" +
 	"\x06Values\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\fR\x06values\"O\n" +
+	"\x06values\x18\x02 \x03(\fR\x06values\x1aP\n" +
+	"\x06Fields\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x18\n" +
+	"\apresent\x18\x02 \x03(\bR\apresent\x12\x16\n" +
+	"\x06values\x18\x03 \x03(\fR\x06values\x1aR\n" +
+	"\n" +
+	"Dictionary\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x16\n" +
+	"\x06fields\x18\x02 \x03(\fR\x06fields\x12\x16\n" +
+	"\x06values\x18\x03 \x03(\fR\x06values\x1a;\n" +
+	"\tContained\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x18\n" +
+	"\apresent\x18\x02 \x03(\bR\apresent\x1an\n" +
+	"\x05Range\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x1d\n" +
+	"\n" +
+	"first_rank\x18\x02 \x01(\x04R\tfirstRank\x12\x18\n" +
+	"\amembers\x18\x03 \x03(\fR\amembers\x12\x16\n" +
+	"\x06scores\x18\x04 \x03(\x01R\x06scores\x1aP\n" +
+	"\x06Scores\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x18\n" +
+	"\apresent\x18\x02 \x03(\bR\apresent\x12\x16\n" +
+	"\x06scores\x18\x03 \x03(\x01R\x06scores\x1ae\n" +
+	"\x05Ranks\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12\x18\n" +
+	"\apresent\x18\x02 \x03(\bR\apresent\x12\x14\n" +
+	"\x05ranks\x18\x03 \x03(\x04R\x05ranks\x12\x16\n" +
+	"\x06scores\x18\x04 \x03(\x01R\x06scores\"O\n" +
 	"\tTtlUpdate\x12\x16\n" +
 	"\x12TTL_UPDATE_MISSING\x10\x00\x12\x12\n" +
 	"\x0eTTL_UPDATE_SET\x10\x01\x12\x16\n" +
 	"\x12TTL_UPDATE_NOT_SET\x10\x02B\t\n" +
-	"\aoutcome\"\xcc\b\n" +
+	"\aoutcome\"\x99\t\n" +
 	"\x0eSnapshotRecord\x12@\n" +
 	"\x06header\x18\x01 \x01(\v2&.mayfly.store.v1.SnapshotRecord.HeaderH\x00R\x06header\x12F\n" +
 	"\brequests\x18\x02 \x01(\v2(.mayfly.store.v1.SnapshotRecord.RequestsH\x00R\brequests\x12=\n" +
 	"\x05cache\x18\x03 \x01(\v2%.mayfly.store.v1.SnapshotRecord.CacheH\x00R\x05cache\x12:\n" +
-	"\x04item\x18\x04 \x01(\v2$.mayfly.store.v1.SnapshotRecord.ItemH\x00R\x04item\x12G\n" +
-	"\tlist_part\x18\x05 \x01(\v2(.mayfly.store.v1.SnapshotRecord.ListPartH\x00R\blistPart\x12C\n" +
+	"\x04item\x18\x04 \x01(\v2$.mayfly.store.v1.SnapshotRecord.ItemH\x00R\x04item\x12:\n" +
+	"\x04part\x18\x05 \x01(\v2$.mayfly.store.v1.SnapshotRecord.PartH\x00R\x04part\x12C\n" +
 	"\atrailer\x18\x06 \x01(\v2'.mayfly.store.v1.SnapshotRecord.TrailerH\x00R\atrailer\x1a=\n" +
 	"\x06Header\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x19\n" +
@@ -3164,18 +5637,24 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"generation\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12 \n" +
 	"\fforget_at_ms\x18\x04 \x01(\x04R\n" +
-	"forgetAtMs\x1a\x95\x01\n" +
+	"forgetAtMs\x1a\xc3\x01\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12)\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x15.mayfly.store.v1.KindR\x04kind\x12\"\n" +
 	"\rexpires_at_ms\x18\x03 \x01(\x04R\vexpiresAtMs\x12\x14\n" +
 	"\x05value\x18\x04 \x01(\fR\x05value\x12\x16\n" +
-	"\x06length\x18\x05 \x01(\x04R\x06length\x1a\"\n" +
-	"\bListPart\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\fR\x06values\x1a\x1f\n" +
+	"\x06length\x18\x05 \x01(\x04R\x06length\x12,\n" +
+	"\x05space\x18\x06 \x01(\x0e2\x16.mayfly.store.v1.SpaceR\x05space\x1aN\n" +
+	"\x04Part\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\fR\x06values\x12\x16\n" +
+	"\x06fields\x18\x02 \x03(\fR\x06fields\x12\x16\n" +
+	"\x06scores\x18\x03 \x03(\x01R\x06scores\x1a\x1f\n" +
 	"\aTrailer\x12\x14\n" +
 	"\x05items\x18\x01 \x01(\x04R\x05itemsB\b\n" +
-	"\x06record*\xc5\x01\n" +
+	"\x06record*0\n" +
+	"\x05Space\x12\x0f\n" +
+	"\vSPACE_ITEMS\x10\x00\x12\x16\n" +
+	"\x12SPACE_LEADERBOARDS\x10\x01*\xc5\x01\n" +
 	"\tCondition\x12\x19\n" +
 	"\x15CONDITION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CONDITION_PRESENT\x10\x01\x12\x14\n" +
@@ -3187,14 +5666,21 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x03End\x12\x13\n" +
 	"\x0fEND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tEND_FRONT\x10\x01\x12\f\n" +
-	"\bEND_BACK\x10\x02*t\n" +
+	"\bEND_BACK\x10\x02*D\n" +
+	"\tAggregate\x12\x11\n" +
+	"\rAGGREGATE_SUM\x10\x00\x12\x11\n" +
+	"\rAGGREGATE_MIN\x10\x01\x12\x11\n" +
+	"\rAGGREGATE_MAX\x10\x02*2\n" +
+	"\x05Order\x12\x13\n" +
+	"\x0fORDER_ASCENDING\x10\x00\x12\x14\n" +
+	"\x10ORDER_DESCENDING\x10\x01*t\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_SCALAR\x10\x01\x12\r\n" +
 	"\tKIND_LIST\x10\x02\x12\x13\n" +
 	"\x0fKIND_DICTIONARY\x10\x03\x12\f\n" +
 	"\bKIND_SET\x10\x04\x12\x13\n" +
-	"\x0fKIND_SORTED_SET\x10\x05*\xc4\x01\n" +
+	"\x0fKIND_SORTED_SET\x10\x05*\xda\x01\n" +
 	"\x06Status\x12\r\n" +
 	"\tSTATUS_OK\x10\x00\x12\x1b\n" +
 	"\x17STATUS_STALE_GENERATION\x10\x01\x12\x15\n" +
@@ -3203,7 +5689,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x0fSTATUS_OVERFLOW\x10\x04\x12\x12\n" +
 	"\x0eSTATUS_INVALID\x10\x05\x12\x1c\n" +
 	"\x18STATUS_REQUEST_FORGOTTEN\x10\x06\x12\x17\n" +
-	"\x13STATUS_CLOCK_BEHIND\x10\aB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
+	"\x13STATUS_CLOCK_BEHIND\x10\a\x12\x14\n" +
+	"\x10STATUS_TOO_LARGE\x10\bB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
 
 var (
 	file_store_v1_store_proto_rawDescOnce sync.Once
@@ -3217,105 +5704,182 @@ func file_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_store_v1_store_proto_rawDescData
 }
 
-var file_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_store_v1_store_proto_goTypes = []any{
-	(Condition)(0),                         // 0: mayfly.store.v1.Condition
-	(End)(0),                               // 1: mayfly.store.v1.End
-	(Kind)(0),                              // 2: mayfly.store.v1.Kind
-	(Status)(0),                            // 3: mayfly.store.v1.Status
-	(UpdateTtl_Mode)(0),                    // 4: mayfly.store.v1.UpdateTtl.Mode
-	(Result_TtlUpdate)(0),                  // 5: mayfly.store.v1.Result.TtlUpdate
-	(*Command)(nil),                        // 6: mayfly.store.v1.Command
-	(*RequestId)(nil),                      // 7: mayfly.store.v1.RequestId
-	(*Set)(nil),                            // 8: mayfly.store.v1.Set
-	(*Delete)(nil),                         // 9: mayfly.store.v1.Delete
-	(*Increment)(nil),                      // 10: mayfly.store.v1.Increment
-	(*UpdateTtl)(nil),                      // 11: mayfly.store.v1.UpdateTtl
-	(*ListPush)(nil),                       // 12: mayfly.store.v1.ListPush
-	(*CollectionTtl)(nil),                  // 13: mayfly.store.v1.CollectionTtl
-	(*ListPop)(nil),                        // 14: mayfly.store.v1.ListPop
-	(*Slice)(nil),                          // 15: mayfly.store.v1.Slice
-	(*ListRetain)(nil),                     // 16: mayfly.store.v1.ListRetain
-	(*ListRemove)(nil),                     // 17: mayfly.store.v1.ListRemove
-	(*ListErase)(nil),                      // 18: mayfly.store.v1.ListErase
-	(*Sweep)(nil),                          // 19: mayfly.store.v1.Sweep
-	(*Retire)(nil),                         // 20: mayfly.store.v1.Retire
-	(*Tick)(nil),                           // 21: mayfly.store.v1.Tick
-	(*Query)(nil),                          // 22: mayfly.store.v1.Query
-	(*Result)(nil),                         // 23: mayfly.store.v1.Result
-	(*SnapshotRecord)(nil),                 // 24: mayfly.store.v1.SnapshotRecord
-	(*ListErase_Range)(nil),                // 25: mayfly.store.v1.ListErase.Range
-	(*Query_Get)(nil),                      // 26: mayfly.store.v1.Query.Get
-	(*Query_Exists)(nil),                   // 27: mayfly.store.v1.Query.Exists
-	(*Query_ItemType)(nil),                 // 28: mayfly.store.v1.Query.ItemType
-	(*Query_ItemTtl)(nil),                  // 29: mayfly.store.v1.Query.ItemTtl
-	(*Query_ListFetch)(nil),                // 30: mayfly.store.v1.Query.ListFetch
-	(*Query_ListLength)(nil),               // 31: mayfly.store.v1.Query.ListLength
-	(*Result_Length)(nil),                  // 32: mayfly.store.v1.Result.Length
-	(*Result_Popped)(nil),                  // 33: mayfly.store.v1.Result.Popped
-	(*Result_Value)(nil),                   // 34: mayfly.store.v1.Result.Value
-	(*Result_ItemTtl)(nil),                 // 35: mayfly.store.v1.Result.ItemTtl
-	(*Result_Values)(nil),                  // 36: mayfly.store.v1.Result.Values
-	(*SnapshotRecord_Header)(nil),          // 37: mayfly.store.v1.SnapshotRecord.Header
-	(*SnapshotRecord_Requests)(nil),        // 38: mayfly.store.v1.SnapshotRecord.Requests
-	(*SnapshotRecord_Cache)(nil),           // 39: mayfly.store.v1.SnapshotRecord.Cache
-	(*SnapshotRecord_Item)(nil),            // 40: mayfly.store.v1.SnapshotRecord.Item
-	(*SnapshotRecord_ListPart)(nil),        // 41: mayfly.store.v1.SnapshotRecord.ListPart
-	(*SnapshotRecord_Trailer)(nil),         // 42: mayfly.store.v1.SnapshotRecord.Trailer
-	(*SnapshotRecord_Requests_Answer)(nil), // 43: mayfly.store.v1.SnapshotRecord.Requests.Answer
+	(Space)(0),                             // 0: mayfly.store.v1.Space
+	(Condition)(0),                         // 1: mayfly.store.v1.Condition
+	(End)(0),                               // 2: mayfly.store.v1.End
+	(Aggregate)(0),                         // 3: mayfly.store.v1.Aggregate
+	(Order)(0),                             // 4: mayfly.store.v1.Order
+	(Kind)(0),                              // 5: mayfly.store.v1.Kind
+	(Status)(0),                            // 6: mayfly.store.v1.Status
+	(UpdateTtl_Mode)(0),                    // 7: mayfly.store.v1.UpdateTtl.Mode
+	(Result_TtlUpdate)(0),                  // 8: mayfly.store.v1.Result.TtlUpdate
+	(*Command)(nil),                        // 9: mayfly.store.v1.Command
+	(*RequestId)(nil),                      // 10: mayfly.store.v1.RequestId
+	(*Set)(nil),                            // 11: mayfly.store.v1.Set
+	(*Delete)(nil),                         // 12: mayfly.store.v1.Delete
+	(*Increment)(nil),                      // 13: mayfly.store.v1.Increment
+	(*UpdateTtl)(nil),                      // 14: mayfly.store.v1.UpdateTtl
+	(*ListPush)(nil),                       // 15: mayfly.store.v1.ListPush
+	(*CollectionTtl)(nil),                  // 16: mayfly.store.v1.CollectionTtl
+	(*ListPop)(nil),                        // 17: mayfly.store.v1.ListPop
+	(*Slice)(nil),                          // 18: mayfly.store.v1.Slice
+	(*ListRetain)(nil),                     // 19: mayfly.store.v1.ListRetain
+	(*ListRemove)(nil),                     // 20: mayfly.store.v1.ListRemove
+	(*ListErase)(nil),                      // 21: mayfly.store.v1.ListErase
+	(*DictionarySet)(nil),                  // 22: mayfly.store.v1.DictionarySet
+	(*DictionaryIncrement)(nil),            // 23: mayfly.store.v1.DictionaryIncrement
+	(*DictionaryRemove)(nil),               // 24: mayfly.store.v1.DictionaryRemove
+	(*SetAdd)(nil),                         // 25: mayfly.store.v1.SetAdd
+	(*SetRemove)(nil),                      // 26: mayfly.store.v1.SetRemove
+	(*SetComplement)(nil),                  // 27: mayfly.store.v1.SetComplement
+	(*SetPop)(nil),                         // 28: mayfly.store.v1.SetPop
+	(*SortedSetPut)(nil),                   // 29: mayfly.store.v1.SortedSetPut
+	(*SortedSetIncrement)(nil),             // 30: mayfly.store.v1.SortedSetIncrement
+	(*SortedSetRemove)(nil),                // 31: mayfly.store.v1.SortedSetRemove
+	(*SortedSetUnion)(nil),                 // 32: mayfly.store.v1.SortedSetUnion
+	(*Sweep)(nil),                          // 33: mayfly.store.v1.Sweep
+	(*Retire)(nil),                         // 34: mayfly.store.v1.Retire
+	(*Tick)(nil),                           // 35: mayfly.store.v1.Tick
+	(*Query)(nil),                          // 36: mayfly.store.v1.Query
+	(*ScoreRange)(nil),                     // 37: mayfly.store.v1.ScoreRange
+	(*ScoreBound)(nil),                     // 38: mayfly.store.v1.ScoreBound
+	(*Result)(nil),                         // 39: mayfly.store.v1.Result
+	(*SnapshotRecord)(nil),                 // 40: mayfly.store.v1.SnapshotRecord
+	(*ListErase_Range)(nil),                // 41: mayfly.store.v1.ListErase.Range
+	(*Query_Get)(nil),                      // 42: mayfly.store.v1.Query.Get
+	(*Query_Exists)(nil),                   // 43: mayfly.store.v1.Query.Exists
+	(*Query_ItemType)(nil),                 // 44: mayfly.store.v1.Query.ItemType
+	(*Query_ItemTtl)(nil),                  // 45: mayfly.store.v1.Query.ItemTtl
+	(*Query_ListFetch)(nil),                // 46: mayfly.store.v1.Query.ListFetch
+	(*Query_ListLength)(nil),               // 47: mayfly.store.v1.Query.ListLength
+	(*Query_Length)(nil),                   // 48: mayfly.store.v1.Query.Length
+	(*Query_DictionaryGet)(nil),            // 49: mayfly.store.v1.Query.DictionaryGet
+	(*Query_DictionaryFetch)(nil),          // 50: mayfly.store.v1.Query.DictionaryFetch
+	(*Query_SetFetch)(nil),                 // 51: mayfly.store.v1.Query.SetFetch
+	(*Query_SetSample)(nil),                // 52: mayfly.store.v1.Query.SetSample
+	(*Query_SetContains)(nil),              // 53: mayfly.store.v1.Query.SetContains
+	(*Query_SortedSetFetch)(nil),           // 54: mayfly.store.v1.Query.SortedSetFetch
+	(*Query_SortedSetScores)(nil),          // 55: mayfly.store.v1.Query.SortedSetScores
+	(*Query_SortedSetRanks)(nil),           // 56: mayfly.store.v1.Query.SortedSetRanks
+	(*Query_SortedSetCount)(nil),           // 57: mayfly.store.v1.Query.SortedSetCount
+	(*Result_Length)(nil),                  // 58: mayfly.store.v1.Result.Length
+	(*Result_Popped)(nil),                  // 59: mayfly.store.v1.Result.Popped
+	(*Result_Value)(nil),                   // 60: mayfly.store.v1.Result.Value
+	(*Result_ItemTtl)(nil),                 // 61: mayfly.store.v1.Result.ItemTtl
+	(*Result_Values)(nil),                  // 62: mayfly.store.v1.Result.Values
+	(*Result_Fields)(nil),                  // 63: mayfly.store.v1.Result.Fields
+	(*Result_Dictionary)(nil),              // 64: mayfly.store.v1.Result.Dictionary
+	(*Result_Contained)(nil),               // 65: mayfly.store.v1.Result.Contained
+	(*Result_Range)(nil),                   // 66: mayfly.store.v1.Result.Range
+	(*Result_Scores)(nil),                  // 67: mayfly.store.v1.Result.Scores
+	(*Result_Ranks)(nil),                   // 68: mayfly.store.v1.Result.Ranks
+	(*SnapshotRecord_Header)(nil),          // 69: mayfly.store.v1.SnapshotRecord.Header
+	(*SnapshotRecord_Requests)(nil),        // 70: mayfly.store.v1.SnapshotRecord.Requests
+	(*SnapshotRecord_Cache)(nil),           // 71: mayfly.store.v1.SnapshotRecord.Cache
+	(*SnapshotRecord_Item)(nil),            // 72: mayfly.store.v1.SnapshotRecord.Item
+	(*SnapshotRecord_Part)(nil),            // 73: mayfly.store.v1.SnapshotRecord.Part
+	(*SnapshotRecord_Trailer)(nil),         // 74: mayfly.store.v1.SnapshotRecord.Trailer
+	(*SnapshotRecord_Requests_Answer)(nil), // 75: mayfly.store.v1.SnapshotRecord.Requests.Answer
 }
 var file_store_v1_store_proto_depIdxs = []int32{
-	7,  // 0: mayfly.store.v1.Command.request:type_name -> mayfly.store.v1.RequestId
-	8,  // 1: mayfly.store.v1.Command.set:type_name -> mayfly.store.v1.Set
-	9,  // 2: mayfly.store.v1.Command.delete:type_name -> mayfly.store.v1.Delete
-	10, // 3: mayfly.store.v1.Command.increment:type_name -> mayfly.store.v1.Increment
-	11, // 4: mayfly.store.v1.Command.update_ttl:type_name -> mayfly.store.v1.UpdateTtl
-	12, // 5: mayfly.store.v1.Command.list_push:type_name -> mayfly.store.v1.ListPush
-	14, // 6: mayfly.store.v1.Command.list_pop:type_name -> mayfly.store.v1.ListPop
-	16, // 7: mayfly.store.v1.Command.list_retain:type_name -> mayfly.store.v1.ListRetain
-	17, // 8: mayfly.store.v1.Command.list_remove:type_name -> mayfly.store.v1.ListRemove
-	18, // 9: mayfly.store.v1.Command.list_erase:type_name -> mayfly.store.v1.ListErase
-	19, // 10: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
-	20, // 11: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
-	21, // 12: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
-	0,  // 13: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
-	4,  // 14: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
-	1,  // 15: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
-	13, // 16: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	1,  // 17: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
-	15, // 18: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
-	13, // 19: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	25, // 20: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
-	26, // 21: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
-	27, // 22: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
-	28, // 23: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
-	29, // 24: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
-	30, // 25: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
-	31, // 26: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
-	3,  // 27: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
-	5,  // 28: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
-	32, // 29: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
-	33, // 30: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
-	34, // 31: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
-	2,  // 32: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
-	35, // 33: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
-	36, // 34: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
-	37, // 35: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
-	38, // 36: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	39, // 37: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
-	40, // 38: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
-	41, // 39: mayfly.store.v1.SnapshotRecord.list_part:type_name -> mayfly.store.v1.SnapshotRecord.ListPart
-	42, // 40: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
-	15, // 41: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
-	43, // 42: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
-	2,  // 43: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
-	23, // 44: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	10, // 0: mayfly.store.v1.Command.request:type_name -> mayfly.store.v1.RequestId
+	0,  // 1: mayfly.store.v1.Command.space:type_name -> mayfly.store.v1.Space
+	11, // 2: mayfly.store.v1.Command.set:type_name -> mayfly.store.v1.Set
+	12, // 3: mayfly.store.v1.Command.delete:type_name -> mayfly.store.v1.Delete
+	13, // 4: mayfly.store.v1.Command.increment:type_name -> mayfly.store.v1.Increment
+	14, // 5: mayfly.store.v1.Command.update_ttl:type_name -> mayfly.store.v1.UpdateTtl
+	15, // 6: mayfly.store.v1.Command.list_push:type_name -> mayfly.store.v1.ListPush
+	17, // 7: mayfly.store.v1.Command.list_pop:type_name -> mayfly.store.v1.ListPop
+	19, // 8: mayfly.store.v1.Command.list_retain:type_name -> mayfly.store.v1.ListRetain
+	20, // 9: mayfly.store.v1.Command.list_remove:type_name -> mayfly.store.v1.ListRemove
+	21, // 10: mayfly.store.v1.Command.list_erase:type_name -> mayfly.store.v1.ListErase
+	22, // 11: mayfly.store.v1.Command.dictionary_set:type_name -> mayfly.store.v1.DictionarySet
+	23, // 12: mayfly.store.v1.Command.dictionary_increment:type_name -> mayfly.store.v1.DictionaryIncrement
+	24, // 13: mayfly.store.v1.Command.dictionary_remove:type_name -> mayfly.store.v1.DictionaryRemove
+	25, // 14: mayfly.store.v1.Command.set_add:type_name -> mayfly.store.v1.SetAdd
+	26, // 15: mayfly.store.v1.Command.set_remove:type_name -> mayfly.store.v1.SetRemove
+	27, // 16: mayfly.store.v1.Command.set_complement:type_name -> mayfly.store.v1.SetComplement
+	28, // 17: mayfly.store.v1.Command.set_pop:type_name -> mayfly.store.v1.SetPop
+	29, // 18: mayfly.store.v1.Command.sorted_set_put:type_name -> mayfly.store.v1.SortedSetPut
+	30, // 19: mayfly.store.v1.Command.sorted_set_increment:type_name -> mayfly.store.v1.SortedSetIncrement
+	31, // 20: mayfly.store.v1.Command.sorted_set_remove:type_name -> mayfly.store.v1.SortedSetRemove
+	32, // 21: mayfly.store.v1.Command.sorted_set_union:type_name -> mayfly.store.v1.SortedSetUnion
+	33, // 22: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
+	34, // 23: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
+	35, // 24: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
+	1,  // 25: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
+	7,  // 26: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
+	2,  // 27: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
+	16, // 28: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	2,  // 29: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
+	18, // 30: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
+	16, // 31: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	41, // 32: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
+	16, // 33: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 34: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 35: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 36: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 37: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 38: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	3,  // 39: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
+	0,  // 40: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
+	42, // 41: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
+	43, // 42: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
+	44, // 43: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
+	45, // 44: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
+	46, // 45: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
+	47, // 46: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
+	48, // 47: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
+	49, // 48: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
+	50, // 49: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
+	51, // 50: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
+	52, // 51: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
+	53, // 52: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
+	54, // 53: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
+	55, // 54: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
+	56, // 55: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
+	57, // 56: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
+	38, // 57: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
+	38, // 58: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
+	6,  // 59: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
+	8,  // 60: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
+	58, // 61: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
+	59, // 62: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
+	60, // 63: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
+	5,  // 64: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
+	61, // 65: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
+	62, // 66: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
+	63, // 67: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
+	64, // 68: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
+	65, // 69: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
+	66, // 70: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
+	67, // 71: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
+	68, // 72: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
+	69, // 73: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
+	70, // 74: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	71, // 75: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
+	72, // 76: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
+	73, // 77: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
+	74, // 78: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
+	18, // 79: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
+	5,  // 80: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
+	4,  // 81: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
+	18, // 82: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
+	37, // 83: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
+	4,  // 84: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
+	37, // 85: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
+	75, // 86: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
+	5,  // 87: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
+	0,  // 88: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
+	39, // 89: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
+	90, // [90:90] is the sub-list for method output_type
+	90, // [90:90] is the sub-list for method input_type
+	90, // [90:90] is the sub-list for extension type_name
+	90, // [90:90] is the sub-list for extension extendee
+	0,  // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_store_proto_init() }
@@ -3333,20 +5897,41 @@ func file_store_v1_store_proto_init() {
 		(*Command_ListRetain)(nil),
 		(*Command_ListRemove)(nil),
 		(*Command_ListErase)(nil),
+		(*Command_DictionarySet)(nil),
+		(*Command_DictionaryIncrement)(nil),
+		(*Command_DictionaryRemove)(nil),
+		(*Command_SetAdd)(nil),
+		(*Command_SetRemove)(nil),
+		(*Command_SetComplement)(nil),
+		(*Command_SetPop)(nil),
+		(*Command_SortedSetPut)(nil),
+		(*Command_SortedSetIncrement)(nil),
+		(*Command_SortedSetRemove)(nil),
+		(*Command_SortedSetUnion)(nil),
 		(*Command_Sweep)(nil),
 		(*Command_Retire)(nil),
 		(*Command_Tick)(nil),
 	}
 	file_store_v1_store_proto_msgTypes[9].OneofWrappers = []any{}
-	file_store_v1_store_proto_msgTypes[16].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[27].OneofWrappers = []any{
 		(*Query_Get_)(nil),
 		(*Query_Exists_)(nil),
 		(*Query_ItemType_)(nil),
 		(*Query_ItemTtl_)(nil),
 		(*Query_ListFetch_)(nil),
 		(*Query_ListLength_)(nil),
+		(*Query_Length_)(nil),
+		(*Query_DictionaryGet_)(nil),
+		(*Query_DictionaryFetch_)(nil),
+		(*Query_SetFetch_)(nil),
+		(*Query_SetSample_)(nil),
+		(*Query_SetContains_)(nil),
+		(*Query_SortedSetFetch_)(nil),
+		(*Query_SortedSetScores_)(nil),
+		(*Query_SortedSetRanks_)(nil),
+		(*Query_SortedSetCount_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[17].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[30].OneofWrappers = []any{
 		(*Result_Stored)(nil),
 		(*Result_Number)(nil),
 		(*Result_TtlUpdate_)(nil),
@@ -3358,22 +5943,33 @@ func file_store_v1_store_proto_init() {
 		(*Result_ItemTtl_)(nil),
 		(*Result_Values_)(nil),
 		(*Result_Swept)(nil),
+		(*Result_Fields_)(nil),
+		(*Result_Dictionary_)(nil),
+		(*Result_Contained_)(nil),
+		(*Result_Score)(nil),
+		(*Result_Range_)(nil),
+		(*Result_Scores_)(nil),
+		(*Result_Ranks_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[18].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
 		(*SnapshotRecord_Header_)(nil),
 		(*SnapshotRecord_Requests_)(nil),
 		(*SnapshotRecord_Cache_)(nil),
 		(*SnapshotRecord_Item_)(nil),
-		(*SnapshotRecord_ListPart_)(nil),
+		(*SnapshotRecord_Part_)(nil),
 		(*SnapshotRecord_Trailer_)(nil),
+	}
+	file_store_v1_store_proto_msgTypes[45].OneofWrappers = []any{
+		(*Query_SortedSetFetch_ByIndex)(nil),
+		(*Query_SortedSetFetch_ByScore)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_store_proto_rawDesc), len(file_store_v1_store_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   38,
+			NumEnums:      9,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
