@@ -51,7 +51,14 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 
 // openWeb builds the HTTP side of the client port.
 func (n *Node) openWeb(gate *auth.Gate, m *metrics.Metrics) (err error) {
-	n.doors.web, err = web.NewServer(web.Config{Ready: n.unready, Metrics: m.Handler(), Gate: gate, Logger: n.logger})
+	n.doors.web, err = web.NewServer(web.Config{
+		Ready:   n.unready,
+		Metrics: m.Handler(),
+		Gate:    gate,
+		Calls:   n.server,
+		Origins: n.config.Origins,
+		Logger:  n.logger,
+	})
 	return err
 }
 
@@ -82,6 +89,9 @@ func (n *Node) serve(ctx context.Context) (*errgroup.Group, context.Context) {
 // GET /readyz says that the node is going.
 func (n *Node) closeDoors(ctx context.Context) {
 	n.doors.draining.Store(true)
+	if n.doors.web != nil {
+		n.doors.web.Drain()
+	}
 	var err error
 	if n.server != nil {
 		err = n.server.Stop(ctx)

@@ -273,9 +273,6 @@ func (n *Node) openDoor() error {
 		endpoint = n.Addr()
 	}
 	measured := n.newMetrics()
-	if err := n.openWeb(gate, measured); err != nil {
-		return err
-	}
 	var operators api.Cluster
 	if n.steward != nil {
 		operators = office{n}
@@ -297,7 +294,10 @@ func (n *Node) openDoor() error {
 		Minter:      minter,
 		Cluster:     operators,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return n.openWeb(gate, measured)
 }
 
 // topics narrows the router's subscriptions to what the door asks of them.
