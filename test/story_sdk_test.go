@@ -15,6 +15,7 @@ func TestSDKsWithoutCredential(t *testing.T) {
 	server.CreateCache(t, "story")
 	for language, programs := range map[harness.Language][]string{
 		harness.NodeJS: {"topics", "idle", "lists", "scalars", "control"},
+		harness.Web:    {"topics", "lists", "scalars", "control"},
 		harness.Go:     {"topics", "lists", "scalars", "control"},
 	} {
 		for _, program := range programs {
@@ -32,7 +33,7 @@ func TestSDKsWithCredentials(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.Secure(t)
 	server.CreateCache(t, "story")
-	for _, language := range []harness.Language{harness.NodeJS, harness.Go} {
+	for _, language := range []harness.Language{harness.NodeJS, harness.Web, harness.Go} {
 		t.Run(string(language)+"/tokens", func(t *testing.T) {
 			t.Parallel()
 			harness.RunChecks(t, language, "tokens", harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story"})
