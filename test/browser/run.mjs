@@ -1,10 +1,11 @@
 // Runs a program of checks in a real browser: node run.mjs <program>. Programs
 // of this folder come first, then those of test/node, which are the same checks
 // made with the Web SDK instead of the Node.js one. What a program prints in the
-// page is printed here.
+// page is printed here, and the lines of standard input are handed to it.
 import {existsSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {delimiter, join} from 'node:path';
+import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
 import {chromium} from 'playwright-core';
@@ -26,6 +27,7 @@ async function bundle(program) {
     alias: {
       '@gomomento/sdk': '@gomomento/sdk-web',
       'node:assert/strict': here('lib/assert.mjs'),
+      'node:readline': here('lib/readline.mjs'),
     },
     plugins: [{
       name: 'connect',
@@ -74,6 +76,7 @@ await page.addInitScript(story => { globalThis.story = story; }, {
   STORY_ADDR: process.env.STORY_ADDR, STORY_KEY: process.env.STORY_KEY, STORY_CACHE: process.env.STORY_CACHE,
 });
 await page.goto(url);
+createInterface({input: process.stdin}).on('line', line => void page.evaluate(l => globalThis.line(l), line));
 const code = await over;
 await browser.close();
 process.exit(code);
