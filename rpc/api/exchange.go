@@ -38,9 +38,10 @@ type Exchange interface {
 	// error is the client's mistake, in words for its eyes.
 	Receive(max int) ([]byte, error)
 	// Send sends one message of the answer, which may stay behind until Flush. It
-	// is only read, and not after Send has returned.
+	// is only read, and not after Send has returned. ErrEnough ends a subscription
+	// cleanly.
 	Send(message []byte) error
-	// Flush makes sure that what was sent is on its way.
+	// Flush makes sure that what was sent is on its way. ErrEnough as for Send.
 	Flush() error
 	// Cut makes a Send or Flush that is under way in another goroutine fail, and
 	// those to come.
@@ -49,6 +50,10 @@ type Exchange interface {
 
 // ErrTooLarge is what Exchange.Receive returns for a message above its limit.
 var ErrTooLarge = errors.New("the message is too large")
+
+// ErrEnough is what Exchange.Send and Flush return when the client of a subscription
+// has what it came for.
+var ErrEnough = errors.New("the client has what it came for")
 
 // handler is a method as the door wrapped it.
 type handler struct {

@@ -178,7 +178,10 @@ func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error 
 	defer all.remove(s)
 	// Whatever was revoked before the stream was listed was not told to it.
 	s.recheck(c.door.gate, time.Now())
-	return s.loop()
+	if err := s.loop(); !errors.Is(err, ErrEnough) {
+		return err
+	}
+	return nil
 }
 
 // recheck ends the stream if its credential is no longer good.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
@@ -72,6 +73,9 @@ func (s *Server) grpcWeb(w http.ResponseWriter, r *http.Request, text bool) {
 		Method: r.URL.Path, Header: incoming(r),
 		MaxAge: pageStreamAge, MaxBytes: pageStreamBytes,
 	}, x)
+	if end.Code() != codes.OK {
+		x.discard()
+	}
 	if err := x.frame(flagTrailers, trailers(end, md)); err == nil {
 		_ = x.Flush() // the client may have gone
 	}
@@ -136,14 +140,26 @@ func (x *exchange) body(max int) ([]byte, error) {
 	if x.r.ContentLength > int64(max) {
 		return nil, api.ErrTooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(max)))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, int64(max)+1))
+	switch {
+	case len(body) > max:
 		return nil, api.ErrTooLarge
-	}
-	if err != nil {
+	case err != nil:
 		return nil, errors.New("the body did not come to its end")
 	}
 	return body, nil // and from here on net/http waits for the client to go, for any time
+}
+
+// discardMost is how much of a body is thrown away for the sake of an answer.
+const discardMost = 32 << 20
+
+// discard takes in what is left of a body that nobody wants, before its request is
+// refused. Many clients, browsers among them, look at an answer only when they have
+// sent everything; a connection that is closed before is all that they would see.
+func (x *exchange) discard() {
+	if x.r.ContentLength <= discardMost {
+		_, _ = io.CopyN(io.Discard, x.r.Body, discardMost) // whatever comes of it, the answer is next
+	}
 }
 
 // write writes to the client, or fails after a while.

@@ -337,6 +337,35 @@ func TestLargeBodiesAreNotAwaited(t *testing.T) {
 	})
 }
 
+// A body that is refused is taken in first: the client looks at the answer only
+// afterwards, and may go on on the same connection.
+func TestRefusedBodiesAreTakenIn(t *testing.T) {
+	for name, calls := range map[string]callFunc{
+		"too large": echo,
+		"unread": func(context.Context, api.Call, api.Exchange) (*status.Status, metadata.MD) {
+			return status.New(codes.ResourceExhausted, ""), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := openDoorTo(t, serverOf(t, calls))
+				c := d.dial()
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for range 2 {
+					head := "POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 3000000\r\n\r\n"
+					if _, err := io.WriteString(c, head+strings.Repeat("x", 3_000_000)); err != nil {
+						t.Fatal(err)
+					}
+					if _, body := hear(t, r); !strings.Contains(body, "grpc-status:8") {
+						t.Fatalf("answered %q", body)
+					}
+				}
+			})
+		})
+	}
+}
+
 // A draining node does not answer pages at all: any status would be their end.
 func TestPagesAreNotAnsweredWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

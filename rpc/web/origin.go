@@ -32,7 +32,7 @@ func CheckOrigins(origins []string) error {
 // listed one by one, since * would not cover Authorization.
 const (
 	allowMethods  = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-	allowHeaders  = "authorization, cache, agent, runtime-version, read-concern, content-type, accept, x-grpc-web, x-user-agent, grpc-timeout"
+	allowHeaders  = "authorization, cache, agent, runtime-version, read-concern, content-type, accept, x-grpc-web, x-user-agent, grpc-timeout, last-event-id"
 	exposeHeaders = "grpc-status, grpc-message, err, mayfly-outcome"
 	preflightAge  = "86400" // seconds, which browsers cut to what they like
 )

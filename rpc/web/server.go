@@ -104,6 +104,8 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/readyz", get(s.ready))
 	mux.Handle("/metrics", get(s.metrics))
 	mux.Handle("/{$}", get(s.welcome))
+	mux.HandleFunc("/cache/{cache}", s.caches)
+	mux.HandleFunc("/topics/{cache}/{topic}", s.topics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusNotFound, "There is nothing at this path; / says what there is.")
 	})
@@ -121,8 +123,12 @@ func (s *Server) routes() http.Handler {
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control, until := http.NewResponseController(w), time.Now().Add(exchangeTime)
-		// They fail only on a connection that is dead.
-		_ = control.SetReadDeadline(until)
+		// They fail only on a connection that is dead. Where there is no body
+		// net/http is waiting already for the client to go, which may take any
+		// time.
+		if r.Body != http.NoBody {
+			_ = control.SetReadDeadline(until)
+		}
 		_ = control.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
 	})
