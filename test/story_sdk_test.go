@@ -15,7 +15,7 @@ func TestSDKsWithoutCredential(t *testing.T) {
 	server.CreateCache(t, "story")
 	for language, programs := range map[harness.Language][]string{
 		harness.NodeJS: {"topics", "idle", "lists", "scalars", "control"},
-		harness.Web:    {"topics", "lists", "scalars", "control"},
+		harness.Web:    {"topics", "lists", "scalars", "control", "http"},
 		harness.Go:     {"topics", "lists", "scalars", "control"},
 	} {
 		for _, program := range programs {
