@@ -34,7 +34,7 @@ units: ## Run the unit tests, under the race detector
 	$(GO) test -race -timeout 10m $(UNITS)
 
 stories: build ## Run the stories: real processes, real SDKs
-	cd test/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
 	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -count=1 -timeout 15m ./test
@@ -59,4 +59,4 @@ check: lint ## Prove that modules are tidy, code is formatted and generated code
 	@scripts/check.sh
 
 clean: ## Remove what was built
-	rm -rf bin test/out test/node/node_modules
+	rm -rf bin test/out test/node/node_modules test/browser/node_modules

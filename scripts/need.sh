@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that what the tests use is there. A C compiler is the one thing
-# that Go, Node.js and npm do not bring: the race detector needs it.
+# Makes sure that what the tests use is there. Two things Go, Node.js and npm do
+# not bring: a C compiler for the race detector, and a browser.
 set -euo pipefail
 
 missing=()
@@ -12,15 +12,19 @@ if ((${#missing[@]})); then
   exit 1
 fi
 
-command -v gcc >/dev/null && exit 0
+packages=()
+command -v gcc >/dev/null || packages+=(gcc libc6-dev)
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || packages+=(chromium)
+((${#packages[@]})) || exit 0
+
 as_root=()
 if ((EUID != 0)); then
   as_root=(sudo)
 fi
 if ! command -v apt-get >/dev/null || { ((EUID != 0)) && ! command -v sudo >/dev/null; }; then
-  echo "need a C compiler for the race detector: install gcc" >&2
+  echo "need a C compiler for the race detector and a browser for the stories: install gcc and Chromium" >&2
   exit 1
 fi
-echo "installing gcc, which the race detector needs"
+echo "installing ${packages[*]}: the race detector needs a C compiler, the Web SDK a browser"
 "${as_root[@]}" apt-get update -qq
-"${as_root[@]}" apt-get install -y -qq gcc libc6-dev
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}"

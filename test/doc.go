@@ -2,7 +2,7 @@
 // speaks to it only through its public port, mostly with the official SDKs, and
 // tries one promise made to users.
 //
-//	sdk       every call that the Node.js and the Go SDK have for topics,
+//	sdk       every call that the Node.js, the Web and the Go SDK have for topics,
 //	          scalars, lists, caches, keys and tokens
 //	restart   a stop or a power cut, with both SDKs listening and speaking
 //	crash     a kill in the middle of ten thousand acknowledged pushes
@@ -11,10 +11,13 @@
 //	open      who is let in before and after the first API key
 //	cli       the mayfly command as a person or a script uses it
 //	readme    the programs in the README, run as they are printed there
+//	http      caches and topics with nothing but HTTP
+//	page      a web page that listens while the broker comes and goes
+//	port      SDKs and plain HTTP on one port, health, metrics, silent peers
 //
-// test/harness starts the processes, test/node and test/gosdk are the programs
-// that use the SDKs, test/wire compares our protocol with the SDK's own, and
-// test/house holds the rules of the architecture.
+// test/harness starts the processes; test/node, test/browser and test/gosdk are the
+// programs that use the SDKs, test/browser in a real browser; test/wire compares our
+// protocol with the SDK's own, and test/house holds the rules of the architecture.
 //
 // Stories must never look inside: what they know of the broker is its protocol,
 // its command line, its exit codes and the files it leaves. They share nothing

@@ -17,7 +17,8 @@ func TestSDKsWithoutCredential(t *testing.T) {
 		harness.NodeJS: {
 			"topics", "idle", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards",
 		},
-		harness.Go: {"topics", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards"},
+		harness.Web: {"topics", "lists", "scalars", "control", "http"},
+		harness.Go:  {"topics", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards"},
 	} {
 		for _, program := range programs {
 			t.Run(string(language)+"/"+program, func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestSDKsWithCredentials(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.Secure(t)
 	server.CreateCache(t, "story")
-	for _, language := range []harness.Language{harness.NodeJS, harness.Go} {
+	for _, language := range []harness.Language{harness.NodeJS, harness.Web, harness.Go} {
 		t.Run(string(language)+"/tokens", func(t *testing.T) {
 			t.Parallel()
 			harness.RunChecks(t, language, "tokens", harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story"})

@@ -29,7 +29,7 @@ func (p *Program) devCommand() *cobra.Command {
 	cfg.Heartbeat = devHeartbeat
 	var file string
 	var logs logOptions
-	settings := append([]config.Setting{listenSetting(&cfg.Listen), fileSetting(&file)}, logs.settings()...)
+	settings := append([]config.Setting{listenSetting(&cfg.Listen), originsSetting(&cfg.Origins), fileSetting(&file)}, logs.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
 	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000"}
 	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {

@@ -29,6 +29,13 @@ func listenSetting(address *string) config.Setting {
 	return config.Setting{Name: "listen", Help: "address of the client port; port 0 picks a free one", Value: config.Address(address)}
 }
 
+func originsSetting(origins *[]string) config.Setting {
+	return config.Setting{
+		Name: "allow-origins", Help: "origins whose web pages may call, such as https://chat.example; * for all, once there is a key",
+		Value: config.List(origins), Default: "pages of this machine",
+	}
+}
+
 // serverSettings are the settings of a node that keeps its data.
 func serverSettings(c *node.Config) []config.Setting {
 	return []config.Setting{
@@ -46,6 +53,7 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "endpoint", Help: "base host that is put into minted keys and tokens", Value: config.Text(&c.Endpoint), Default: "the client address"},
 		{Name: "data-groups", Help: "data groups of a new cluster, 1 to 64, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64), Default: "16"},
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
+		originsSetting(&c.Origins),
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{Name: "drain-timeout", Help: "longest graceful stop", Value: config.Duration(&c.DrainTimeout)},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
 // Config is everything a node is told at birth. Nothing below cmd reads flags,
@@ -60,6 +61,9 @@ type Config struct {
 	// Open allows calls without a credential whatever keys exist. Only a
 	// loopback listener may be open.
 	Open bool
+	// Origins are the origins whose web pages may call; see web.Config. Empty
+	// means pages of this machine.
+	Origins []string
 	// Heartbeat is the pause between heartbeats on a quiet subscription.
 	Heartbeat time.Duration
 	// DrainTimeout bounds a graceful stop.
@@ -120,6 +124,9 @@ func (c Config) Validate() error {
 	}
 	if c.Open && !c.loopbackOnly() {
 		return fmt.Errorf("open mode needs a loopback listener, %s is not one: listen on 127.0.0.1", c.Listen)
+	}
+	if err := web.CheckOrigins(c.Origins); err != nil {
+		return fmt.Errorf("allow-origins: %w", err)
 	}
 	if c.Heartbeat <= 0 || c.DrainTimeout <= 0 {
 		return errors.New("heartbeat and drain timeout must be positive")

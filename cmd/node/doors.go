@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/api"
@@ -54,7 +57,14 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 
 // openWeb serves the HTTP side of the client port. Calls wait until Run.
 func (n *Node) openWeb() (err error) {
-	n.doors.web, err = web.NewServer(web.Config{Ready: n.unready, Metrics: n.measured.Handler(), Gate: n.gate, Logger: n.logger})
+	n.doors.web, err = web.NewServer(web.Config{
+		Ready:   n.unready,
+		Metrics: n.measured.Handler(),
+		Gate:    n.gate,
+		Calls:   pageCalls{n},
+		Origins: n.config.Origins,
+		Logger:  n.logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -62,6 +72,17 @@ func (n *Node) openWeb() (err error) {
 	n.doors.serving.Go(func() error { return n.doors.web.Serve(n.doors.port.HTTP()) })
 	n.doors.serving.Go(n.doors.port.Serve)
 	return nil
+}
+
+// pageCalls serves the calls of pages as soon as calls are served at all.
+type pageCalls struct{ n *Node }
+
+// Call implements web.Calls.
+func (c pageCalls) Call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {
+	if !c.n.doors.open.Load() {
+		return status.New(codes.Unavailable, "this node is starting"), nil
+	}
+	return c.n.server.Call(ctx, call, x)
 }
 
 // unready returns what keeps this node from serving at this moment.
@@ -84,6 +105,9 @@ func (n *Node) unready() (why []web.Reason) {
 // GET /readyz says that the node is going. It returns why a door broke, if one did.
 func (n *Node) closeDoors(ctx context.Context) error {
 	n.doors.draining.Store(true)
+	if n.doors.web != nil {
+		n.doors.web.Drain()
+	}
 	var err error
 	if n.server != nil {
 		err = n.server.Stop(ctx)

@@ -38,7 +38,8 @@ type door struct {
 	listening context.Context
 	dismiss   context.CancelFunc
 
-	unruled []string // methods that rules does not know; set while registering
+	handlers map[string]handler // by full method name; set while registering
+	unruled  []string           // methods that rules does not know; set while registering
 }
 
 // method is a method as the door knows it.
@@ -53,12 +54,16 @@ func (d *door) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	wrapped := *desc
 	wrapped.Methods = make([]grpc.MethodDesc, len(desc.Methods))
 	for i, m := range desc.Methods {
-		wrapped.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: d.unary(d.method(desc, m.MethodName), m.Handler)}
+		known := d.method(desc, m.MethodName)
+		wrapped.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: d.unary(known, m.Handler)}
+		d.handlers[known.name] = handler{impl: impl, unary: wrapped.Methods[i].Handler}
 	}
 	wrapped.Streams = make([]grpc.StreamDesc, len(desc.Streams))
 	for i, s := range desc.Streams {
 		wrapped.Streams[i] = s
-		wrapped.Streams[i].Handler = d.stream(d.method(desc, s.StreamName), s.Handler)
+		known := d.method(desc, s.StreamName)
+		wrapped.Streams[i].Handler = d.stream(known, s.Handler)
+		d.handlers[known.name] = handler{impl: impl, stream: wrapped.Streams[i].Handler, duplex: s.ClientStreams}
 	}
 	d.Server.RegisterService(&wrapped, impl)
 }

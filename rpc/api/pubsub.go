@@ -108,11 +108,15 @@ func (g *greeting) stop() {
 }
 
 // handOver returns in how long the stream is to be handed over to the client's
-// next one; false for never. Node clients put their request timeout on
+// next one; false for never. Streams of pages end before they fill the page's
+// memory. Node clients put their request timeout on
 // the first stream of a subscription, which kills it although it is well, and come
 // back half a second later from nowhere. Ended cleanly just before, they come
 // back at once, and from where they were (protocol.md 5.4).
 func handOver(c *call) (time.Duration, bool) {
+	if f := foreignOf(c); f != nil && f.MaxAge > 0 {
+		return f.maxAge(), true
+	}
 	deadline, ok := c.Deadline()
 	if !ok || !strings.Contains(c.header("user-agent"), "grpc-node") {
 		return 0, false

@@ -85,6 +85,7 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 			meter:       config.Meter,
 			budget:      &budget{limit: config.Limits.InFlightBytes},
 
+			handlers:  make(map[string]handler),
 			listening: listening,
 			dismiss:   dismiss,
 		},

@@ -37,6 +37,9 @@ type stream struct {
 	// clean end.
 	anchored bool
 
+	// foreign is the call, if it did not come in over gRPC's own transport.
+	foreign *foreign
+
 	// ending is why the stream is to end, once it is.
 	ending atomic.Pointer[ending]
 }
@@ -74,6 +77,11 @@ func (s *stream) loop() error {
 		// topic's leader cannot know.
 		if s.pulse.due.Swap(false) && s.sub.Live() {
 			if err := s.send(heartbeat); err != nil {
+				return err
+			}
+		}
+		if s.foreign != nil {
+			if err := s.foreign.x.Flush(); err != nil {
 				return err
 			}
 		}
@@ -153,6 +161,10 @@ func newStreams(heartbeat, stall time.Duration) *streams {
 func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error {
 	after, anchored := handOver(c)
 	s := &stream{call: c, out: out, sub: sub, anchored: anchored}
+	if s.foreign = foreignOf(c); s.foreign != nil {
+		s.foreign.patient = true
+		s.foreign.full = func() { s.end(cleanEnd) }
+	}
 	s.pulse = newPulse(all.heartbeat, all.stall, sub.Wake, func() { abandon(c) })
 	defer s.pulse.stop()
 	defer context.AfterFunc(c, func() { s.end(&ending{c.Err()}) })()
@@ -166,7 +178,10 @@ func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error 
 	defer all.remove(s)
 	// Whatever was revoked before the stream was listed was not told to it.
 	s.recheck(c.door.gate, time.Now())
-	return s.loop()
+	if err := s.loop(); !errors.Is(err, ErrEnough) {
+		return err
+	}
+	return nil
 }
 
 // recheck ends the stream if its credential is no longer good.

@@ -19,6 +19,22 @@
 // thin wrapper, which also counts connections and bytes. Peeking with MSG_PEEK
 // would leave nothing to give back, but then nobody would be there to count.
 //
+// # Pages
+//
+// The official SDK for pages speaks gRPC-Web in its text form: base64 in both
+// directions, each frame of an answer a padded chunk of its own, the status in a
+// last frame of trailers, HTTP 200 whatever happens. grpcweb.go translates that,
+// and the binary form, into the one way in that native calls take too
+// (api.Server.Call): credentials are looked at before the body, limits, counters
+// and handlers are the same. What pages receive on a stream stays in their memory,
+// so streams end after a while, cleanly, and the SDK goes on in the next one.
+//
+// Plain HTTP takes the same way in: caches.go, topics.go and events.go make the
+// message of a call out of a request, and an answer out of those of the call.
+//
+// A browser is also a way around a loopback address and a firewall: any page in it
+// may send requests. origin.go keeps out those that have no business here.
+//
 // # What it must never know
 //
 // Topics, lists, nodes, Raft, how numbers become metrics. Whether the node is

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -27,9 +26,11 @@ func (r Reason) String() string {
 
 const welcomeText = `This is the client port of a Mayfly broker. Momento SDKs connect to this address.
 
-  /livez    whether the process is alive
-  /readyz   whether it can serve, and why not
-  /metrics  its numbers, for Prometheus`
+  /cache/{cache}           one item: GET, PUT, DELETE
+  /topics/{cache}/{topic}  POST publishes; GET waits for what is published
+  /livez                   whether the process is alive
+  /readyz                  whether it can serve, and why not
+  /metrics                 its numbers, for Prometheus`
 
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	text(w, http.StatusOK, welcomeText)
@@ -46,7 +47,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusServiceUnavailable
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		readyJSON(w, status, reasons)
+		answerJSON(w, status, struct {
+			Ready   bool     `json:"ready"`
+			Reasons []Reason `json:"reasons"`
+		}{len(reasons) == 0, append([]Reason{}, reasons...)}) // an empty list, never null
 		return
 	}
 	lines := []string{"ok"}
@@ -57,17 +61,6 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		lines = append(lines, reason.String())
 	}
 	text(w, status, strings.Join(lines, "\n"))
-}
-
-func readyJSON(w http.ResponseWriter, status int, reasons []Reason) {
-	answer := struct {
-		Ready   bool     `json:"ready"`
-		Reasons []Reason `json:"reasons"`
-	}{len(reasons) == 0, append([]Reason{}, reasons...)} // an empty list, never null
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // the client may have gone
 }
 
 // metrics lets in whoever could call anything in open mode, and otherwise holders

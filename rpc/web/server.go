@@ -3,11 +3,18 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -17,7 +24,7 @@ const (
 	headerTime   = 5 * time.Second
 	maxHeader    = 16 << 10
 	idleTime     = 2 * time.Minute
-	exchangeTime = 30 * time.Second // for a body and its answer
+	exchangeTime = time.Minute // for a body and its answer
 )
 
 // Config is what a Server is told at birth.
@@ -29,33 +36,63 @@ type Config struct {
 	Metrics http.Handler
 	// Gate finds out who calls. Needed.
 	Gate *auth.Gate
+	// Calls serves the calls of pages. Needed.
+	Calls Calls
+	// Origins are the origins whose pages may call, each as browsers write it:
+	// scheme://host, and :port unless it is the scheme's own. "*" stands for all,
+	// but not in open mode. Empty means pages of this machine.
+	Origins []string
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
 
+// Calls serves calls that were not carried by gRPC's own transport. See api.Server,
+// which does, for the promises.
+type Calls interface {
+	Call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD)
+}
+
 // Server serves the HTTP side of a node's client port.
 type Server struct {
-	config Config
-	http   *http.Server
+	config   Config
+	http     *http.Server
+	draining atomic.Bool
+
+	mu      sync.Mutex
+	stopped bool
+	busy    sync.WaitGroup // Serve and its connections
 }
 
 // NewServer makes a Server that serves nothing yet. It fails when something
 // needed is missing.
 func NewServer(config Config) (*Server, error) {
-	if config.Ready == nil || config.Metrics == nil || config.Gate == nil {
-		return nil, errors.New("web: Ready, Metrics and Gate are needed")
+	if config.Ready == nil || config.Metrics == nil || config.Gate == nil || config.Calls == nil {
+		return nil, errors.New("web: Ready, Metrics, Gate and Calls are needed")
+	}
+	if err := CheckOrigins(config.Origins); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{config: config}
 	s.http = &http.Server{
-		Handler:           s.routes(),
+		Handler:           bounded(s.guarded(s.routes())),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		// What net/http has to say is about clients that misbehave.
 		ErrorLog: slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
+		// A connection is new before Serve has returned, and closed after its
+		// last handler has.
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.busy.Add(1)
+			case http.StateClosed:
+				s.busy.Done()
+			}
+		},
 	}
 	return s, nil
 }
@@ -67,10 +104,18 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/readyz", get(s.ready))
 	mux.Handle("/metrics", get(s.metrics))
 	mux.Handle("/{$}", get(s.welcome))
+	mux.HandleFunc("/cache/{cache}", s.caches)
+	mux.HandleFunc("/topics/{cache}/{topic}", s.topics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusNotFound, "There is nothing at this path; / says what there is.")
 	})
-	return bounded(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if text, ok := grpcWebForm(r); ok {
+			s.grpcWeb(w, r, text)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // bounded gives every exchange a time by which it must be over, so that a client
@@ -78,8 +123,12 @@ func (s *Server) routes() http.Handler {
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control, until := http.NewResponseController(w), time.Now().Add(exchangeTime)
-		// They fail only on a connection that is dead.
-		_ = control.SetReadDeadline(until)
+		// They fail only on a connection that is dead. Where there is no body
+		// net/http is waiting already for the client to go, which may take any
+		// time.
+		if r.Body != http.NoBody {
+			_ = control.SetReadDeadline(until)
+		}
 		_ = control.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
 	})
@@ -109,18 +158,36 @@ func text(w http.ResponseWriter, status int, line string) {
 
 // Serve serves the connections that l accepts, until Stop, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.busy.Add(1)
+	s.mu.Unlock()
+	defer s.busy.Done()
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
+// Drain prepares for the end. A page whose subscription is ended comes back at
+// once, and gives up for good if it is then told any status; so calls of pages
+// are left without an answer from now on, as if nobody listened any more.
+func (s *Server) Drain() { s.draining.Store(true) }
+
 // Stop ends the server: it accepts nothing more and lets the requests under way
-// finish. When ctx is done it cuts what is left and returns the error of ctx.
+// finish. When ctx is done it cuts what is left and returns the error of ctx. It
+// waits for every connection.
 func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close()
 	}
+	s.busy.Wait()
 	return err
 }

@@ -19,6 +19,7 @@ import (
 // ask has the server answer one request.
 func ask(s *Server, method, path string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
+	r.Host = "localhost"
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -134,6 +135,11 @@ func openDoor(t *testing.T, handler http.Handler) *door {
 	if handler != nil {
 		s.http.Handler = bounded(handler)
 	}
+	return openDoorTo(t, s)
+}
+
+func openDoorTo(t *testing.T, s *Server) *door {
+	t.Helper()
 	p, l := servePort(t)
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -175,7 +181,7 @@ func TestKeepAlive(t *testing.T) {
 		c := d.dial()
 		r := bufio.NewReader(c)
 		for range 3 {
-			say(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+			say(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			if status, body := hear(t, r); status != 200 || body != "ok\n" {
 				t.Fatalf("%d %q", status, body)
 			}
@@ -203,8 +209,8 @@ func TestSlowClients(t *testing.T) {
 		gone time.Duration
 	}{
 		"header in drops": {"GET / HTTP/1.1\r\n", func(c net.Conn) { drip(c, strings.Repeat("A: b\r\n", 9), time.Second) }, headerTime},
-		"no body":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", func(net.Conn) {}, exchangeTime},
-		"reads nothing":   {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", func(net.Conn) {}, exchangeTime},
+		"no body":         {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n", func(net.Conn) {}, exchangeTime},
+		"reads nothing":   {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", func(net.Conn) {}, exchangeTime},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -233,7 +239,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		d := openDoor(t, nil)
 		c := d.dial()
 		defer c.Close()
-		say(c, "GET /livez HTTP/1.1\r\nHost: x\r\nA: "+strings.Repeat("a", 2*maxHeader)+"\r\n\r\n")
+		say(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\nA: "+strings.Repeat("a", 2*maxHeader)+"\r\n\r\n")
 		if status, _ := hear(t, bufio.NewReader(c)); status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("status %d", status)
 		}
@@ -256,10 +262,10 @@ func TestStop(t *testing.T) {
 			text(w, http.StatusOK, "done")
 		}))
 		idle, slow := d.dial(), d.dial()
-		say(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		say(idle, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		idleReader := bufio.NewReader(idle)
 		hear(t, idleReader)
-		say(slow, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+		say(slow, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		synctest.Wait()
 		time.AfterFunc(time.Second/2, func() { close(release) })
 		stopped := make(chan error)
@@ -281,7 +287,7 @@ func TestStopCuts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openDoor(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		c := d.dial()
-		say(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		say(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		synctest.Wait()
 		if err := d.stop(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Stop: %v", err)

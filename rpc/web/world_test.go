@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net"
@@ -10,8 +11,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
+	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -153,11 +158,18 @@ func newTestServer(t *testing.T, gate *auth.Gate, ready func() []Reason) *Server
 		ready = func() []Reason { return nil }
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "metrics") })
-	s, err := NewServer(Config{Ready: ready, Metrics: metrics, Gate: gate})
+	s, err := NewServer(Config{Ready: ready, Metrics: metrics, Gate: gate, Calls: noCalls{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// noCalls serves no call.
+type noCalls struct{}
+
+func (noCalls) Call(context.Context, api.Call, api.Exchange) (*status.Status, metadata.MD) {
+	return status.New(codes.Unimplemented, "no calls here"), nil
 }
 
 var errBroken = errors.New("the listener broke")

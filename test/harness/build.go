@@ -18,8 +18,8 @@ type Tools struct {
 	// GoSDK is the program of test/gosdk, which uses the official Go SDK.
 	GoSDK string
 	// Node runs JavaScript, and NodeDir is test/node with the installed
-	// official Node.js SDK.
-	Node, NodeDir string
+	// official Node.js SDK. BrowserDir is test/browser with the Web SDK.
+	Node, NodeDir, BrowserDir string
 }
 
 // tools is set once by Build, before any test runs.
@@ -71,13 +71,22 @@ func findNode() (err error) {
 	if tools.Node, err = exec.LookPath("node"); err != nil {
 		return fmt.Errorf("the stories need Node.js: %w", err)
 	}
-	if tools.NodeDir, err = filepath.Abs("node"); err != nil {
+	if tools.NodeDir, err = installed("node", "@gomomento/sdk"); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(tools.NodeDir, "node_modules", "@gomomento", "sdk")); err != nil {
-		return fmt.Errorf("the official Node.js SDK is not installed; run `make stories`, or `npm ci` in test/node: %w", err)
+	tools.BrowserDir, err = installed("browser", "@gomomento/sdk-web")
+	return err
+}
+
+// installed returns the absolute path of a folder whose package npm has installed.
+func installed(folder, pkg string) (dir string, err error) {
+	if dir, err = filepath.Abs(folder); err != nil {
+		return "", err
 	}
-	return nil
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", filepath.FromSlash(pkg))); err != nil {
+		return "", fmt.Errorf("%s is not installed; run `make stories`, or `npm ci` in test/%s: %w", pkg, folder, err)
+	}
+	return dir, nil
 }
 
 func goBuild(ctx context.Context, dir, out, pkg string) error {

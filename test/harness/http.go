@@ -3,6 +3,7 @@ package harness
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,7 +19,13 @@ type Page struct {
 // and value in turns.
 func (s *Server) Get(t testing.TB, path string, headers ...string) Page {
 	t.Helper()
-	request, err := http.NewRequestWithContext(Bounded(t), http.MethodGet, "http://"+s.Addr+path, nil)
+	return s.Request(t, http.MethodGet, path, "", headers...)
+}
+
+// Request makes any request over HTTP, as Get does.
+func (s *Server) Request(t testing.TB, method, path, body string, headers ...string) Page {
+	t.Helper()
+	request, err := http.NewRequestWithContext(Bounded(t), method, "http://"+s.Addr+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +38,9 @@ func (s *Server) Get(t testing.TB, path string, headers ...string) Page {
 		t.Fatal(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Page{answer.StatusCode, answer.Header, string(body)}
+	return Page{answer.StatusCode, answer.Header, string(text)}
 }

@@ -17,6 +17,8 @@ type Language string
 const (
 	NodeJS Language = "node"
 	Go     Language = "go"
+	// Web is the SDK for pages, in a browser.
+	Web Language = "web"
 )
 
 // Client says what a program shall connect to.
@@ -36,6 +38,9 @@ func (c Client) command(l Language, program string) *exec.Cmd {
 	case NodeJS:
 		cmd = exec.Command(tools.Node, program+".mjs") //nolint:noctx // ends with the test, by signal
 		cmd.Dir = tools.NodeDir
+	case Web:
+		cmd = exec.Command(tools.Node, "run.mjs", program) //nolint:noctx // ends with the test, by signal
+		cmd.Dir = tools.BrowserDir
 	case Go:
 		cmd = exec.Command(tools.GoSDK, program) //nolint:noctx // ends with the test, by signal
 	}

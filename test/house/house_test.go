@@ -56,7 +56,7 @@ var rules = []struct {
 	{"rpc/api", rule{ours: []string{"rpc/route", "rpc/auth", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
-	{"rpc/web", rule{ours: []string{"rpc/auth"}}},
+	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "proto/cache", "proto/pubsub"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
 	{"cmd/recovery", rule{ours: []string{"rpc/route", "cluster"}}},

@@ -11,6 +11,9 @@ import {
   TopicConfigurations,
 } from '@gomomento/sdk';
 
+export const sdk = 'node';
+/** The largest value that a story sends, in bytes. */
+export const largest = 5_300_000;
 export const addr = process.env.STORY_ADDR ?? '127.0.0.1:8080';
 export const key = process.env.STORY_KEY ?? '';
 export const cache = process.env.STORY_CACHE ?? 'default';

@@ -1,0 +1,104 @@
+package web
+
+import (
+	"encoding/base64"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
+)
+
+// caches serves /cache/{cache}: one scalar, named in the query.
+func (s *Server) caches(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	key, err := keyOf(query)
+	if err != nil {
+		badRequest(w, "%v", err)
+		return
+	}
+	md, ok := caller(w, r)
+	if !ok {
+		return
+	}
+	md.Set("cache", r.PathValue("cache"))
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		answer := new(cachepb.GetResponse)
+		if !s.do(w, r, cachepb.Scs_Get_FullMethodName, md, &plainCall{just(&cachepb.GetRequest{CacheKey: key}), answer}) {
+			return
+		}
+		if answer.GetResult() != cachepb.ECacheResult_Hit {
+			refuse(w, http.StatusNotFound, "NOT_FOUND", "Key Not Found")
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Length", strconv.Itoa(len(answer.GetCacheBody())))
+		_, _ = w.Write(answer.GetCacheBody()) // the client may have gone
+	case http.MethodPut:
+		ttl, err := ttlOf(query)
+		if err != nil {
+			badRequest(w, "%v", err)
+			return
+		}
+		x := newExchange(w, r)
+		if s.do(w, r, cachepb.Scs_Set_FullMethodName, md, &plainCall{func(max int) (proto.Message, error) {
+			value, err := x.body(max)
+			return &cachepb.SetRequest{CacheKey: key, CacheBody: value, TtlMilliseconds: ttl}, err
+		}, new(cachepb.SetResponse)}) {
+			w.WriteHeader(http.StatusNoContent)
+		}
+	case http.MethodDelete:
+		if s.do(w, r, cachepb.Scs_Delete_FullMethodName, md, &plainCall{just(&cachepb.DeleteRequest{CacheKey: key}), new(cachepb.DeleteResponse)}) {
+			w.WriteHeader(http.StatusNoContent)
+		}
+	default:
+		methodNotAllowed(w, "GET, HEAD, PUT, DELETE")
+	}
+}
+
+// just is the request that needs nothing of the body.
+func just(message proto.Message) func(int) (proto.Message, error) {
+	return func(int) (proto.Message, error) { return message, nil }
+}
+
+// keyOf returns the key that a query names.
+func keyOf(query url.Values) ([]byte, error) {
+	text, encoded := query.Get("key"), query.Get("key_base64")
+	switch {
+	case text != "" && encoded != "":
+		return nil, errors.New("the query holds both key and key_base64, send one of them")
+	case text != "":
+		return []byte(text), nil
+	case encoded == "":
+		return nil, errors.New("the query holds no key; send key=TEXT or key_base64=BASE64URL")
+	}
+	key, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
+	if err != nil {
+		return nil, errors.New("key_base64 is not base64url")
+	}
+	return key, nil
+}
+
+// ttlOf returns the life that a query gives an item, in milliseconds.
+func ttlOf(query url.Values) (uint64, error) {
+	seconds, err := strconv.ParseUint(query.Get("ttl_seconds"), 10, 64)
+	if err != nil || seconds == 0 || seconds > math.MaxUint64/1000 {
+		return 0, errors.New("the query needs ttl_seconds, a whole number above zero")
+	}
+	return seconds * 1000, nil
+}
+
+// methodNotAllowed answers for a method that a path does not have.
+func methodNotAllowed(w http.ResponseWriter, allowed string) {
+	w.Header().Set("Allow", allowed)
+	refuse(w, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "This path answers %s.", allowed)
+}

@@ -1,0 +1,113 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	"github.com/mayfly-broker/mayfly/rpc/api"
+)
+
+const eventStream = "text/event-stream"
+
+// eventStreamAge is when a stream of events ends, so that its client, which comes
+// back by itself, may find a better node.
+const eventStreamAge = 6 * time.Hour
+
+// events serves a topic as server-sent events: items as messages, discontinuities
+// under their own name, each with an id from which a browser resumes by itself.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if s.draining.Load() {
+		panic(http.ErrAbortHandler) // a browser would take any status for the end; see Drain
+	}
+	request, err := subscription(r)
+	if last := r.Header.Get("Last-Event-ID"); err == nil && last != "" {
+		err = resume(request, last)
+	}
+	if err != nil {
+		badRequest(w, "%v", err)
+		return
+	}
+	md, ok := caller(w, r)
+	if !ok {
+		return
+	}
+	x := &eventExchange{exchange: newExchange(w, r), request: request}
+	end, trailer := s.config.Calls.Call(r.Context(), api.Call{
+		Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md, MaxAge: eventStreamAge,
+	}, x)
+	switch {
+	case !x.begun && end.Code() != codes.OK:
+		failed(w, end, trailer)
+	case x.begun:
+		_ = x.Flush() // what was said last; the client may have gone
+	}
+}
+
+// eventID names a place in a topic, resume asks for what comes behind it.
+func eventID(page, sequence uint64) string { return fmt.Sprintf("%d-%d", page, sequence) }
+
+func resume(request *pubsubpb.SubscribeRequest, id string) error {
+	page, sequence, _ := strings.Cut(id, "-")
+	var errs [2]error
+	request.SequencePage, errs[0] = strconv.ParseUint(page, 10, 64)
+	last, err := strconv.ParseUint(sequence, 10, 63)
+	if errs[1] = err; errors.Join(errs[:]...) != nil {
+		return errors.New("Last-Event-ID is none of ours")
+	}
+	request.ResumeAtTopicSequenceNumber = last + 1
+	return nil
+}
+
+// eventExchange carries a subscription as server-sent events.
+type eventExchange struct {
+	exchange
+	request *pubsubpb.SubscribeRequest
+	begun   bool
+}
+
+// Receive implements api.Exchange.
+func (x *eventExchange) Receive(int) ([]byte, error) { return proto.Marshal(x.request) }
+
+// Send implements api.Exchange.
+func (x *eventExchange) Send(message []byte) error {
+	e, ok, err := decodeEvent(message)
+	if err != nil {
+		return err
+	}
+	if !x.begun {
+		x.begun = true
+		h := x.w.Header()
+		h.Set("Content-Type", eventStream)
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
+		if err := x.write([]byte("retry: 1000\n\n")); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !ok:
+		return x.write([]byte(": heartbeat\n\n"))
+	case e.Item != nil:
+		return x.event("", eventID(e.Item.Page, e.Item.Sequence), e.Item)
+	default:
+		return x.event("event: discontinuity\n", eventID(e.Discontinuity.Page, e.Discontinuity.New), e.Discontinuity)
+	}
+}
+
+// event writes one event. JSON has no line breaks, so its data is one line.
+func (x *eventExchange) event(name, id string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return x.write(fmt.Appendf(nil, "%sid: %s\ndata: %s\n\n", name, id, text))
+}
