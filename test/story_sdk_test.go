@@ -13,6 +13,12 @@ func TestSDKsWithoutCredential(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
+	runSDKs(t, harness.Client{Addr: server.Addr, Cache: "story"})
+}
+
+// runSDKs runs all that the SDKs can ask, at the same time.
+func runSDKs(t *testing.T, client harness.Client) {
+	t.Helper()
 	for language, programs := range map[harness.Language][]string{
 		harness.NodeJS: {
 			"topics", "idle", "lists", "scalars", "control", "dictionaries", "sets", "sortedsets", "leaderboards",
@@ -23,7 +29,7 @@ func TestSDKsWithoutCredential(t *testing.T) {
 		for _, program := range programs {
 			t.Run(string(language)+"/"+program, func(t *testing.T) {
 				t.Parallel()
-				harness.RunChecks(t, language, program, harness.Client{Addr: server.Addr, Cache: "story"})
+				harness.RunChecks(t, language, program, client)
 			})
 		}
 	}
@@ -52,10 +58,15 @@ func TestSDKsWithCredentials(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
 	server.Secure(t)
 	server.CreateCache(t, "story")
+	runTokens(t, harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story"})
+}
+
+func runTokens(t *testing.T, client harness.Client) {
+	t.Helper()
 	for _, language := range []harness.Language{harness.NodeJS, harness.Web, harness.Go} {
 		t.Run(string(language)+"/tokens", func(t *testing.T) {
 			t.Parallel()
-			harness.RunChecks(t, language, "tokens", harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story"})
+			harness.RunChecks(t, language, "tokens", client)
 		})
 	}
 }

@@ -31,7 +31,7 @@ type doors struct {
 
 // newMetrics builds the metrics of what was built before them.
 func (n *Node) newMetrics() *metrics.Metrics {
-	return metrics.New(metrics.Sources{
+	sources := metrics.Sources{
 		Topics: n.topics.Stats,
 		Groups: func() []replica.Stats {
 			groups := n.host.Groups()
@@ -47,7 +47,11 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		},
 		Version: n.config.Version,
 		Commit:  n.config.Commit,
-	}, n.logger)
+	}
+	if n.links.server != nil {
+		sources.Peers = n.links.server.ItemsSent
+	}
+	return metrics.New(sources, n.logger)
 }
 
 // meter counts the calls of one method.

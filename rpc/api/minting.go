@@ -113,6 +113,9 @@ func (s *authService) GenerateApiToken(ctx context.Context, r *authpb.GenerateAp
 // RefreshApiToken is called by whoever holds the pair; nothing else is asked.
 func (s *authService) RefreshApiToken(ctx context.Context, r *authpb.RefreshApiTokenRequest) (*authpb.RefreshApiTokenResponse, error) {
 	k, err := s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
+	if errors.Is(err, auth.ErrUnheardOf) && s.mint.credentials.CatchUp(ctx) == nil {
+		k, err = s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
+	}
 	if k, err = s.mint.record(ctx, k, err); err != nil {
 		return nil, err
 	}

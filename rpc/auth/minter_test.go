@@ -292,6 +292,22 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// A key that is not on record here may be on record elsewhere by now.
+func TestRefreshOfAKeyNotHeardOf(t *testing.T) {
+	w := newWorld(t)
+	k, err := w.minter.APIKey(w.admin(t), KeyRequest{Permissions: room(), ValidFor: time.Minute}, birth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.minter.Refresh(k.Text, k.RefreshToken, birth); !errors.Is(err, ErrUnheardOf) || !errors.Is(err, ErrInvalidArgument) || errors.Is(err, ErrUnauthenticated) {
+		t.Errorf("before it is heard of: %v", err)
+	}
+	w.keys.put(k.Record)
+	if _, err := w.minter.Refresh(k.Text, "nonsense", birth); errors.Is(err, ErrUnheardOf) || !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("after: %v", err)
+	}
+}
+
 func TestMinterWithoutASigningKey(t *testing.T) {
 	w := newWorld(t)
 	admin := w.admin(t)

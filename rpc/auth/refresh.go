@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"time"
 )
 
@@ -11,11 +12,16 @@ import (
 // now. The old key stays good until its own end. Whoever holds the pair is the
 // caller; no other right is asked for. It fails with ErrInvalidArgument for a
 // pair that is unknown, expired, revoked or not one (protocol.md 6.4), and says
-// no more than that to those who do not hold it.
+// no more than that to those who do not hold it. ErrUnheardOf goes with it as
+// with a refused credential.
 func (m *Minter) Refresh(apiKey, refreshToken string, now time.Time) (Key, error) {
 	p, err := m.verifier.Verify(apiKey, now)
 	if err != nil {
-		return Key{}, invalid("this API key cannot be refreshed: %v", err)
+		refusal := invalid("this API key cannot be refreshed: %v", err)
+		if errors.Is(err, ErrUnheardOf) {
+			refusal = unheardOf{refusal}
+		}
+		return Key{}, refusal
 	}
 	if p.Kind != KindAPIKey {
 		return Key{}, invalid("only API keys can be refreshed, this is a credential of kind %q", p.Kind)

@@ -26,6 +26,8 @@ var (
 	discontinuities = describe("mayfly_topic_discontinuities_total", "Times that a subscription was told it had missed items.")
 	exhausted       = describe("mayfly_topic_pages_exhausted", "Groups whose topics are no longer forgotten until leadership moves.")
 
+	peerItems = describe("mayfly_peer_items_sent_total", "Items sent to another node, for all who subscribe to them there.", "peer")
+
 	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
 	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")
 	raftLeading  = describe("mayfly_raft_leading", "1 if this replica leads the group and serves it.", "group")
@@ -52,6 +54,11 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	out := readings(to)
 	out.topics(c)
+	if c.Peers != nil {
+		for peer, items := range c.Peers() {
+			out.counter(peerItems, items, string(peer))
+		}
+	}
 	out.groups(c.Groups())
 	port := c.Port()
 	out.counter(dropped, port.Dropped)

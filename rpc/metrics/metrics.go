@@ -9,17 +9,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/fanout"
 )
 
 // Sources are the parts of a node whose numbers are shown. Each is asked at every
-// reading; all are needed.
+// reading; all but Peers are needed.
 type Sources struct {
 	// Topics looks at the topics of this node.
 	Topics func() fanout.Stats
 	// Groups looks at the Raft groups that have a replica on this node.
 	Groups func() []replica.Stats
+	// Peers tells how many items each other node was sent; nil for a node that is
+	// alone.
+	Peers func() map[cluster.NodeID]uint64
 	// Port looks at the client port.
 	Port func() Port
 	// Version and Commit say what is running.

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/fanout"
 )
@@ -24,6 +25,7 @@ func sources() Sources {
 				Published: 6, Delivered: 7, Discontinuities: 8, PagesExhausted: 9,
 			}
 		},
+		Peers: func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
 		Groups: func() []replica.Stats {
 			return []replica.Stats{
 				{Group: 0, Leadership: replica.Leadership{Term: 2, Leading: true, Leader: "a"}, Applied: 10, Committed: 11, LastIndex: 12},
@@ -68,6 +70,7 @@ func TestReading(t *testing.T) {
 		"mayfly_topics 1", "mayfly_topic_subscriptions 2", "mayfly_topic_log_items 3", "mayfly_topic_log_bytes 4",
 		"mayfly_topic_items_mirrored_total 5", "mayfly_topic_items_published_total 6", "mayfly_topic_items_delivered_total 7",
 		"mayfly_topic_discontinuities_total 8", "mayfly_topic_pages_exhausted 9",
+		`mayfly_peer_items_sent_total{peer="b"} 30`, `mayfly_peer_items_sent_total{peer="c"} 31`,
 		`mayfly_raft_groups{role="leader"} 1`, `mayfly_raft_groups{role="follower"} 2`,
 		`mayfly_raft_leading{group="0"} 1`, `mayfly_raft_leading{group="1"} 0`, `mayfly_raft_leading{group="2"} 0`,
 		`mayfly_raft_leader_known{group="0"} 1`, `mayfly_raft_leader_known{group="1"} 1`, `mayfly_raft_leader_known{group="2"} 0`,
@@ -143,7 +146,7 @@ func TestNames(t *testing.T) {
 	method.End(codes.OK, 0)
 	text := read(t, m)
 	few := map[string]bool{
-		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "protocol": true,
+		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "protocol": true, "peer": true,
 		"version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -36,6 +37,7 @@ const (
 type mirror struct {
 	server  *Server
 	stream  grpc.BidiStreamingServer[peerv1.MirrorRequest, peerv1.MirrorResponse]
+	caller  cluster.NodeID
 	mux     *fanout.Mux
 	refused chan fanout.Portion
 	heard   chan error // why no more requests come; nil: the caller is done
@@ -44,8 +46,12 @@ type mirror struct {
 
 // Mirror implements peerv1.PeerServer.
 func (s *Server) Mirror(stream grpc.BidiStreamingServer[peerv1.MirrorRequest, peerv1.MirrorResponse]) error {
+	link, err := linkOf(stream.Context())
+	if err != nil {
+		return err
+	}
 	m := &mirror{
-		server: s, stream: stream, mux: s.config.Topics.Mux(),
+		server: s, stream: stream, caller: cluster.NodeID(link.caller.Node), mux: s.config.Topics.Mux(),
 		refused: make(chan fanout.Portion, maxRefused), heard: make(chan error, 1),
 	}
 	defer m.mux.Close()
@@ -120,6 +126,7 @@ func (m *mirror) tell() error {
 			if err := m.stream.Send(&peerv1.MirrorResponse{Frames: frames}); err != nil {
 				return err
 			}
+			m.server.sent.add(m.caller, frames)
 			wait = busy // there may be more: look at the others and go on
 		}
 		select {

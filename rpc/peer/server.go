@@ -101,6 +101,7 @@ type Server struct {
 	config ServerConfig
 	grpc   *grpc.Server
 	flight flight
+	sent   tally
 
 	stopping chan struct{}  // closed when streams without an end of their own shall end
 	stop     sync.Once      // closes it

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/momentohq/client-sdk-go/auth"
@@ -15,12 +17,16 @@ import (
 )
 
 var (
-	addr      = os.Getenv("STORY_ADDR")
+	addrs     = strings.Split(os.Getenv("STORY_ADDR"), ",")
+	turn      atomic.Int64
 	adminKey  = os.Getenv("STORY_KEY")
 	cacheName = os.Getenv("STORY_CACHE")
 
 	quiet = logger.NewNoopMomentoLoggerFactory()
 )
+
+// next is the node that the next client takes, when there are several.
+func next() string { return addrs[int(turn.Add(1)-1)%len(addrs)] }
 
 // must is for what has nothing to do with the broker.
 func must[T any](v T, err error) T {
@@ -33,6 +39,7 @@ func must[T any](v T, err error) T {
 // credential is the older form of a key, which the SDK understands, pointed at
 // the broker. An empty key connects without a credential.
 func credential(rawKey string) auth.CredentialProvider {
+	addr := next()
 	if rawKey == "" {
 		host, port, err := net.SplitHostPort(addr)
 		number := must(strconv.ParseUint(port, 10, 16))

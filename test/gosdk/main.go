@@ -4,7 +4,8 @@
 //
 // Its argument names what to do: a group of checks, which print one JSON line
 // each, or one of the programs that a story directs. The variables STORY_ADDR,
-// STORY_KEY and STORY_CACHE say what to connect to.
+// STORY_KEY and STORY_CACHE say what to connect to; of several addresses, of the
+// nodes of one cluster, each client takes the next one.
 package main
 
 import (

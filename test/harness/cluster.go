@@ -117,6 +117,15 @@ func (c *Cluster) Up() (up []*Node) {
 	return up
 }
 
+// Addr are the client ports of all nodes, for a Client.
+func (c *Cluster) Addr() string {
+	addrs := make([]string, len(c.Nodes))
+	for i, n := range c.Nodes {
+		addrs[i] = n.Addr
+	}
+	return strings.Join(addrs, ",")
+}
+
 // Except are the nodes of a cluster but these.
 func (c *Cluster) Except(some ...*Node) []*Node {
 	return slices.DeleteFunc(slices.Clone(c.Nodes), func(n *Node) bool { return slices.Contains(some, n) })

@@ -23,7 +23,8 @@ const (
 
 // Client says what a program shall connect to.
 type Client struct {
-	// Addr is host:port of the broker.
+	// Addr is host:port of the broker, or of several nodes with commas between
+	// them, over which the program spreads what it does.
 	Addr string
 	// Key is the raw API key or token; empty connects without a credential.
 	Key string

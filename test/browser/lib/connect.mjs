@@ -12,7 +12,8 @@ import {
 export const sdk = 'web';
 /** The largest value that a story sends, in bytes: the SDK falls over larger ones. */
 export const largest = 60_000;
-export const addr = globalThis.story.STORY_ADDR;
+// Of the nodes of a cluster a page talks to one.
+export const addr = globalThis.story.STORY_ADDR.split(',')[0];
 export const key = globalThis.story.STORY_KEY;
 export const cache = globalThis.story.STORY_CACHE;
 

@@ -1,5 +1,7 @@
 // How the programs of this folder reach the broker: by the variables that the
-// harness sets, with the SDK exactly as npm installed it.
+// harness sets, with the SDK exactly as npm installed it. When there are several
+// addresses, of the nodes of one cluster, each client takes the next one, and a
+// client of caches changes the node with every call.
 import {
   AuthClient,
   CacheClient,
@@ -14,15 +16,17 @@ import {
 export const sdk = 'node';
 /** The largest value that a story sends, in bytes. */
 export const largest = 5_300_000;
-export const addr = process.env.STORY_ADDR ?? '127.0.0.1:8080';
+const addrs = (process.env.STORY_ADDR ?? '127.0.0.1:8080').split(',');
+let turn = 0;
+const next = () => addrs[turn++ % addrs.length];
 export const key = process.env.STORY_KEY ?? '';
 export const cache = process.env.STORY_CACHE ?? 'default';
 
 const quiet = new NoopMomentoLoggerFactory();
 
 /** The older form of a credential: what an SDK wraps around a raw key. */
-export function wrap(rawKey) {
-  return Buffer.from(JSON.stringify({endpoint: addr, api_key: rawKey})).toString('base64');
+export function wrap(rawKey, endpoint) {
+  return Buffer.from(JSON.stringify({endpoint, api_key: rawKey})).toString('base64');
 }
 
 /** The raw key inside a wrapped credential. */
@@ -30,14 +34,14 @@ export function unwrap(wrapped) {
   return JSON.parse(Buffer.from(wrapped, 'base64').toString()).api_key;
 }
 
-/** A provider for a raw key; an empty one connects without a credential. */
-export function credentials(rawKey = key) {
+/** A provider for a raw key at a node; an empty key connects without a credential. */
+function credentials(rawKey, addr) {
   if (rawKey === '') {
     const [hostname, port] = addr.split(':');
     return CredentialProvider.forMomentoLocal({hostname, port: Number(port)});
   }
   return CredentialProvider.fromString({
-    apiKey: wrap(rawKey),
+    apiKey: wrap(rawKey, addr),
     endpointOverrides: {
       cacheEndpoint: addr,
       controlEndpoint: addr,
@@ -48,23 +52,35 @@ export function credentials(rawKey = key) {
 }
 
 export function cacheClient({rawKey = key, ttlSeconds = 600} = {}) {
-  return new CacheClient({
+  return inTurn(addrs.map(() => new CacheClient({
     configuration: Configurations.Laptop.v1(quiet),
-    credentialProvider: credentials(rawKey),
+    credentialProvider: credentials(rawKey, next()),
     defaultTtlSeconds: ttlSeconds,
+  })));
+}
+
+/** One client that makes each call through the next of several. */
+function inTurn(clients) {
+  if (clients.length === 1) return clients[0];
+  let calls = 0;
+  return new Proxy(clients[0], {
+    get(_, call) {
+      const client = clients[calls++ % clients.length];
+      return client[call].bind(client);
+    },
   });
 }
 
 export function topicClient({rawKey = key} = {}) {
   return new TopicClient({
     configuration: TopicConfigurations.Default.latest(quiet),
-    credentialProvider: credentials(rawKey),
+    credentialProvider: credentials(rawKey, next()),
   });
 }
 
 export function authClient({rawKey = key} = {}) {
   return new AuthClient({
     configuration: AuthClientConfigurations.Default.latest(quiet),
-    credentialProvider: credentials(rawKey),
+    credentialProvider: credentials(rawKey, next()),
   });
 }
