@@ -20,8 +20,9 @@ const (
 	// maxWaiting bounds the requests that wait for leaders, since each holds its
 	// command in memory.
 	maxWaiting = 4096
-	// maxRepeats bounds how often a command of unknown outcome is repeated.
-	maxRepeats = 3
+	// blindly is how long a node is asked of which this one would not hear that it
+	// has lost the leadership.
+	blindly = 2 * time.Second
 )
 
 // errMoved ends a question to a node that no longer leads.
@@ -66,9 +67,14 @@ func (r *Router) Chase(ctx context.Context, g cluster.GroupID, ask func(context.
 	var last guess
 	for turn, followed := 0, false; ; {
 		at, moved := r.guess(g)
-		if voters := r.voters(g); (at.node == "" || at == last) && len(voters) > 0 {
-			at = guess{node: voters[turn%len(voters)]}
-			turn++
+		// Without a replica of the group this node hears nothing of its leader, and
+		// asks the voters in turn. With one it does not: its own replica is the first
+		// to know, and who is asked in vain may be stopped and never answer.
+		if moved == nil && (at.node == "" || at == last) {
+			if voters := r.voters(g); len(voters) > 0 {
+				at = guess{node: voters[turn%len(voters)]}
+				turn++
+			}
 		}
 		if at.node != "" {
 			err := r.ask(ctx, g, at, ask)
@@ -109,6 +115,11 @@ func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(
 	}
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if r.local.replica(g) == nil {
+		var end context.CancelFunc
+		asking, end = context.WithTimeoutCause(asking, blindly, errMoved)
+		defer end()
+	}
 	if reign := r.local.reign(g); reign != nil {
 		stop := context.AfterFunc(reign, func() {
 			if now, _, _ := r.local.leadership(g); now.Leader != at.node {
@@ -176,14 +187,11 @@ func (r *Router) learn(g cluster.GroupID, asked guess, err error) bool {
 	return hint.Leader != r.self || r.local.leads(g)
 }
 
-// repeat is lead for a command with a request id: when the outcome is unknown it
-// asks again, since a command that did run is not run a second time.
+// repeat is lead for a command with a request id: as long as the outcome is
+// unknown it asks again, since a command that did run is not run a second time.
 func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
 	err := r.lead(ctx, g, ask)
-	for range maxRepeats - 1 {
-		if !errors.Is(err, ErrUnknownOutcome) || ctx.Err() != nil {
-			break
-		}
+	for began := time.Now(); errors.Is(err, ErrUnknownOutcome) && ctx.Err() == nil && time.Since(began) < patience; {
 		// An answer of not executed is about the repetition only.
 		if again := r.lead(ctx, g, ask); !errors.Is(again, ErrNotExecuted) {
 			err = again
