@@ -162,6 +162,27 @@ func (b *brokers) holds(t *testing.T, want ...string) {
 	}
 }
 
+// page publishes an item through a node and tells the page it was numbered on.
+func (b *brokers) page(t *testing.T, asked string) (page uint64) {
+	t.Helper()
+	type item struct {
+		Type string `json:"type"`
+		Page uint64 `json:"page"`
+	}
+	heard := harness.Follow[item](t, b.nodes[asked], "topic", "subscribe", "chat", "news", "--verbose", "-o", "json")
+	heard.Await(t, "a heartbeat", func(said []item) bool { return len(said) > 0 })
+	b.nodes[asked].CLI(t, "", "topic", "publish", "chat", "news", "hello").OK(t)
+	heard.Await(t, "the item", func(said []item) bool {
+		i := slices.IndexFunc(said, func(s item) bool { return s.Type == "item" })
+		if i >= 0 {
+			page = said[i].Page
+		}
+		return i >= 0
+	})
+	heard.Interrupt(t)
+	return page
+}
+
 // An operator lets nodes come and go, and is refused what would do harm.
 func TestCommandsForClusters(t *testing.T) {
 	t.Parallel()
@@ -244,6 +265,7 @@ func TestRecoverLostMajority(t *testing.T) {
 	b := foundBrokers(t, "a", "b", "c")
 	b.nodes["b"].CLI(t, "", "cache", "create", "chat").OK(t)
 	b.fill(t, "before")
+	page := b.page(t, "b")
 	b.settled(t, "b", "a", "b", "c") // so that the survivor has all of it
 	a := b.nodes["a"]
 	recovery := func(args ...string) harness.Ran {
@@ -264,6 +286,10 @@ func TestRecoverLostMajority(t *testing.T) {
 	a.Start(t)
 	b.fill(t, "after")
 	b.holds(t, "before", "after")
+	// Topics are numbered above all that the dead may have numbered.
+	if before, after := page, b.page(t, "a"); after <= before || after>>45 != 1 {
+		t.Errorf("items have page %d, before the recovery it was %d", after, before)
+	}
 	for _, dead := range []string{"b", "c"} {
 		harness.Eventually(t, settling, "the removal of "+dead, func() (bool, string) {
 			ran := a.CLI(t, "", "node", "remove", dead, "--force", "--fewer")
