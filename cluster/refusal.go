@@ -79,7 +79,7 @@ func CheckRemove(v View, n NodeID, fewer bool) error {
 		return err
 	}
 	if m.State != Joining && v.Health[n] != Down {
-		return c.refuse(fmt.Sprintf("it is %s; removing by force is for nodes that are down, let it leave instead", v.Health[n]))
+		return c.refuse(fmt.Sprintf("it is %s; removing by force is for nodes that are down; let it leave instead, or wait until it counts as down", v.Health[n]))
 	}
 	without := func(r Replica) bool { return r.Node == n }
 	if err := c.quorums(without, "they have no majority of live, caught-up voters without it; bring it or others back, or recover the cluster"); err != nil {

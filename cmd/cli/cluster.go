@@ -234,7 +234,7 @@ yet is started with --join and --join-token instead: see "mayfly server".`
 func (p *Program) nodeJoin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "join", Short: "Have a running, empty node join a cluster", Long: nodeJoinHelp,
-		Example: "  mayfly node join --server 127.0.0.1:8080 --seed broker-1:7600 --token TOKEN",
+		Example: "  mayfly node join --server 127.0.0.1:8080 --seed broker-1:7947 --token TOKEN",
 	}
 	flags := cmd.Flags()
 	seeds := flags.StringSlice("seed", nil, "peer `addresses` of nodes of the cluster to join, host:port,...")

@@ -64,6 +64,9 @@ func (p *Program) recoverCluster(out printer, dirs []string, dead []string, yes 
 		p.remark("Some replicas cannot be used: %v", plan.Damaged)
 	}
 	document := newRecoveryReport(plan)
+	if len(document.Missing) > 0 {
+		p.remark("Nothing is here of group %s: if most of its voters are dead too, what it held is lost.", commas(document.Missing))
+	}
 	if !yes {
 		var text strings.Builder
 		document.write(&text)
@@ -97,6 +100,8 @@ func (p *Program) consent(warning string) error {
 type recoveryReport struct {
 	ClusterID string             `json:"cluster_id"`
 	Groups    []recoveryGroupRow `json:"groups"`
+	// Missing are groups that no survivor holds anything of.
+	Missing []string `json:"missing"`
 }
 
 type recoveryGroupRow struct {
@@ -116,7 +121,10 @@ type recoveryCopyRow struct {
 }
 
 func newRecoveryReport(plan *recovery.Plan) recoveryReport {
-	report := recoveryReport{ClusterID: plan.ClusterID, Groups: []recoveryGroupRow{}}
+	report := recoveryReport{ClusterID: plan.ClusterID, Groups: []recoveryGroupRow{}, Missing: []string{}}
+	for _, g := range plan.Missing {
+		report.Missing = append(report.Missing, groupName(uint32(g)))
+	}
 	for _, g := range plan.Groups {
 		row := recoveryGroupRow{Group: groupName(uint32(g.Group)), Voters: []string{}, Lost: g.Lost}
 		for _, v := range g.Voters {

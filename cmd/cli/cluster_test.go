@@ -218,6 +218,26 @@ func TestInterruptedLeaveGoesOn(t *testing.T) {
 	}
 }
 
+// A node that is asked how it leaves itself ends before it can say that it has
+// left.
+func TestLeavingNodeIsAskedItself(t *testing.T) {
+	b := &broker{}
+	looks := 0
+	b.answer = func(method string, request proto.Message, credential string) (proto.Message, error) {
+		if method == "LeaveNode" {
+			return &adminpb.LeaveNodeResponse{}, nil
+		}
+		if looks++; looks > 2 {
+			return fails(codes.Unavailable, "stopping")(method, request, credential)
+		}
+		return statusOf(func(st *clusterpb.Status) { st.Nodes[1].Replicas, st.Nodes[1].Retired, st.Held = 1, 0, nil }), nil
+	}
+	got := invocation{broker: b.start(t)}.run(t, "node", "leave", "b")
+	if got.code != ExitOK || !strings.Contains(got.stderr, "It had given everything away") || !strings.Contains(got.stdout, "node b has left") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What the cluster refuses is shown with its groups, and nothing is waited for.
 func TestRefusedWishes(t *testing.T) {
 	const why = "leave of node b refused: they have no majority (groups meta, 3)"

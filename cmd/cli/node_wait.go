@@ -20,6 +20,9 @@ const (
 	// silence is how long nothing may be heard from the node that leads the meta
 	// group before a command that waits gives up. An election takes seconds.
 	silence = 30 * time.Second
+	// farewell is the silence after which a node that had one replica left, and was
+	// asked about itself, has left.
+	farewell = 5 * time.Second
 )
 
 const drainHelp = `Have a node give its leaderships away and take nothing new, as before a restart or
@@ -67,7 +70,7 @@ func (p *Program) nodeLeave() *cobra.Command {
 		if err := wait.run(ctx); err != nil {
 			return err
 		}
-		return s.nodeDone(args[0], "left", fmt.Sprintf("node %s has left; its process can be stopped, and its data directory deleted", args[0]))
+		return s.nodeDone(args[0], "left", fmt.Sprintf("node %s has left; its process ends by itself, and its data directory can be deleted", args[0]))
 	})
 }
 
@@ -82,7 +85,9 @@ type waiting struct {
 	// interrupted says what goes on when nobody waits any more.
 	interrupted string
 
-	total uint32
+	seen  bool   // a look was taken
+	total uint32 // what there was to get rid of, at most
+	last  uint32 // what was left at the last look
 	shown string // the line that was shown last
 }
 
@@ -99,6 +104,10 @@ func (w *waiting) run(ctx context.Context) error {
 			if w.look(st) {
 				return nil
 			}
+		case w.gone && w.seen && w.last <= 1 && time.Since(heard) > farewell:
+			// It was asked how it leaves itself, and the meta group's replica goes last.
+			w.s.program.remark("The node at %s is no longer part of the cluster, or ended. It had given everything away.", w.s.opts.server)
+			return nil
 		case err != nil && !passing(err), time.Since(heard) > silence:
 			return w.unheard(err)
 		}
@@ -136,7 +145,7 @@ func (w *waiting) look(st *clusterpb.Status) (done bool) {
 		return true
 	}
 	left := w.left(node)
-	w.total = max(w.total, left)
+	w.seen, w.last, w.total = true, left, max(w.total, left)
 	why := ""
 	if len(st.GetHeld()) > 0 {
 		why = st.GetHeld()[0].GetWhy()

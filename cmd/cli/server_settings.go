@@ -50,6 +50,7 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "replace", Help: "take the place of the cluster's node of this name, whose disk was lost", Value: config.Switch(&c.Replace)},
 		{Name: "bootstrap-expect", Help: "how many nodes found a cluster together at their first start", Value: config.Integer(&c.BootstrapExpect, 1, 128), Default: "1"},
 		{Name: "zone", Help: "what fails together with this node, such as a rack; replicas are spread over zones", Value: config.Text(&c.Zone)},
+		{Name: "down-after", Help: "silence after which a node counts as down; its replicas are then made anew elsewhere, the same on all nodes", Value: config.Duration(&c.DownAfter)},
 		{Name: "endpoint", Help: "base host that is put into minted keys and tokens", Value: config.Text(&c.Endpoint), Default: "the client address"},
 		{Name: "data-groups", Help: "data groups of a new cluster, 1 to 64, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64), Default: "16"},
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},

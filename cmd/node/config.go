@@ -50,6 +50,9 @@ type Config struct {
 	// Zone is what fails together with this node, such as a rack; replicas of a
 	// group are kept in different ones. Empty shares its fate with nobody.
 	Zone string
+	// DownAfter is how long a node may be silent before it counts as down, so that
+	// its replicas are made anew elsewhere and it may be removed by force.
+	DownAfter time.Duration
 	// Endpoint is the base host that is put into minted keys and tokens, for
 	// clients that derive host names from it. Empty means the client port's
 	// address.
@@ -89,11 +92,15 @@ func DefaultConfig() Config {
 		Listen:       "127.0.0.1:8080",
 		PeerListen:   "127.0.0.1:7947",
 		GossipListen: "127.0.0.1:7946",
+		DownAfter:    10 * time.Minute,
 		Heartbeat:    5 * time.Second,
 		DrainTimeout: 10 * time.Second,
 		Limits:       api.DefaultLimits(),
 	}
 }
+
+// leastDownAfter is longer than an election and a restart take.
+const leastDownAfter = 10 * time.Second
 
 // Validate names the first setting that cannot work and what would.
 func (c Config) Validate() error {
@@ -127,6 +134,9 @@ func (c Config) Validate() error {
 	}
 	if err := web.CheckOrigins(c.Origins); err != nil {
 		return fmt.Errorf("allow-origins: %w", err)
+	}
+	if c.DownAfter < leastDownAfter {
+		return fmt.Errorf("down after %v: a node must be silent for at least %v, else one that is only slow is replaced", c.DownAfter, leastDownAfter)
 	}
 	if c.Heartbeat <= 0 || c.DrainTimeout <= 0 {
 		return errors.New("heartbeat and drain timeout must be positive")

@@ -173,6 +173,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	n.steward, err = steward.New(steward.Config{
 		Host: n.host, Self: n.host.Node(), Boot: n.boot, Record: n.local, Peers: n.links.pool,
 		Started: n.local.Bind, Logger: n.logger,
+		Tuning: steward.Tuning{DownAfter: n.config.DownAfter},
 	})
 	if err != nil {
 		return err

@@ -59,14 +59,14 @@ func (o office) Join(ctx context.Context, seeds []string, token string, replace 
 	}
 	self := n.self()
 	self.Store = next.Store
-	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	asking, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
-	charter, err := peer.Join(ctx, peer.JoinConfig{Seeds: seeds, Token: token, Self: self, Replace: replace, Logger: n.logger})
-	if errors.Is(err, peer.ErrRefused) {
-		return &cluster.Refusal{What: "joining", Node: self.Node, Why: err.Error()}
-	}
-	if err != nil {
+	charter, err := peer.Join(asking, peer.JoinConfig{Seeds: seeds, Token: token, Self: self, Replace: replace, Logger: n.logger})
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return err
+	case err != nil: // nothing has changed here, and to ask again does no harm
+		return &cluster.Refusal{What: "joining", Node: self.Node, Why: strings.TrimPrefix(err.Error(), "peer: ")}
 	}
 	next.take(charter)
 	if err := writeCharter(n.config.DataDir, nextCharterFile, next); err != nil {

@@ -20,6 +20,9 @@ type Plan struct {
 	Nodes []Node
 	// Groups are those that survivors hold something of, by number.
 	Groups []Group
+	// Missing are groups that no survivor holds anything of. If their voters are
+	// dead, all that they held is lost.
+	Missing []cluster.GroupID
 	// Damaged names replicas of survivors that cannot be used.
 	Damaged error
 }
@@ -60,21 +63,28 @@ func Look(dirs, names []string) (*Plan, error) {
 		return nil, err
 	}
 	p := new(Plan)
+	groups := 0
 	copies := make(map[cluster.GroupID][]Copy)
 	for _, dir := range dirs {
-		node, list, err := p.survey(dir)
+		node, known, list, err := p.survey(dir)
 		if err != nil {
 			return nil, err
 		}
 		if slices.Contains(dead, node.Name) {
 			return nil, fmt.Errorf("node %s is said to be dead, and %s is its data directory; a node whose data is there is no dead one", node.Name, dir)
 		}
+		groups = max(groups, known)
 		for _, s := range list {
 			copies[s.Group] = append(copies[s.Group], Copy{node, s})
 		}
 	}
 	for g, list := range copies {
 		p.Groups = append(p.Groups, newGroup(g, list, dead))
+	}
+	for g := cluster.MetaGroup; int(g) <= groups; g++ {
+		if copies[g] == nil {
+			p.Missing = append(p.Missing, g)
+		}
 	}
 	slices.SortFunc(p.Groups, func(a, b Group) int { return cmp.Compare(a.Group, b.Group) })
 	return p, p.check(dead)
@@ -92,28 +102,28 @@ func parse(names []string) ([]cluster.NodeID, error) {
 	return nodes, nil
 }
 
-// survey reads one directory.
-func (p *Plan) survey(dir string) (Node, []replica.Survivor, error) {
+// survey reads one directory. known is how many data groups its cluster has.
+func (p *Plan) survey(dir string) (node Node, known int, list []replica.Survivor, err error) {
 	id, err := replica.ReadIdentity(dir)
 	if err != nil {
 		if errors.Is(err, replica.ErrDirLocked) {
-			return Node{}, nil, fmt.Errorf("%w; stop the node first", err)
+			err = fmt.Errorf("%w; stop the node first", err)
 		}
-		return Node{}, nil, err
+		return node, 0, nil, err
 	}
-	node := Node{id.Node, dir}
+	node = Node{id.Node, dir}
 	switch {
 	case p.ClusterID != "" && p.ClusterID != id.ClusterID:
-		return Node{}, nil, fmt.Errorf("%s belongs to cluster %s, %s to cluster %s", p.Nodes[0].Dir, p.ClusterID, dir, id.ClusterID)
+		return node, 0, nil, fmt.Errorf("%s belongs to cluster %s, %s to cluster %s", p.Nodes[0].Dir, p.ClusterID, dir, id.ClusterID)
 	case slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.Name == node.Name }):
-		return Node{}, nil, fmt.Errorf("%s is a second data directory of node %s", dir, node.Name)
+		return node, 0, nil, fmt.Errorf("%s is a second data directory of node %s", dir, node.Name)
 	}
 	p.ClusterID = id.ClusterID
 	p.Nodes = append(p.Nodes, node)
-	list, err := replica.Survey(dir)
-	p.Damaged = errors.Join(p.Damaged, err)
+	list, damage := replica.Survey(dir)
+	p.Damaged = errors.Join(p.Damaged, damage)
 	// A replica that was made and never heard of its group holds nothing of it.
-	return node, slices.DeleteFunc(list, func(s replica.Survivor) bool { return s.LastIndex == 0 }), nil
+	return node, id.Groups, slices.DeleteFunc(list, func(s replica.Survivor) bool { return s.LastIndex == 0 }), nil
 }
 
 func newGroup(id cluster.GroupID, copies []Copy, dead []cluster.NodeID) Group {

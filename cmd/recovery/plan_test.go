@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -213,5 +214,23 @@ func TestAllSurvivorsAreWanted(t *testing.T) {
 		if len(g.Copies) == 2 && (g.Copies[0].LastTerm < g.Copies[1].LastTerm || g.Copies[0].LastTerm == g.Copies[1].LastTerm && g.Copies[0].LastIndex < g.Copies[1].LastIndex) {
 			t.Errorf("group %s is brought back from the one that knows less: %+v", g.Group, g.Copies)
 		}
+	}
+}
+
+// What cannot be used is named, and what is missing.
+func TestDamagedCopies(t *testing.T) {
+	f := newFleet(t, "damaged", "a", "b", "c")
+	f.found("a", "b", "c")
+	f.stop()
+	lost, err := filepath.Glob(filepath.Join(f.dirs["a"], "groups", "1-*"))
+	if err != nil || len(lost) != 1 {
+		t.Fatalf("the replica of group 1 is at %v, %v", lost, err)
+	}
+	if err := os.RemoveAll(lost[0]); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Look([]string{f.dirs["a"]}, []string{"b", "c"})
+	if err != nil || !errors.Is(p.Damaged, replica.ErrStoreLost) || !slices.Equal(p.Missing, []cluster.GroupID{1}) || len(p.Lost()) != 2 {
+		t.Errorf("planned %+v, %v", p, err)
 	}
 }

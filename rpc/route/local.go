@@ -122,7 +122,7 @@ func (l *Local) Bind(g *replica.Group) {
 	case *partition:
 		machine.bind(g)
 		if now, _ := g.Leadership(); now.Leading {
-			l.own(g.ID(), now.Term) // so that a lone node serves at once
+			l.own(g.ID(), cluster.RecoveryEpoch(g.Number()), now.Term) // so that a lone node serves at once
 		}
 		l.partitions[g.ID()].Store(machine)
 		l.following.Go(func() { l.follow(machine, g) })
@@ -137,7 +137,7 @@ func (l *Local) Wait() { l.following.Wait() }
 func (l *Local) follow(p *partition, g *replica.Group) {
 	p.follow(g.Done(), func(now replica.Leadership) {
 		if now.Leading {
-			l.own(g.ID(), now.Term)
+			l.own(g.ID(), cluster.RecoveryEpoch(g.Number()), now.Term)
 		} else {
 			l.yield(g.ID())
 		}

@@ -12,12 +12,14 @@ import (
 )
 
 // own lets this node number the topics of a group that it leads since that term,
-// above every number that a node that answers has seen.
-func (l *Local) own(g cluster.GroupID, term uint64) {
+// above every number that a node that answers has seen. epoch counts how often
+// the group was brought back offline: those who were lost then may have led it in
+// terms that this one has yet to come to.
+func (l *Local) own(g cluster.GroupID, epoch, term uint64) {
 	if l.fences[g].Load() > term {
 		return // another was elected since, and asked this node already
 	}
-	page, err := fanout.Page{Term: term}.Number()
+	page, err := fanout.Page{Epoch: epoch, Term: term}.Number()
 	if err == nil {
 		survey := l.topics.NewSurvey(uint32(g))
 		if l.survey != nil {
