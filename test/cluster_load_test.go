@@ -68,19 +68,11 @@ func (l *load) finish() {
 }
 
 func (l *load) write(ctx context.Context, n *harness.Node, conn *grpc.ClientConn, writer string) {
-	lists, topics := cachepb.NewScsClient(conn), pubsubpb.NewPubsubClient(conn)
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for i := 0; ; i++ {
-		value := fmt.Sprintf("%s-%06d", writer, i)
-		l.try(ctx, &l.pushes, n, value, func(ctx context.Context) error {
-			_, err := lists.ListPushBack(harness.WithCache(ctx, "story"), push(l.name, value))
-			return err
-		})
-		l.try(ctx, &l.publishes, n, value, func(ctx context.Context) error {
-			_, err := topics.Publish(ctx, text("story", l.name, value))
-			return err
-		})
+		// What is under way at the end of the load is finished.
+		l.send(context.WithoutCancel(ctx), n, conn, fmt.Sprintf("%s-%06d", writer, i), callTime)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -89,12 +81,21 @@ func (l *load) write(ctx context.Context, n *harness.Node, conn *grpc.ClientConn
 	}
 }
 
-// try makes one attempt. What is under way at the end of the load is finished.
-func (l *load) try(ctx context.Context, in *[]attempt, n *harness.Node, value string, do func(context.Context) error) {
-	if ctx.Err() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+// send pushes and publishes one value through a node.
+func (l *load) send(ctx context.Context, n *harness.Node, conn *grpc.ClientConn, value string, within time.Duration) {
+	l.try(ctx, &l.pushes, n, value, within, func(ctx context.Context) error {
+		_, err := cachepb.NewScsClient(conn).ListPushBack(harness.WithCache(ctx, "story"), push(l.name, value))
+		return err
+	})
+	l.try(ctx, &l.publishes, n, value, within, func(ctx context.Context) error {
+		_, err := pubsubpb.NewPubsubClient(conn).Publish(ctx, text("story", l.name, value))
+		return err
+	})
+}
+
+// try makes one attempt and writes down what came of it.
+func (l *load) try(ctx context.Context, in *[]attempt, n *harness.Node, value string, within time.Duration, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	a := attempt{value: value, through: n, begun: time.Now()}
 	err := do(ctx)
@@ -124,21 +125,36 @@ func ackedSince(moment time.Time, through ...*harness.Node) func(attempt) bool {
 	}
 }
 
+// back tries one new value after the other, without waiting for what became of
+// those before, until a push was acknowledged, and returns how long it took.
+func (l *load) back(t *testing.T, within time.Duration, through *harness.Node) time.Duration {
+	t.Helper()
+	now, ctx, conn := time.Now(), harness.Bounded(t), through.Conn(t)
+	var trying sync.WaitGroup
+	defer trying.Wait()
+	tick := time.NewTicker(5 * pace)
+	defer tick.Stop()
+	for i := 0; time.Since(now) < within; i++ {
+		if done := l.of(&l.pushes, ackedSince(now, through)); len(done) > 0 {
+			return done[0].ended.Sub(now)
+		}
+		value := fmt.Sprintf("probe.%d.%d-0", now.UnixNano(), i)
+		trying.Go(func() { l.send(ctx, through, conn, value, callTime) })
+		<-tick.C
+	}
+	t.Fatalf("no push through %s was acknowledged within %s", through.Name, within)
+	return 0
+}
+
 // flows waits until so many pushes and publishes were begun from now on and
-// acknowledged, through these nodes or any, and returns how long the first push
-// took to succeed.
-func (l *load) flows(t *testing.T, within time.Duration, many int, through ...*harness.Node) time.Duration {
+// acknowledged, through these nodes or any.
+func (l *load) flows(t *testing.T, within time.Duration, many int, through ...*harness.Node) {
 	t.Helper()
 	now := time.Now()
 	harness.Eventually(t, within, fmt.Sprint(many, " acknowledged pushes and publishes"), func() (bool, string) {
 		pushed, published := len(l.of(&l.pushes, ackedSince(now, through...))), len(l.of(&l.publishes, ackedSince(now, through...)))
 		return pushed >= many && published >= many, fmt.Sprint(pushed, " pushes and ", published, " publishes were")
 	})
-	first := time.Duration(1<<63 - 1)
-	for _, a := range l.of(&l.pushes, ackedSince(now, through...)) {
-		first = min(first, a.ended.Sub(now))
-	}
-	return first
 }
 
 // holds demands that the list, asked for at a node, has every acknowledged value

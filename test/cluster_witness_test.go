@@ -24,12 +24,12 @@ type witness struct {
 	conn  *grpc.ClientConn
 	ready chan struct{} // closed when it is subscribed
 
-	mu     sync.Mutex
-	items  []heardItem
-	page   uint64 // its position, once it has one
-	last   uint64
-	gaps   []*pubsubpb.Discontinuity
-	wrong  []string // what must not have been heard
+	mu    sync.Mutex
+	items []heardItem
+	page  uint64 // its position, once it has one
+	last  uint64
+	gaps  []*pubsubpb.Discontinuity
+	wrong []string // what must not have been heard
 }
 
 // heardItem is an item as a witness heard it.
