@@ -51,6 +51,18 @@ func (n *Node) newMetrics() *metrics.Metrics {
 	if n.links.server != nil {
 		sources.Peers = n.links.server.ItemsSent
 	}
+	if mesh := n.links.mesh; mesh != nil {
+		sources.Gossip = func() (alive, silent int) {
+			for _, p := range mesh.Peers() {
+				if p.Alive {
+					alive++
+				} else {
+					silent++
+				}
+			}
+			return alive, silent
+		}
+	}
 	return metrics.New(sources, n.logger)
 }
 

@@ -27,6 +27,7 @@ var (
 	exhausted       = describe("mayfly_topic_pages_exhausted", "Groups whose topics are no longer forgotten until leadership moves.")
 
 	peerItems = describe("mayfly_peer_items_sent_total", "Items sent to another node, for all who subscribe to them there.", "peer")
+	gossiping = describe("mayfly_gossip_peers", "Other nodes that gossip knows, by whether they are heard: alive, or silent for five minutes at most.", "state")
 
 	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
 	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")
@@ -58,6 +59,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		for peer, items := range c.Peers() {
 			out.counter(peerItems, items, string(peer))
 		}
+	}
+	if c.Gossip != nil {
+		alive, silent := c.Gossip()
+		out.gauge(gossiping, float64(alive), "alive")
+		out.gauge(gossiping, float64(silent), "silent")
 	}
 	out.groups(c.Groups())
 	port := c.Port()

@@ -15,7 +15,7 @@ import (
 )
 
 // Sources are the parts of a node whose numbers are shown. Each is asked at every
-// reading; all but Peers are needed.
+// reading; all but Peers and Gossip are needed.
 type Sources struct {
 	// Topics looks at the topics of this node.
 	Topics func() fanout.Stats
@@ -24,6 +24,9 @@ type Sources struct {
 	// Peers tells how many items each other node was sent; nil for a node that is
 	// alone.
 	Peers func() map[cluster.NodeID]uint64
+	// Gossip tells how many other nodes are heard and how many are not any more;
+	// nil for a node that does not gossip.
+	Gossip func() (alive, silent int)
 	// Port looks at the client port.
 	Port func() Port
 	// Version and Commit say what is running.
