@@ -14,7 +14,7 @@ func TestClusterSDKsWithoutCredential(t *testing.T) {
 	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{})
 	c.Nodes[0].CreateCache(t, "story")
-	runSDKs(t, harness.Client{Addr: c.Addr(), Cache: "story"})
+	runSDKs(t, harness.Client{Addr: c.Addr(), Cache: "story"}, "topics", "lists")
 }
 
 // Keys and tokens that one node made are good at all others.

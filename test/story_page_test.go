@@ -48,7 +48,7 @@ func TestAPageOutlivesTheBroker(t *testing.T) {
 			publishUntil(t, speaker, page, name, after)
 		}
 	}
-	if got := itemsOf(page.Events()); !slices.Equal(slices.Compact(got), want) {
+	if got := firsts(itemsOf(page.Events())); !slices.Equal(got, want) {
 		t.Errorf("the page was given %q, want %q", got, want)
 	}
 	for _, e := range page.Events() {
@@ -56,6 +56,16 @@ func TestAPageOutlivesTheBroker(t *testing.T) {
 			t.Errorf("the page was told %+v", e)
 		}
 	}
+}
+
+// firsts leaves out what was there before.
+func firsts(values []string) (first []string) {
+	for _, v := range values {
+		if !slices.Contains(first, v) {
+			first = append(first, v)
+		}
+	}
+	return first
 }
 
 func count(said []harness.Event, id, event string) (n int) {

@@ -8,9 +8,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/api"
@@ -77,7 +74,6 @@ func (n *Node) openWeb() (err error) {
 		Ready:   n.unready,
 		Metrics: n.measured.Handler(),
 		Gate:    n.gate,
-		Calls:   pageCalls{n},
 		Origins: n.config.Origins,
 		Logger:  n.logger,
 	})
@@ -88,17 +84,6 @@ func (n *Node) openWeb() (err error) {
 	n.doors.serving.Go(func() error { return n.doors.web.Serve(n.doors.port.HTTP()) })
 	n.doors.serving.Go(n.doors.port.Serve)
 	return nil
-}
-
-// pageCalls serves the calls of pages as soon as calls are served at all.
-type pageCalls struct{ n *Node }
-
-// Call implements web.Calls.
-func (c pageCalls) Call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {
-	if !c.n.doors.open.Load() {
-		return status.New(codes.Unavailable, "this node is starting"), nil
-	}
-	return c.n.server.Call(ctx, call, x)
 }
 
 // unready returns what keeps this node from serving at this moment.

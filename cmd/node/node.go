@@ -337,6 +337,7 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
+	n.doors.web.Open(n.server)
 	n.doors.open.Store(true)
 	var reason error
 	select {

@@ -25,9 +25,7 @@ const eventStreamAge = 6 * time.Hour
 // events serves a topic as server-sent events: items as messages, discontinuities
 // under their own name, each with an id from which a browser resumes by itself.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	if s.draining.Load() {
-		panic(http.ErrAbortHandler) // a browser would take any status for the end; see Drain
-	}
+	s.turnAway()
 	request, err := subscription(r)
 	if last := r.Header.Get("Last-Event-ID"); err == nil && last != "" {
 		err = resume(request, last)
@@ -41,7 +39,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &eventExchange{exchange: newExchange(w, r), request: request}
-	end, trailer := s.config.Calls.Call(r.Context(), api.Call{
+	end, trailer := s.call(r.Context(), api.Call{
 		Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md, MaxAge: eventStreamAge,
 	}, x)
 	switch {

@@ -56,9 +56,7 @@ func grpcWebForm(r *http.Request) (text, ok bool) {
 // the status stands in its last frame: the official client understands nothing
 // else.
 func (s *Server) grpcWeb(w http.ResponseWriter, r *http.Request, text bool) {
-	if s.draining.Load() {
-		panic(http.ErrAbortHandler) // ends the connection and nothing else
-	}
+	s.turnAway()
 	ctx, cancel := withTimeout(r.Context(), r.Header.Get("Grpc-Timeout"))
 	defer cancel()
 	x := &pageExchange{exchange: newExchange(w, r), text: text}
@@ -69,7 +67,7 @@ func (s *Server) grpcWeb(w http.ResponseWriter, r *http.Request, text bool) {
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
-	end, md := s.config.Calls.Call(ctx, api.Call{
+	end, md := s.call(ctx, api.Call{
 		Method: r.URL.Path, Header: incoming(r),
 		MaxAge: pageStreamAge, MaxBytes: pageStreamBytes,
 	}, x)
@@ -126,6 +124,7 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	control *http.ResponseController
+	until   time.Time // when the write deadline is
 	cut     *atomic.Bool
 }
 
@@ -171,10 +170,14 @@ func (x *exchange) write(b []byte) error {
 	return err
 }
 
-// hurry gives what is written next its time.
+// hurry gives what is written next its time, or at least half of it: moving a
+// deadline costs as much as encoding an item.
 func (x *exchange) hurry() error {
-	if err := x.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+	if now := time.Now(); x.until.Sub(now) < writeTime/2 {
+		x.until = now.Add(writeTime)
+		if err := x.control.SetWriteDeadline(x.until); err != nil {
+			return err
+		}
 	}
 	if x.cut.Load() { // after the deadline was set, so that Cut has the last word
 		x.Cut()

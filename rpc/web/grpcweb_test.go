@@ -48,7 +48,8 @@ func echo(_ context.Context, _ api.Call, x api.Exchange) (*status.Status, metada
 func serverOf(t *testing.T, calls Calls, origins ...string) *Server {
 	t.Helper()
 	s := newTestServer(t, newKeyring(t).gate(t), nil)
-	s.config.Calls, s.config.Origins = calls, origins
+	s.Open(calls)
+	s.config.Origins = origins
 	return s
 }
 
@@ -366,30 +367,43 @@ func TestRefusedBodiesAreTakenIn(t *testing.T) {
 	}
 }
 
-// A draining node does not answer pages at all: any status would be their end.
-func TestPagesAreNotAnsweredWhileDraining(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := serverOf(t, callFunc(echo))
-		d := openDoorTo(t, s)
-		s.Drain()
-		for _, request := range []string{
-			"POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00",
-			"OPTIONS /s/M HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nAccess-Control-Request-Method: POST\r\n\r\n",
-		} {
-			c := d.dial()
-			say(c, request)
-			if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
-				t.Errorf("answered %q, %v", answer, err)
-			}
-			c.Close()
-		}
-		c := d.dial()
-		defer c.Close()
-		say(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		if status, _ := hear(t, bufio.NewReader(c)); status != 200 {
-			t.Errorf("/livez: %d", status)
-		}
-	})
+// A node that does not serve calls yet, or any more, does not answer pages at all:
+// any status would be their end.
+func TestPagesAreTurnedAway(t *testing.T) {
+	for name, shut := range map[string]func(*Server){
+		"starting": func(s *Server) { s.calls.Store(nil) },
+		"draining": (*Server).Drain,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := serverOf(t, callFunc(func(context.Context, api.Call, api.Exchange) (*status.Status, metadata.MD) {
+					return status.New(codes.Unavailable, "stopping"), nil
+				}))
+				shut(s)
+				d := openDoorTo(t, s)
+				for _, request := range []string{
+					"POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00",
+					"OPTIONS /s/M HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nAccess-Control-Request-Method: POST\r\n\r\n",
+					"GET /topics/c/t HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+				} {
+					c := d.dial()
+					say(c, request)
+					if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
+						t.Errorf("answered %q, %v", answer, err)
+					}
+					c.Close()
+				}
+				for request, want := range map[string]int{"GET /livez": 200, "GET /cache/c?key=k": 503, "GET /topics/c/t": 503} {
+					c := d.dial()
+					say(c, request+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+					if status, _ := hear(t, bufio.NewReader(c)); status != want {
+						t.Errorf("%s: %d, want %d", request, status, want)
+					}
+					c.Close()
+				}
+			})
+		})
+	}
 }
 
 // Whatever the body: no panic, and what is taken for a message was sent as one.

@@ -64,9 +64,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		h.Set("Access-Control-Allow-Credentials", "true") // there are none but those a page sends itself
 		h.Set("Access-Control-Expose-Headers", exposeHeaders)
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			if s.draining.Load() {
-				panic(http.ErrAbortHandler) // see Drain
-			}
+			s.turnAway()
 			h.Set("Access-Control-Allow-Methods", allowMethods)
 			h.Set("Access-Control-Allow-Headers", allowHeaders)
 			h.Set("Access-Control-Max-Age", preflightAge)

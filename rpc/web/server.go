@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -36,8 +37,6 @@ type Config struct {
 	Metrics http.Handler
 	// Gate finds out who calls. Needed.
 	Gate *auth.Gate
-	// Calls serves the calls of pages. Needed.
-	Calls Calls
 	// Origins are the origins whose pages may call, each as browsers write it:
 	// scheme://host, and :port unless it is the scheme's own. "*" stands for all,
 	// but not in open mode. Empty means pages of this machine.
@@ -56,6 +55,7 @@ type Calls interface {
 type Server struct {
 	config   Config
 	http     *http.Server
+	calls    atomic.Pointer[Calls] // nil before Open
 	draining atomic.Bool
 
 	mu      sync.Mutex
@@ -66,8 +66,8 @@ type Server struct {
 // NewServer makes a Server that serves nothing yet. It fails when something
 // needed is missing.
 func NewServer(config Config) (*Server, error) {
-	if config.Ready == nil || config.Metrics == nil || config.Gate == nil || config.Calls == nil {
-		return nil, errors.New("web: Ready, Metrics, Gate and Calls are needed")
+	if config.Ready == nil || config.Metrics == nil || config.Gate == nil {
+		return nil, errors.New("web: Ready, Metrics and Gate are needed")
 	}
 	if err := CheckOrigins(config.Origins); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -170,6 +170,27 @@ func (s *Server) Serve(l net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// Open has calls served from now on, by calls. Pages are left without an answer
+// until then, as during Drain, and other callers are told to come back.
+func (s *Server) Open(calls Calls) { s.calls.Store(&calls) }
+
+// call serves a call, if calls are served yet.
+func (s *Server) call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {
+	calls := s.calls.Load()
+	if calls == nil {
+		return status.New(codes.Unavailable, "this node is starting, try another one or wait"), nil
+	}
+	return (*calls).Call(ctx, call, x)
+}
+
+// turnAway leaves a page without an answer while calls are not served: any status
+// would be the end for good of what it listens to.
+func (s *Server) turnAway() {
+	if s.calls.Load() == nil || s.draining.Load() {
+		panic(http.ErrAbortHandler) // ends the connection and nothing else
+	}
 }
 
 // Drain prepares for the end. A page whose subscription is ended comes back at

@@ -107,7 +107,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollTime)
 	defer cancel()
 	collected := &collection{plainCall: plainCall{request: just(request)}, events: []event{}}
-	end, trailer := s.config.Calls.Call(ctx, api.Call{Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md}, collected)
+	end, trailer := s.call(ctx, api.Call{Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md}, collected)
 	quiet := end.Code() == codes.DeadlineExceeded && collected.placed
 	if end.Code() != codes.OK && !quiet && len(collected.events) == 0 {
 		failed(w, end, trailer)

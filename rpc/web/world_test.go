@@ -158,10 +158,11 @@ func newTestServer(t *testing.T, gate *auth.Gate, ready func() []Reason) *Server
 		ready = func() []Reason { return nil }
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "metrics") })
-	s, err := NewServer(Config{Ready: ready, Metrics: metrics, Gate: gate, Calls: noCalls{}})
+	s, err := NewServer(Config{Ready: ready, Metrics: metrics, Gate: gate})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Open(noCalls{})
 	return s
 }
 

@@ -1,13 +1,10 @@
 // Every leaderboard call of the SDK.
 import assert from 'node:assert/strict';
-import {LeaderboardConfigurations, LeaderboardOrder, NoopMomentoLoggerFactory, PreviewLeaderboardClient} from '@gomomento/sdk';
-import {cache, cacheClient, credentials} from './lib/connect.mjs';
+import {LeaderboardOrder} from '@gomomento/sdk';
+import {cache, cacheClient, leaderboardClient} from './lib/connect.mjs';
 import {check, finish, fresh, is, refused} from './lib/check.mjs';
 
-const client = new PreviewLeaderboardClient({
-  configuration: LeaderboardConfigurations.Laptop.v1(new NoopMomentoLoggerFactory()),
-  credentialProvider: credentials(),
-});
+const client = leaderboardClient();
 const down = LeaderboardOrder.Descending;
 
 async function board(elements) {

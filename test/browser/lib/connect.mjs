@@ -5,21 +5,24 @@ import {
   CacheClient,
   Configurations,
   CredentialProvider,
+  LeaderboardConfigurations,
+  PreviewLeaderboardClient,
   TopicClient,
   TopicConfigurations,
 } from '@gomomento/sdk-web';
+import {inTurn, next} from '../../node/lib/nodes.mjs';
 
 export const sdk = 'web';
 /** The largest value that a story sends, in bytes: the SDK falls over larger ones. */
 export const largest = 60_000;
-// Of the nodes of a cluster a page talks to one.
-export const addr = globalThis.story.STORY_ADDR.split(',')[0];
+/** The node that requests without an SDK go to. */
+export const addr = next();
 export const key = globalThis.story.STORY_KEY;
 export const cache = globalThis.story.STORY_CACHE;
 
 /** The older form of a credential: what an SDK wraps around a raw key. */
-export function wrap(rawKey) {
-  return btoa(JSON.stringify({endpoint: addr, api_key: rawKey}));
+export function wrap(rawKey, endpoint) {
+  return btoa(JSON.stringify({endpoint, api_key: rawKey}));
 }
 
 /** The raw key inside a wrapped credential. */
@@ -27,29 +30,36 @@ export function unwrap(wrapped) {
   return JSON.parse(atob(wrapped)).api_key;
 }
 
-/** A provider for a raw key; an empty one connects without a credential. */
-export function credentials(rawKey = key) {
+/** A provider for a raw key at a node; an empty key connects without a credential. */
+function credentials(rawKey, addr) {
   const url = `http://${addr}`;
   const endpointOverrides = {cacheEndpoint: url, controlEndpoint: url, tokenEndpoint: url};
   if (rawKey === '') return CredentialProvider.forMomentoLocal({endpointOverrides});
-  return CredentialProvider.fromString({apiKey: wrap(rawKey), endpointOverrides});
+  return CredentialProvider.fromString({apiKey: wrap(rawKey, addr), endpointOverrides});
 }
 
 export function cacheClient({rawKey = key, ttlSeconds = 600} = {}) {
-  return new CacheClient({
+  return inTurn(addr => new CacheClient({
     configuration: Configurations.Browser.latest(),
-    credentialProvider: credentials(rawKey),
+    credentialProvider: credentials(rawKey, addr),
     defaultTtlSeconds: ttlSeconds,
-  });
+  }));
 }
 
 export function topicClient({rawKey = key} = {}) {
   return new TopicClient({
     configuration: TopicConfigurations.Default.latest(),
-    credentialProvider: credentials(rawKey),
+    credentialProvider: credentials(rawKey, next()),
   });
 }
 
 export function authClient({rawKey = key} = {}) {
-  return new AuthClient({credentialProvider: credentials(rawKey)});
+  return new AuthClient({credentialProvider: credentials(rawKey, next())});
+}
+
+export function leaderboardClient() {
+  return new PreviewLeaderboardClient({
+    configuration: LeaderboardConfigurations.Laptop.latest(),
+    credentialProvider: credentials(key, next()),
+  });
 }

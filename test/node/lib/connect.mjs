@@ -8,17 +8,17 @@ import {
   Configurations,
   AuthClientConfigurations,
   CredentialProvider,
+  LeaderboardConfigurations,
   NoopMomentoLoggerFactory,
+  PreviewLeaderboardClient,
   TopicClient,
   TopicConfigurations,
 } from '@gomomento/sdk';
+import {inTurn, next} from './nodes.mjs';
 
 export const sdk = 'node';
 /** The largest value that a story sends, in bytes. */
 export const largest = 5_300_000;
-const addrs = (process.env.STORY_ADDR ?? '127.0.0.1:8080').split(',');
-let turn = 0;
-const next = () => addrs[turn++ % addrs.length];
 export const key = process.env.STORY_KEY ?? '';
 export const cache = process.env.STORY_CACHE ?? 'default';
 
@@ -52,23 +52,11 @@ function credentials(rawKey, addr) {
 }
 
 export function cacheClient({rawKey = key, ttlSeconds = 600} = {}) {
-  return inTurn(addrs.map(() => new CacheClient({
+  return inTurn(addr => new CacheClient({
     configuration: Configurations.Laptop.v1(quiet),
-    credentialProvider: credentials(rawKey, next()),
+    credentialProvider: credentials(rawKey, addr),
     defaultTtlSeconds: ttlSeconds,
-  })));
-}
-
-/** One client that makes each call through the next of several. */
-function inTurn(clients) {
-  if (clients.length === 1) return clients[0];
-  let calls = 0;
-  return new Proxy(clients[0], {
-    get(_, call) {
-      const client = clients[calls++ % clients.length];
-      return client[call].bind(client);
-    },
-  });
+  }));
 }
 
 export function topicClient({rawKey = key} = {}) {
@@ -82,5 +70,12 @@ export function authClient({rawKey = key} = {}) {
   return new AuthClient({
     configuration: AuthClientConfigurations.Default.latest(quiet),
     credentialProvider: credentials(rawKey, next()),
+  });
+}
+
+export function leaderboardClient() {
+  return new PreviewLeaderboardClient({
+    configuration: LeaderboardConfigurations.Laptop.v1(quiet),
+    credentialProvider: credentials(key, next()),
   });
 }
