@@ -380,7 +380,7 @@ func (n *naive) view(q *Query, at uint64) *Result {
 				vs.Found, vs.Values = true, append(vs.Values, []byte(it.values[i]))
 			}
 		}
-		return &Result{Outcome: &storev1.Result_Values_{Values: vs}}
+		return within(q, 2*len(vs.Values), &Result{Outcome: &storev1.Result_Values_{Values: vs}})
 	}
 	return n.viewElements(it, q)
 }

@@ -36,7 +36,7 @@ func (m *Machine) View(q *Query, at uint64) *Result {
 		}
 		return remainingOf(remaining(it, max(at, m.clock)))
 	case *storev1.Query_ListFetch_:
-		return viewSlice(it, op.ListFetch.GetSlice())
+		return viewSlice(it, q, op.ListFetch.GetSlice())
 	case *storev1.Query_ListLength_:
 		return viewLength(it, storev1.Kind_KIND_LIST)
 	case *storev1.Query_Length_:
@@ -104,7 +104,11 @@ func viewScalar(it *item) *Result {
 	return valueOf(it.value)
 }
 
-func viewSlice(it *item, s *storev1.Slice) *Result {
+// entryShare is the least that an entry of a list takes of an answer, which is
+// how far a query's bound is a list's as well.
+const entryShare = 2
+
+func viewSlice(it *item, q *Query, s *storev1.Slice) *Result {
 	switch {
 	case it == nil:
 		return noValues
@@ -112,8 +116,11 @@ func viewSlice(it *item, s *storev1.Slice) *Result {
 		return notList
 	}
 	begin, end := bounds(s, it.list().length)
-	if begin == end {
+	switch {
+	case begin == end:
 		return noValues
+	case q.GetMaxBytes() > 0 && uint64(end-begin)*entryShare > q.GetMaxBytes():
+		return tooLarge
 	}
 	return valuesOf(it.list().slice(begin, end))
 }

@@ -103,7 +103,8 @@ func viewScores(it *item, members [][]byte) *Result {
 	}
 	answer := &storev1.Result_Scores{Found: true, Present: make([]bool, len(members)), Scores: make([]float64, len(members))}
 	for i, member := range members {
-		_, answer.Scores[i], answer.Present[i] = s.find(textOf(member))
+		_, e, known := s.find(textOf(member))
+		answer.Scores[i], answer.Present[i] = e.score, known
 	}
 	return &Result{Outcome: &storev1.Result_Scores_{Scores: answer}}
 }
@@ -119,11 +120,11 @@ func viewRanks(it *item, op *storev1.Query_SortedSetRanks) *Result {
 	n := len(op.GetMembers())
 	answer := &storev1.Result_Ranks{Found: true, Present: make([]bool, n), Ranks: make([]uint64, n), Scores: make([]float64, n)}
 	for i, member := range op.GetMembers() {
-		_, score, known := s.find(textOf(member))
+		_, e, known := s.find(textOf(member))
 		if known {
-			answer.Ranks[i] = uint64(s.rank(scored{textOf(member), score}, op))
+			answer.Ranks[i] = uint64(s.rank(e, op))
 		}
-		answer.Present[i], answer.Scores[i] = known, score
+		answer.Present[i], answer.Scores[i] = known, e.score
 	}
 	return &Result{Outcome: &storev1.Result_Ranks_{Ranks: answer}}
 }

@@ -3,22 +3,31 @@ package store
 import (
 	"cmp"
 	"math"
+	"slices"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-// sortedSet is distinct members, each with a score. It is kept in two orders: by
-// score, which gives ranks and ranges and is what a snapshot sees, and by member,
-// which finds a score. A tree is slower at that than a hash table, but a small
-// set is small in it, and it never stops to grow. It is no part of a snapshot, so
-// it is written in place: only the newest of the copies of a set may read it.
+// sortedSet is distinct members, each with a score. It is kept in the order of
+// scores, which gives ranks and ranges and is what a snapshot sees, and once it
+// has more than a few members also by member, which finds a score. A tree is
+// slower at that than a hash table, but it never stops to grow. It is no part of
+// a snapshot, so it is written in place: only the newest of the copies of a set
+// may read it.
 type sortedSet struct {
-	epoch    uint64
-	byScore  tree[scored]
+	epoch   uint64
+	byScore tree[scored]
+	// byMember holds every member, or none while they are few.
 	byMember tree[scored]
 	// content counts the bytes of all members.
 	content uint64
 }
+
+// fewMembers is how many members are looked through for one: no more than fit one
+// node, and what that takes is about a search. Most sets are that small, and take
+// half of the memory that way. One that shrinks keeps its second order until half
+// of that many are left.
+const fewMembers = 30
 
 type scored struct {
 	member string
@@ -51,14 +60,23 @@ func (s *sortedSet) owned(epoch uint64) collection {
 	return &sortedSet{epoch: epoch, byScore: s.byScore.own(epoch), byMember: s.byMember, content: s.content}
 }
 
-// find returns the place of a member among members; known is false when it is
-// another's, or the end.
-func (s *sortedSet) find(member string) (place int, score float64, known bool) {
+// find returns a member with its score, and where it is among members if they are
+// in that order; known is false when it is not there, and place is then where it
+// would be.
+func (s *sortedSet) find(member string) (place int, e scored, known bool) {
+	if s.byMember.length == 0 {
+		for e := range s.byScore.span(0, s.count()) {
+			if e.member == member {
+				return 0, e, true
+			}
+		}
+		return 0, scored{}, false
+	}
 	place, there := s.byMember.search(func(e scored) bool { return e.member < member })
 	if there == nil || there.member != member {
-		return place, 0, false
+		return place, scored{}, false
 	}
-	return place, there.score, true
+	return place, *there, true
 }
 
 func (s *sortedSet) contains(member string) bool {
@@ -82,27 +100,60 @@ func (s *sortedSet) below(score float64, inclusive bool) int {
 
 // put gives a member its score.
 func (s *sortedSet) put(member string, score float64) {
-	e := scored{member, score}
 	place, old, known := s.find(member)
+	e := scored{member, score}
 	switch {
 	case !known:
-		s.byMember.insert(place, e)
 		s.content += uint64(len(member))
-	case old == score:
+	case old.score == score:
 		return
 	default:
-		e.member = s.byMember.at(place).member // one copy of its bytes is enough
-		s.byMember.replace(place, e)
-		s.byScore.remove(s.place(scored{member, old}))
+		e.member = old.member // one copy of its bytes is enough
+		s.byScore.remove(s.place(old))
 	}
 	s.byScore.insert(s.place(e), e)
+	switch {
+	case s.byMember.length == 0:
+		s.index()
+	case known:
+		s.byMember.replace(place, e)
+	default:
+		s.byMember.insert(place, e)
+	}
+}
+
+// index begins the order by member once there are enough.
+func (s *sortedSet) index() {
+	if s.count() > fewMembers {
+		for _, e := range s.members() {
+			s.byMember.push(e)
+		}
+	}
+}
+
+// members returns all members with their scores, by member.
+func (s *sortedSet) members() []scored {
+	if s.byMember.length > 0 {
+		return slices.Collect(s.byMember.span(0, s.count()))
+	}
+	all := slices.Collect(s.byScore.span(0, s.count()))
+	slices.SortFunc(all, func(a, b scored) int { return cmp.Compare(a.member, b.member) })
+	return all
 }
 
 func (s *sortedSet) remove(member string) {
-	if place, score, known := s.find(member); known {
+	place, e, known := s.find(member)
+	if !known {
+		return
+	}
+	s.byScore.remove(s.place(e))
+	s.content -= uint64(len(member))
+	switch {
+	case s.byMember.length == 0:
+	case s.count() <= fewMembers/2:
+		s.byMember = tree[scored]{epoch: s.byMember.epoch}
+	default:
 		s.byMember.remove(place)
-		s.byScore.remove(s.place(scored{member, score}))
-		s.content -= uint64(len(member))
 	}
 }
 
@@ -128,9 +179,13 @@ func (s *sortedSet) take(key string, part *storev1.SnapshotRecord_Part) string {
 		if n := s.count(); known || n > 0 && s.byScore.at(n-1).compare(e) >= 0 {
 			return "members are not in order, or one comes twice"
 		}
-		s.byMember.insert(place, e)
 		s.byScore.push(e)
 		s.content += uint64(len(member))
+		if s.byMember.length > 0 {
+			s.byMember.insert(place, e)
+		} else {
+			s.index()
+		}
 	}
 	return ""
 }
@@ -162,8 +217,8 @@ func (m *Machine) sortedSetIncrement(t target, op *storev1.SortedSetIncrement) *
 	}
 	sum := op.GetAmount()
 	if s != nil {
-		_, score, _ := s.find(textOf(op.GetMember()))
-		sum += score
+		_, old, _ := s.find(textOf(op.GetMember()))
+		sum += old.score
 	}
 	if math.IsNaN(sum) {
 		return noScore

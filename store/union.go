@@ -67,7 +67,7 @@ func unite(op *storev1.SortedSetUnion, own *sortedSet) []scored {
 	slices.SortStableFunc(others, func(a, b scored) int { return cmp.Compare(a.member, b.member) })
 	var mine []scored
 	if own != nil {
-		mine = slices.Collect(own.byMember.span(0, own.count()))
+		mine = own.members()
 	}
 	all := make([]scored, 0, len(others)+len(mine))
 	join := func(member string, score float64) {
@@ -96,8 +96,10 @@ func unite(op *storev1.SortedSetUnion, own *sortedSet) []scored {
 func sortedSetOf(all []scored, epoch uint64) *sortedSet {
 	s := newSortedSet(epoch)
 	for _, e := range all {
-		s.byMember.push(e)
 		s.content += uint64(len(e.member))
+		if len(all) > fewMembers {
+			s.byMember.push(e)
+		}
 	}
 	slices.SortFunc(all, scored.compare)
 	for _, e := range all {

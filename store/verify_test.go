@@ -97,7 +97,7 @@ func naiveSize(it *item) uint64 {
 		}
 	case *sortedSet:
 		n += 160
-		for e := range c.byMember.span(0, c.byMember.length) {
+		for e := range c.byScore.span(0, c.byScore.length) {
 			n += 96 + len(e.member)
 		}
 	}
@@ -118,7 +118,10 @@ func verifyCollection(t tester, held collection) {
 	case *sortedSet:
 		verifyTree(t, &c.byScore)
 		verifyTree(t, &c.byMember)
-		byScore, byMember := slices.Collect(c.byScore.span(0, c.count())), slices.Collect(c.byMember.span(0, c.count()))
+		byScore, byMember := slices.Collect(c.byScore.span(0, c.count())), c.members()
+		if n := c.byMember.length; n != 0 && (n != c.count() || n <= fewMembers/2) || n == 0 && c.count() > fewMembers {
+			t.Fatalf("of %d members %d are in the order by member", c.count(), n)
+		}
 		verifyOrder(t, byScore, scored.compare)
 		verifyOrder(t, byMember, func(a, b scored) int { return cmp.Compare(a.member, b.member) })
 		slices.SortFunc(byMember, scored.compare)

@@ -313,7 +313,7 @@ func TestSortedSetRefusals(t *testing.T) {
 }
 
 func TestSortedSetLimits(t *testing.T) {
-	w := newWorld(t, settings{config: Config{Limits: Limits{RequestBytes: 300, AnswerBytes: 200, ElementBytes: 100}}})
+	w := newWorld(t, settings{config: Config{Limits: Limits{RequestBytes: 300, AnswerBytes: 500, ElementBytes: 100}}})
 	ctx, z, long := in(t.Context()), []byte("z"), strings.Repeat("x", 101)
 	limitedBy(t, second(w.scs.SortedSetPut(ctx, &cachepb.SortedSetPutRequest{SetName: z, Elements: scored(long + "=1"), TtlMilliseconds: 1})), "element_size_limit_exceeded")
 	limitedBy(t, second(w.scs.SortedSetIncrement(ctx, &cachepb.SortedSetIncrementRequest{SetName: z, Value: []byte(long), TtlMilliseconds: 1})), "element_size_limit_exceeded")
@@ -321,7 +321,10 @@ func TestSortedSetLimits(t *testing.T) {
 		w.put(t, "z", fmt.Sprintf("%084d=%d", i, i))
 		w.put(t, fmt.Sprint("part ", i), fmt.Sprintf("%084d=%d", i, i))
 	}
-	limitedBy(t, second(w.scs.SortedSetFetch(ctx, &cachepb.SortedSetFetchRequest{SetName: z})), "request_size_limit_exceeded")
+	for i := range 3 {
+		w.put(t, "many", fmt.Sprintf("%084d=%d %083d=%d", i, i, i+10, i))
+	}
+	limitedBy(t, second(w.scs.SortedSetFetch(ctx, &cachepb.SortedSetFetchRequest{SetName: []byte("many")})), "request_size_limit_exceeded")
 	if got := w.sorted(t, &cachepb.SortedSetFetchRequest{SetName: z, Range: &cachepb.SortedSetFetchRequest_ByScore{
 		ByScore: &cachepb.ScoreRange{Count: 2},
 	}}); len(strings.Fields(got)) != 2 {
@@ -331,6 +334,15 @@ func TestSortedSetLimits(t *testing.T) {
 	if r := ok[*cachepb.SortedSetUnionStoreResponse](t)(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "z", 1.0, "part 0", 1.0))); r.GetLength() != 3 {
 		t.Errorf("a union that just fits: %v", r)
 	}
+	// Each source is read once, however often it is named; but what is read
+	// counts, though it adds no member.
+	if r := ok[*cachepb.SortedSetUnionStoreResponse](t)(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "z", 1.0, "z", 1.0, "z", 1.0))); r.GetLength() != 3 {
+		t.Errorf("a source that is named three times: %v", r)
+	}
+	for i := range 3 {
+		w.put(t, "same", fmt.Sprintf("%084d=%d", i, i))
+	}
+	limitedBy(t, second(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "z", 1.0, "same", 1.0))), "request_size_limit_exceeded")
 	w.put(t, "z", strings.Repeat("y", 84)+"=9")
 	limitedBy(t, second(w.scs.SortedSetUnionStore(ctx, unionOf("d", 0, "z", 1.0))), "request_size_limit_exceeded")
 	w.put(t, "part 3", strings.Repeat("y", 84)+"=9")

@@ -15,36 +15,32 @@ const unionWidth = 4
 // SortedSetUnionStore reads the sources and replaces the destination. Sources may
 // live anywhere, so each is read as it is at one moment of its own; only the
 // destination, where it is a source itself, is read in the same moment as it is
-// written. The sources together must have room in one request's size, for the
-// union is one write.
+// written. All that is read must have room in one answer's size, and what it adds
+// to the destination in one request's, for it is one write.
 func (s *scs) SortedSetUnionStore(ctx context.Context, r *cachepb.SortedSetUnionStoreRequest) (*cachepb.SortedSetUnionStoreResponse, error) {
 	c := callOf(ctx)
 	if err := c.checkUnion(r); err != nil {
 		return nil, err
 	}
-	u := union{aggregate: storev1.Aggregate(r.GetAggregate()), scores: make(map[string]int), limit: c.door.limits.RequestBytes}
-	op := &storev1.SortedSetUnion{Aggregate: u.aggregate, TtlMs: r.GetTtlMilliseconds()}
-	var others []*cachepb.SortedSetUnionSource
-	for _, source := range r.GetSources() {
-		if bytes.Equal(source.GetSetName(), r.GetSetName()) {
-			op.OwnWeights = append(op.OwnWeights, source.GetWeight())
-		} else {
-			others = append(others, source)
-		}
+	own, others := sources(r)
+	u := union{
+		aggregate: storev1.Aggregate(r.GetAggregate()), places: make(map[string]int),
+		limit: c.door.limits.RequestBytes, readLimit: c.door.limits.AnswerBytes,
 	}
 	next := 0
 	read := func(ctx context.Context, i int) (*storev1.Result, error) {
-		return s.source(ctx, others[i].GetSetName(), u.limit)
+		return s.readSource(ctx, others[i].name, u.limit)
 	}
-	err := inOrder(ctx, len(others), unionWidth, read, func(source *storev1.Result) error {
+	err := inOrder(ctx, len(others), unionWidth, read, func(result *storev1.Result) error {
 		next++
-		return u.add(source.GetRange(), others[next-1].GetWeight())
+		return u.add(result.GetRange(), others[next-1].weights)
 	})
 	if err != nil {
 		return nil, err
 	}
-	op.Members, op.Scores = u.members, u.joined
-	result, err := s.apply(ctx, &storev1.Command{Key: r.GetSetName(), Op: &storev1.Command_SortedSetUnion{SortedSetUnion: op}})
+	result, err := s.apply(ctx, &storev1.Command{Key: r.GetSetName(), Op: &storev1.Command_SortedSetUnion{SortedSetUnion: &storev1.SortedSetUnion{
+		Members: u.members, Scores: u.scores, OwnWeights: own, Aggregate: u.aggregate, TtlMs: r.GetTtlMilliseconds(),
+	}}})
 	return answered(err, &cachepb.SortedSetUnionStoreResponse{Length: narrow(result.GetLength().GetLength())})
 }
 
@@ -69,8 +65,35 @@ func (c *call) checkUnion(r *cachepb.SortedSetUnionStoreRequest) error {
 	return c.checkTTL(r.GetTtlMilliseconds())
 }
 
-// source reads all of a source, the newest there is.
-func (s *scs) source(ctx context.Context, name []byte, limit int) (*storev1.Result, error) {
+// source is a source of a union with its weights: one for each time it is named.
+type source struct {
+	name    []byte
+	weights []float32
+}
+
+// sources are the weights of the destination, where it is a source itself, and
+// all other sources, each of them once.
+func sources(r *cachepb.SortedSetUnionStoreRequest) (own []float32, others []source) {
+	places := make(map[string]int)
+	for _, named := range r.GetSources() {
+		name := named.GetSetName()
+		if bytes.Equal(name, r.GetSetName()) {
+			own = append(own, named.GetWeight())
+			continue
+		}
+		at, known := places[string(name)]
+		if !known {
+			at = len(others)
+			places[string(name)] = at
+			others = append(others, source{name: name})
+		}
+		others[at].weights = append(others[at].weights, named.GetWeight())
+	}
+	return own, others
+}
+
+// readSource reads all of a source, the newest there is.
+func (s *scs) readSource(ctx context.Context, name []byte, limit int) (*storev1.Result, error) {
 	result, err := s.data.View(ctx, &storev1.Query{
 		Cache: callOf(ctx).cache.GetName(), Key: name, MaxBytes: uint64(limit),
 		Op: &storev1.Query_SortedSetFetch_{SortedSetFetch: &storev1.Query_SortedSetFetch{}},
@@ -89,27 +112,37 @@ type union struct {
 	aggregate storev1.Aggregate
 	// members and their joined scores, and where each member is.
 	members [][]byte
-	joined  []float64
-	scores  map[string]int
-	// size counts what the members and scores take, limit is the most.
-	size, limit int
+	scores  []float64
+	places  map[string]int
+	// size counts what the members and scores take, read what all sources took;
+	// the limits are the most of it.
+	size, limit     int
+	read, readLimit int
 }
 
 // memberShare is what a member takes beside its bytes, with its score.
 const memberShare = 16
 
-func (u *union) add(source *storev1.Result_Range, weight float32) error {
+func (u *union) add(source *storev1.Result_Range, weights []float32) error {
 	for i, member := range source.GetMembers() {
-		score := store.WeighScore(source.GetScores()[i], weight)
-		if at, known := u.scores[string(member)]; known {
-			u.joined[at] = store.JoinScores(u.joined[at], score, u.aggregate)
-			continue
+		size := len(member) + memberShare
+		if u.read += size; u.read > u.readLimit {
+			return unionTooLarge(u.readLimit)
 		}
-		if u.size += len(member) + memberShare; u.size > u.limit {
-			return unionTooLarge(u.limit)
+		at, known := u.places[string(member)]
+		for _, weight := range weights {
+			score := store.WeighScore(source.GetScores()[i], weight)
+			if known {
+				u.scores[at] = store.JoinScores(u.scores[at], score, u.aggregate)
+				continue
+			}
+			if u.size += size; u.size > u.limit {
+				return unionTooLarge(u.limit)
+			}
+			at, known = len(u.members), true
+			u.places[string(member)] = at
+			u.members, u.scores = append(u.members, member), append(u.scores, score)
 		}
-		u.scores[string(member)] = len(u.members)
-		u.members, u.joined = append(u.members, member), append(u.joined, score)
 	}
 	return nil
 }

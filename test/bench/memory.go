@@ -48,49 +48,51 @@ func (b *bench) memory() error {
 		{hold, mayflyServer}, {hold, natsServer},
 		{long, mayflyServer}, {long, mayflyDev}, {many, mayflyServer}, {many, mayflyDev},
 	} {
-		row, err := b.weigh(c.hoard, c.server)
+		w, err := b.weigh(c.hoard, c.server)
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", c.name, c.server, err)
 		}
-		t.Rows = append(t.Rows, row)
+		t.Rows = append(t.Rows, []string{c.name, c.server, mebibytes(w.grown), mebibytes(w.before), mebibytes(w.after)})
 	}
 	b.result.show(b.out, t)
 	return nil
 }
 
+// weight is the resident memory of a server before and after, and by how much it
+// has grown for each of a hoard's units, in bytes.
+type weight struct{ grown, before, after int64 }
+
 // weigh measures a hoard in a fresh server.
-func (b *bench) weigh(h hoard, name string) ([]string, error) {
+func (b *bench) weigh(h hoard, name string) (w weight, err error) {
 	_, _ = fmt.Fprintf(b.log, "weighing %s\n", h.name)
 	f, err := b.raise(name)
 	if err != nil {
-		return nil, err
+		return w, err
 	}
 	defer f.stop()
 	s := f[0]
 	h.task.System, h.task.Addr = s.system, s.addr
 	client, err := b.client(h.task)
 	if err != nil {
-		return nil, err
+		return w, err
 	}
 	defer client.Close()
-	before, err := s.RSS()
-	if err != nil {
-		return nil, err
+	if w.before, err = s.RSS(); err != nil {
+		return w, err
 	}
 	report, err := client.Run()
 	if err != nil {
-		return nil, err
+		return w, err
 	}
 	select {
 	case <-time.After(settling):
 	case <-b.ctx.Done():
-		return nil, b.ctx.Err()
+		return w, b.ctx.Err()
 	}
-	after, err := s.RSS()
-	if err != nil {
-		return nil, err
+	if w.after, err = s.RSS(); err != nil {
+		return w, err
 	}
-	grown := (after - before) * int64(h.per) / report.Operations
-	b.result.add(h.name, name, []sample{{Report: report, RSS: grown}})
-	return []string{h.name, name, mebibytes(grown), mebibytes(before), mebibytes(after)}, nil
+	w.grown = (w.after - w.before) * int64(h.per) / report.Operations
+	b.result.add(h.name, name, []sample{{Report: report, RSS: w.grown}})
+	return w, nil
 }

@@ -14,6 +14,7 @@ const (
 	mayflyServer = "mayfly server"
 	mayflyDev    = "mayfly dev"
 	natsServer   = "nats-server"
+	redisServer  = "redis-server"
 	echoServer   = "grpc-go echo"
 )
 
@@ -59,6 +60,12 @@ func (b *bench) launch(name string) (*server, error) {
 			return nil, err
 		}
 		return b.start(name, load.NATS, addr, b.nats, "-a", host, "-p", port)
+	case redisServer:
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return b.start(name, load.Redis, addr, b.redis, "--bind", host, "--port", port, "--save", "", "--appendonly", "no")
 	default:
 		return b.start(name, load.Mayfly, addr, b.self, roleEcho, addr, strconv.Itoa(echoSize))
 	}

@@ -12,12 +12,12 @@ import (
 
 // settings say what is measured and for how long.
 type settings struct {
-	mayfly, nats string // programs
-	json         string // where the results go as JSON; empty for nowhere
-	rounds       int
-	seconds      float64
-	only         []string
-	short        bool
+	mayfly, nats, redis string // programs
+	json                string // where the results go as JSON; empty for nowhere
+	rounds              int
+	seconds             float64
+	only                []string
+	short               bool
 
 	deliveries    float64 // per second, at most, that a fan-out is paced for
 	perConnection int
@@ -31,6 +31,7 @@ var sections = []struct {
 	{"fanout", (*bench).fanout},
 	{"unary", (*bench).unary},
 	{"memory", (*bench).memory},
+	{"collections", (*bench).collections},
 }
 
 // parseSettings reads the command line.
@@ -41,10 +42,11 @@ func parseSettings(args []string, out io.Writer) (settings, error) {
 	flags.SetOutput(out)
 	flags.StringVar(&s.mayfly, "mayfly", "bin/mayfly", "the broker to measure")
 	flags.StringVar(&s.nats, "nats", "bin/bench-nats-server", "the nats-server to measure beside it")
+	flags.StringVar(&s.redis, "redis", "redis-server", "the redis-server to measure beside it, if there is one")
 	flags.StringVar(&s.json, "json", "", "file for the results as JSON")
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; medians are reported")
 	flags.Float64Var(&s.seconds, "seconds", 1.5, "length of a fan-out round; calls take half of it")
-	flags.StringVar(&only, "only", "", "comma-separated sections: fanout, unary, memory")
+	flags.StringVar(&only, "only", "", "comma-separated sections: fanout, unary, memory, collections")
 	flags.BoolVar(&s.short, "short", false, "three short rounds of fewer cases, to see that it works")
 	flags.Float64Var(&s.deliveries, "deliveries", 200_000, "most deliveries per second that a fan-out is paced for")
 	flags.IntVar(&s.perConnection, "per-connection", 100, "subscriptions that share a connection, where they do")
@@ -71,7 +73,7 @@ func (s settings) validate() error {
 		}) bool {
 			return section.name == name
 		}) {
-			return fmt.Errorf("-only %s: there is no such section; want fanout, unary or memory", name)
+			return fmt.Errorf("-only %s: there is no such section; want fanout, unary, memory or collections", name)
 		}
 	}
 	if s.rounds < 1 || s.seconds <= 0 || s.deliveries <= 0 || s.perConnection < 1 {

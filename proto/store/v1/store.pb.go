@@ -2471,7 +2471,8 @@ type Query struct {
 	Space      Space                  `protobuf:"varint,4,opt,name=space,proto3,enum=mayfly.store.v1.Space" json:"space,omitempty"`
 	// The most that an answer of many elements may hold, each counted with 16
 	// bytes more than its own; 0 = no bound. An answer past it is refused before
-	// it is made. It bounds dictionaries, sets and sorted sets.
+	// it is made. Of a list it bounds only the number of entries, each of which
+	// takes two bytes at least.
 	MaxBytes uint64 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// Types that are valid to be assigned to Op:
 	//

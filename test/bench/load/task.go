@@ -12,6 +12,7 @@ type System string
 const (
 	Mayfly System = "mayfly"
 	NATS   System = "nats"
+	Redis  System = "redis"
 )
 
 // Task is what one client process is to do. Exactly one of the fields below
@@ -25,6 +26,7 @@ type Task struct {
 	Unary  *Unary  `json:",omitempty"`
 	Hold   *Hold   `json:",omitempty"`
 	Fill   *Fill   `json:",omitempty"`
+	Gather *Gather `json:",omitempty"`
 }
 
 // Fanout publishes items to one topic at an even pace, and has subscribers that
@@ -80,9 +82,27 @@ type Fill struct {
 	Payload int
 }
 
+// Gather adds elements of 20 bytes, in no order, to collections of a type until
+// each has its share.
+type Gather struct {
+	Type             Type
+	Collections, Per int
+}
+
+// Type names a type of collection.
+type Type string
+
+// The types that can be gathered. A field of a dictionary gets a value of 20
+// bytes, a member of a sorted set a score that is different for each.
+const (
+	Dictionaries Type = "dictionary"
+	Sets         Type = "set"
+	SortedSets   Type = "sorted set"
+)
+
 // Report is the outcome of a run.
 type Report struct {
-	// Operations counts deliveries, calls, subscriptions or list entries.
+	// Operations counts deliveries, calls, subscriptions, list entries or elements.
 	Operations int64
 	// Published counts the items that were published.
 	Published int64 `json:",omitempty"`
@@ -93,7 +113,7 @@ type Report struct {
 	Latency Quantiles
 }
 
-var errNoTask = errors.New("a task needs exactly one of Fanout, Unary, Hold and Fill")
+var errNoTask = errors.New("a task needs exactly one of Fanout, Unary, Hold, Fill and Gather")
 
 // job makes the task's job.
 func (t Task) job() (job, error) {
@@ -109,6 +129,9 @@ func (t Task) job() (job, error) {
 	}
 	if t.Fill != nil {
 		jobs = append(jobs, &fillJob{addr: t.Addr, Fill: *t.Fill})
+	}
+	if t.Gather != nil {
+		jobs = append(jobs, &gatherJob{task: t, Gather: *t.Gather})
 	}
 	if len(jobs) != 1 {
 		return nil, errNoTask
