@@ -37,23 +37,6 @@ func runSDKs(t *testing.T, client harness.Client, pages ...string) {
 	}
 }
 
-// Three nodes serve as one does: keys live on groups that other nodes lead, and
-// the sources of a union on several.
-func TestSDKsAgainstThreeNodes(t *testing.T) {
-	t.Parallel()
-	c := harness.StartCluster(t, harness.ClusterOptions{})
-	c.Nodes[0].CreateCache(t, "story")
-	for i, program := range []string{"lists", "scalars", "dictionaries", "sets", "sortedsets", "leaderboards"} {
-		for j, language := range []harness.Language{harness.NodeJS, harness.Go} {
-			node := c.Nodes[(i+j)%len(c.Nodes)]
-			t.Run(string(language)+"/"+program+" by "+node.Name, func(t *testing.T) {
-				t.Parallel()
-				harness.RunChecks(t, language, program, harness.Client{Addr: node.Addr, Cache: "story"})
-			})
-		}
-	}
-}
-
 // Keys and tokens, on a broker that wants a credential from everybody.
 func TestSDKsWithCredentials(t *testing.T) {
 	t.Parallel()
