@@ -25,7 +25,7 @@ func sources() Sources {
 				Published: 6, Delivered: 7, Discontinuities: 8, PagesExhausted: 9,
 			}
 		},
-		Peers: func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
+		Peers:  func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
 		Gossip: func() (alive, silent int) { return 32, 33 },
 		Groups: func() []replica.Stats {
 			return []replica.Stats{
