@@ -18,14 +18,6 @@ import (
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 )
 
-// Door is a node as its clients see it.
-type Door struct {
-	// Node is the node's name.
-	Node string
-	// Conn is a connection to its client port, with no credential.
-	Conn *grpc.ClientConn
-}
-
 // callTime bounds a call. It is short, since a node that was stopped in the
 // middle of its work answers nobody.
 const callTime = 1500 * time.Millisecond
@@ -38,7 +30,7 @@ const outcomeTrailer = "mayfly-outcome"
 
 // client makes calls in one cache.
 type client struct {
-	doors []Door
+	doors *Doors
 	cache string
 }
 
@@ -102,7 +94,7 @@ func (c client) do(ctx context.Context, at Door, key string, in Input) (out Outp
 
 // record makes a call at a random node and keeps what came of it.
 func (c client) record(ctx context.Context, h *History, r *rand.Rand, id int, key string, in Input) {
-	at := c.doors[r.IntN(len(c.doors))]
+	at := c.doors.pick(r)
 	op := Op{Client: id, Node: at.Node, Key: key, In: in, Call: h.Now()}
 	out, end := c.do(ctx, at, key, in)
 	op.Return = h.Now()

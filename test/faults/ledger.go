@@ -15,7 +15,7 @@ import (
 // Its fields are set before the first call of a method.
 type Ledger struct {
 	// Doors are the nodes; a writer picks one for each write.
-	Doors []Door
+	Doors *Doors
 	// Cache exists; the ledger's keys in it begin with "ledger".
 	Cache string
 	// Seed fixes who turns to which node.

@@ -19,7 +19,7 @@ const callsPerKey = 60
 // meet.
 type Load struct {
 	// Doors are the nodes, of which each call picks one.
-	Doors []Door
+	Doors *Doors
 	// Cache exists.
 	Cache string
 	// Seed fixes what each client wants.

@@ -30,7 +30,7 @@ type Publication struct {
 // call of a method.
 type Topics struct {
 	// Doors are the nodes; a publisher picks one for each item.
-	Doors []Door
+	Doors *Doors
 	// Cache exists, and Names are topics in it.
 	Cache string
 	Names []string
@@ -56,7 +56,7 @@ func (t *Topics) Publish(ctx context.Context) {
 			all.Go(func() {
 				r := rand.New(rand.NewPCG(t.Seed, uint64(1000+100*i+p)))
 				for count := 0; ctx.Err() == nil; count++ {
-					t.publish(context.WithoutCancel(ctx), t.Doors[r.IntN(len(t.Doors))], topic, fmt.Sprint(p, ".", count))
+					t.publish(context.WithoutCancel(ctx), t.Doors.pick(r), topic, fmt.Sprint(p, ".", count))
 					rest(ctx, r, t.Pause)
 				}
 			})

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
@@ -42,62 +40,49 @@ type round struct {
 	Round
 	t       *testing.T
 	cluster *harness.Cluster
-	doors   []Door
+	doors   Doors
 	history *History
 	load    *Load
 	ledger  *Ledger
 	topics  *Topics
 	events  strings.Builder // what was done, for people
+	judged  bool
 }
 
 // Run runs the round and fails the test if a promise was broken. Then histories,
 // streams and the nodes' logs stay in the directory that it names.
 func (r Round) Run(t *testing.T) {
 	t.Logf("plan:\n%s", describe(Plan(r.Seed, groups, nodes, r.Length)))
-	x := &round{Round: r, t: t, history: NewHistory()}
+	x := &round{Round: r, t: t, history: NewHistory(), topics: new(Topics)}
+	defer x.conclude() // also when something on the way was fatal
 	x.cluster = harness.StartCluster(t, harness.ClusterOptions{Nodes: nodes, Groups: groups, Args: []string{"--heartbeat", Heartbeat.String()}})
-	x.doors = Doors(t, x.cluster)
-	OpenCache(t, x.doors, cache)
+	x.doors.Open(t, x.cluster.Nodes...)
+	OpenCache(t, &x.doors, cache)
 	x.clients()
 	x.suffer()
-	problems := x.judge()
-	if t.Failed() || len(problems) > 0 {
-		x.keep()
-		t.Errorf("seed %d broke %d promises; everything about it is in %s\nto repeat it: make faults SEED=%d MINUTES=%.3g\n%s",
-			r.Seed, len(problems), harness.OutDir(t), r.Seed, r.Length.Minutes(), strings.Join(problems, "\n"))
+	x.judged = true
+	for _, p := range x.judge() {
+		t.Error(p)
 	}
 }
 
-// Doors are the nodes of a cluster as clients see them. The connections end with
-// the test.
-func Doors(t testing.TB, c *harness.Cluster) (doors []Door) {
-	t.Helper()
-	for _, n := range c.Nodes {
-		doors = append(doors, Door{Node: n.Name, Conn: n.Conn(t)})
+// conclude tells what was done, and, if the round failed, how to repeat it and
+// where what is known of it is kept.
+func (x *round) conclude() {
+	x.t.Logf("what was done:\n%s", x.events.String())
+	if !x.t.Failed() && x.judged {
+		return
 	}
-	return doors
-}
-
-// OpenCache creates a cache and waits until every node serves it.
-func OpenCache(t testing.TB, doors []Door, name string) {
-	t.Helper()
-	c := client{cache: name}
-	for i, d := range doors {
-		harness.Eventually(t, harness.Patience, "the cache at "+d.Node, func() (bool, string) {
-			if i == 0 {
-				c.attempt(t.Context(), func(ctx context.Context, more ...grpc.CallOption) error { return createCache(ctx, d, name, more) })
-			}
-			_, end := c.do(t.Context(), d, "is it there", Input{Do: Get})
-			return end.outcome == Done, end.err
-		})
-	}
+	x.keep()
+	x.t.Errorf("seed %d: histories and logs are in %s\nto repeat it: make faults SEED=%d MINUTES=%.3g",
+		x.Seed, harness.OutDir(x.t), x.Seed, x.Length.Minutes())
 }
 
 // clients prepares those who use the cluster.
 func (x *round) clients() {
-	x.load = &Load{Doors: x.doors, Cache: cache, Seed: x.Seed, Clients: 10, Pause: 25 * time.Millisecond, History: x.history}
-	x.ledger = &Ledger{Doors: x.doors, Cache: cache, Seed: x.Seed, Writers: 3, Pause: 40 * time.Millisecond, History: x.history}
-	x.topics = &Topics{Doors: x.doors, Cache: cache, Seed: x.Seed, Publishers: 2, Pause: 50 * time.Millisecond, Clock: x.history}
+	x.load = &Load{Doors: &x.doors, Cache: cache, Seed: x.Seed, Clients: 10, Pause: 25 * time.Millisecond, History: x.history}
+	x.ledger = &Ledger{Doors: &x.doors, Cache: cache, Seed: x.Seed, Writers: 3, Pause: 40 * time.Millisecond, History: x.history}
+	x.topics = &Topics{Doors: &x.doors, Cache: cache, Seed: x.Seed, Publishers: 2, Pause: 50 * time.Millisecond, Clock: x.history}
 	for group := range topics {
 		x.topics.Names = append(x.topics.Names, x.cluster.NameIn(group+1, cache, "topic"))
 	}
@@ -147,7 +132,7 @@ func (x *round) judge() (problems []string) {
 		}
 	}
 	var ledgers []string
-	for _, d := range x.doors {
+	for _, d := range x.doors.All() {
 		ledgers = append(ledgers, x.ledger.Audit(x.t.Context(), d)...)
 	}
 	verdict := Check(slices.DeleteFunc(slices.Clone(ops), func(op Op) bool { return strings.HasPrefix(op.Key, "ledger") }))
@@ -164,7 +149,6 @@ func (x *round) judge() (problems []string) {
 	x.t.Logf("%d calls: %d done, %d refused, %d unknown; %d keys judged, undecided %v; %d items published, %d discontinuities, %d turns of pages (%d back); longest time without a write %s",
 		len(ops), outcomes[Done], outcomes[Refused], outcomes[Unknown], verdict.Keys, verdict.Undecided,
 		len(x.topics.Published()), streams.Gaps, streams.Turns, streams.Back, longestStill(ops).Round(time.Millisecond))
-	x.t.Logf("what was done:\n%s", x.events.String())
 	if outcomes[Done] < len(ops)/4 {
 		problems = append(problems, "fewer than a quarter of the calls were answered: that proves nothing")
 	}

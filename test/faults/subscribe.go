@@ -86,15 +86,15 @@ func (r *Reader) note(e Event) {
 func (t *Topics) Listen(ctx context.Context) {
 	var all sync.WaitGroup
 	for i, topic := range t.Names {
-		for n := range t.Doors {
+		for n, home := range t.Doors.All() {
 			r := &Reader{
-				Name: fmt.Sprint(topic, "@", t.Doors[n].Node), Topic: topic, topics: t,
+				Name: fmt.Sprint(topic, "@", home.Node), Topic: topic, topics: t,
 				rand: rand.New(rand.NewPCG(t.Seed, uint64(2000+100*i+n))),
 			}
 			t.mu.Lock()
 			t.readers = append(t.readers, r)
 			t.mu.Unlock()
-			all.Go(func() { r.run(ctx, n) })
+			all.Go(func() { r.run(ctx, home) })
 		}
 	}
 	all.Wait()
@@ -107,11 +107,10 @@ func (t *Topics) Readers() []*Reader {
 	return slices.Clone(t.readers)
 }
 
-func (r *Reader) run(ctx context.Context, home int) {
+func (r *Reader) run(ctx context.Context, home Door) {
 	var page, sequence uint64 // the last position it knows, as an SDK does
-	node := home
+	door := home
 	for stream := 1; ctx.Err() == nil; stream++ {
-		door := r.topics.Doors[node]
 		err := r.stream(ctx, door, stream, &page, &sequence)
 		if ctx.Err() != nil {
 			return
@@ -120,8 +119,8 @@ func (r *Reader) run(ctx context.Context, home int) {
 		if err != nil {
 			rest(ctx, r.rand, again)
 		}
-		if node = home; r.rand.IntN(2) == 0 {
-			node = r.rand.IntN(len(r.topics.Doors))
+		if door = home; r.rand.IntN(2) == 0 {
+			door = r.topics.Doors.pick(r.rand)
 		}
 	}
 }

@@ -13,11 +13,11 @@ import (
 // that all of them know where they are. Listen must have been called.
 func (t *Topics) Warm(tb testing.TB) {
 	tb.Helper()
-	count := 0
+	doors, count := t.Doors.All(), 0
 	harness.Eventually(tb, harness.Patience, "every reader's first item", func() (bool, string) {
 		count++
 		for _, topic := range t.Names {
-			t.publish(tb.Context(), t.Doors[count%len(t.Doors)], topic, fmt.Sprint("warm.", count))
+			t.publish(tb.Context(), doors[count%len(doors)], topic, fmt.Sprint("warm.", count))
 		}
 		readers := t.Readers()
 		for _, r := range readers {
@@ -25,7 +25,7 @@ func (t *Topics) Warm(tb testing.TB) {
 				return false, r.Name + " has seen nothing"
 			}
 		}
-		return len(readers) == len(t.Names)*len(t.Doors), "readers are starting"
+		return len(readers) == len(t.Names)*len(doors), "readers are starting"
 	})
 }
 
