@@ -6,10 +6,10 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
 # Every package but those that drive the real binary, which `stories` runs.
-UNITS    = $(shell $(GO) list ./... | grep -v '/test$$')
+UNITS    = $(shell $(GO) list ./... | grep -v -e '/test$$' -e '/test/faults$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test units stories race lint fuzz bench proto check clean
+.PHONY: help build run cluster test units stories faults race lint fuzz bench proto check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,11 @@ stories: build ## Run the stories: real processes, real SDKs
 	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
-	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -count=1 -timeout 15m ./test
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 15m ./test ./test/faults
+
+faults: build ## Hurt a cluster in every way for MINUTES (default 10), from SEED (default random), and judge what its clients saw
+	FAULTS_SEED=$(SEED) FAULTS_MINUTES=$(or $(MINUTES),10) MAYFLY_BIN=$(CURDIR)/bin/mayfly \
+		$(GO) test -count=1 -v -timeout 24h -run '^TestRounds$$' ./test/faults
 
 race: ## Run the unit tests many times under the race detector
 	$(GO) test -race -count=5 -timeout 30m $(UNITS)
@@ -59,4 +63,4 @@ check: lint ## Prove that modules are tidy, code is formatted and generated code
 	@scripts/check.sh
 
 clean: ## Remove what was built
-	rm -rf bin test/out test/node/node_modules test/browser/node_modules
+	rm -rf bin test/out test/faults/out test/node/node_modules test/browser/node_modules

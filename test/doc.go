@@ -15,6 +15,8 @@
 //	page      a web page that listens while the broker comes and goes
 //	port      SDKs and plain HTTP on one port, health, metrics, silent peers
 //
+// test/faults hurts a cluster from a seed and judges what its clients saw.
+//
 // test/harness starts the processes; test/node, test/browser and test/gosdk are the
 // programs that use the SDKs, test/browser in a real browser; test/wire compares our
 // protocol with the SDK's own, and test/house holds the rules of the architecture.

@@ -62,7 +62,26 @@ func Build(ctx context.Context) (cleanup func(), err error) {
 	return remove, cleanOut()
 }
 
-// cleanOut forgets what an earlier run left in test/out.
+// BuildBroker is Build for tests that need the broker alone. It must be called
+// from TestMain in a folder below the folder test.
+func BuildBroker(ctx context.Context) (cleanup func(), err error) {
+	if tools.Mayfly = os.Getenv("MAYFLY_BIN"); tools.Mayfly != "" {
+		return func() {}, cleanOut()
+	}
+	dir, err := os.MkdirTemp("", "mayfly-test-")
+	if err != nil {
+		return nil, err
+	}
+	remove := func() { _ = os.RemoveAll(dir) }
+	tools.Mayfly = filepath.Join(dir, "mayfly")
+	if err := errors.Join(goBuild(ctx, "../..", tools.Mayfly, "./cmd/mayfly"), cleanOut()); err != nil {
+		remove()
+		return nil, err
+	}
+	return remove, nil
+}
+
+// cleanOut forgets what an earlier run left.
 func cleanOut() error {
 	return os.RemoveAll(outDir)
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// outDir is where the output of failed tests stays.
+// outDir is where the output of failed tests stays, below the folder of the tests.
 const outDir = "out"
 
 // process is one child that the harness started and will end.
@@ -79,14 +79,25 @@ func (p *process) wait(within time.Duration) (code int, err error) {
 	}
 }
 
+// OutDir is the directory, with its whole path, in which the output of the test's
+// processes is, and stays if the test fails. It exists.
+func OutDir(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join(outDir, strings.ReplaceAll(t.Name(), "/", "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // openLog creates the file that takes a child's output. It is removed at the
 // end of a test that passed.
 func openLog(t testing.TB, name string) *os.File {
 	t.Helper()
-	dir := filepath.Join(outDir, strings.ReplaceAll(t.Name(), "/", "-"))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := OutDir(t)
 	log, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +105,7 @@ func openLog(t testing.TB, name string) *os.File {
 	t.Cleanup(func() {
 		_ = log.Close()
 		if t.Failed() {
-			t.Logf("output of %s: test/%s", name, log.Name())
+			t.Logf("output of %s: %s", name, log.Name())
 			return
 		}
 		_ = os.Remove(log.Name())
