@@ -10,7 +10,11 @@ import (
 
 // eager is a socket that can be written to as far as that needs no waiting; nil
 // if it cannot.
-type eager struct{ raw syscall.RawConn }
+type eager struct {
+	raw syscall.RawConn
+	// wrote is told how much, if somebody between us and the socket counts.
+	wrote func(n int)
+}
 
 func eagerOf(socket net.Conn) *eager {
 	s, ok := socket.(syscall.Conn)
@@ -21,7 +25,11 @@ func eagerOf(socket net.Conn) *eager {
 	if err != nil {
 		return nil
 	}
-	return &eager{raw}
+	e := &eager{raw: raw}
+	if counts, ok := socket.(interface{ Wrote(n int) }); ok {
+		e.wrote = counts.Wrote
+	}
+	return e
 }
 
 // write writes what the socket takes at once and says how much that was. An error
@@ -35,8 +43,11 @@ func (e *eager) write(b []byte) (n int) {
 			}
 		}
 	})
-	if err != nil {
+	if err != nil || n < 0 {
 		return 0
 	}
-	return max(n, 0)
+	if e.wrote != nil {
+		e.wrote(n)
+	}
+	return n
 }
