@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"math"
+	"sync/atomic"
 )
 
 // Subscription is a reader's place in a topic. It is read by one goroutine at a time; [Subscription.Wake] and
@@ -15,6 +16,8 @@ type Subscription struct {
 	topic  *topic
 	ready  chan struct{} // rung at most once per listing; also by Wake; nil if there is a cursor
 	cursor *cursor       // of the Mux that reads, if one does; rung instead
+
+	notify atomic.Pointer[func()] // called instead of ringing ready, see Notify
 
 	// Guarded by topic.mu.
 	next       uint64   // log index of the item to read next
@@ -163,6 +166,9 @@ func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 func (s *Subscription) Wake() {
 	if s.cursor != nil {
 		s.cursor.ring()
+		return
+	}
+	if s.notified() {
 		return
 	}
 	select {

@@ -14,28 +14,29 @@
 // way out. There are no interceptors.
 //
 // A request above Config.Limits.RequestBytes is answered in the words SDKs
-// look for as long as grpc-go takes it in at all, up to maxReceive (11 MiB, more
-// than any official SDK sends). Beyond that grpc-go refuses the message itself:
+// look for as long as it is taken in at all, up to maxReceive (11 MiB, more
+// than any official SDK sends). Beyond that rpc/h2 refuses the message itself:
 // RESOURCE_EXHAUSTED in its own words and without the err trailer.
 //
 // # A subscription's stream
 //
-// The handler's goroutine is the stream's only one. It takes what the topic has
-// ready, hands it to the transport, and waits on the subscription's one channel;
-// timers, the end of the call, revocation and draining ring that same channel.
-// Items are the bytes that EncodeItem made when they were published: the codec
-// passes them through, so they are neither encoded nor copied per subscriber.
+// The handler places the subscription, greets, and leaves the rest to the
+// connection: a stream is an h2.Source, which moves what its topic has ready into
+// the room it is given whenever it was woken. Publishing wakes it; so do timers, the
+// end of the call, revocation and draining. The handler waits for the end. Items
+// are the bytes that EncodeItem made when they were published: they are neither
+// encoded anew nor kept per subscriber.
 //
 // The first message is a heartbeat. The cursor is placed before it is sent,
 // because a client that has seen it may publish at once and expects that item;
 // placing takes microseconds, and should it ever take longer, the heartbeat goes
 // out after a second all the same and the client is not kept waiting for it.
 //
-// A reader that does not read stops only itself: it blocks in its own flow
-// control while the topic's log moves on, and is told what it missed. After
-// Config.Stall without progress its stream ends. grpc-go keeps the trailers of
-// such a stream, and the at most 64 KiB before them, until the connection is
-// gone.
+// A reader that does not read stops only itself: its stream is put aside until
+// its client gives credit, while the topic's log moves on, and is told then what
+// it missed. After Config.Stall without progress it is cut: its handler ends, and
+// what is left of it is a message that the client has a part of, if there is one,
+// and the status behind it.
 //
 // # What it must never know
 //

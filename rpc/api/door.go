@@ -16,12 +16,13 @@ import (
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
 )
 
 // door is the way into every service: a registrar that puts the checks all
 // calls share around each generated handler.
 type door struct {
-	*grpc.Server
+	*h2.Server
 
 	limits      Limits
 	gate        *auth.Gate

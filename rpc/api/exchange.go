@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -75,7 +76,7 @@ func (s *Server) Call(ctx context.Context, call Call, x Exchange) (*status.Statu
 	if !ok || h.duplex {
 		return status.New(codes.Unimplemented, "there is no such method here"), nil
 	}
-	f := &foreign{Call: call, codec: newCodec(), x: x}
+	f := &foreign{Call: call, codec: newCodec(), x: x, bell: make(chan struct{}, 1)}
 	ctx = metadata.NewIncomingContext(ctx, call.Header)
 	f.ctx = grpc.NewContextWithServerTransportStream(ctx, transportStream{f})
 	var err error
@@ -96,10 +97,15 @@ type foreign struct {
 	received bool
 
 	sent int
-	// patient: the handler says itself when there is nothing more to send for now.
+	// patient: whoever sends says itself when there is nothing more for now.
 	patient bool
 	// full is called when MaxBytes have been sent.
 	full func()
+
+	// What makes it a carrier; see there.
+	bell  chan struct{}
+	rests atomic.Bool
+	moved atomic.Uint64 // messages of the source
 
 	mu      sync.Mutex
 	trailer metadata.MD
@@ -169,17 +175,25 @@ func (f *foreign) SendMsg(message any) error {
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool()) // no copy when it is in one piece
 	defer func() { whole.Free(); data.Free() }()
-	if err := f.x.Send(whole.ReadOnlyData()); err != nil {
+	if err := f.post(whole.ReadOnlyData()); err != nil {
 		return err
-	}
-	f.sent += whole.Len()
-	if f.full != nil && f.MaxBytes > 0 && f.sent >= f.MaxBytes {
-		f.full()
 	}
 	if f.patient {
 		return nil
 	}
 	return f.x.Flush()
+}
+
+// post sends one message, and counts.
+func (f *foreign) post(message []byte) error {
+	if err := f.x.Send(message); err != nil {
+		return err
+	}
+	f.sent += len(message)
+	if f.full != nil && f.MaxBytes > 0 && f.sent >= f.MaxBytes {
+		f.full()
+	}
+	return nil
 }
 
 // SetHeader implements grpc.ServerStream. No service here sends headers.
@@ -204,11 +218,5 @@ func (t transportStream) Method() string { return t.Call.Method }
 // SetTrailer implements grpc.ServerTransportStream.
 func (t transportStream) SetTrailer(md metadata.MD) error {
 	t.foreign.SetTrailer(md)
-	return nil
-}
-
-// WriteStatus ends the call from outside; see abandon.
-func (t transportStream) WriteStatus(*status.Status) error {
-	t.x.Cut()
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -22,6 +23,7 @@ import (
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
 )
 
 // handlers collects the methods of a server as the door wraps them, so that
@@ -82,6 +84,27 @@ func (s *oneShot) SendMsg(m any) error {
 	b.Free()
 	return err
 }
+
+// briefly carries a subscription until it has nothing more to send.
+type briefly struct {
+	grpc.ServerTransportStream
+	ctx context.Context
+}
+
+func (b *briefly) Deliver(source h2.Source) error {
+	for over := false; !over; {
+		var n int
+		if n, over = source.Next(&h2.Turn{Now: time.Now(), Messages: make([][]byte, 3)}); n == 0 {
+			<-b.ctx.Done()
+			return b.ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (b *briefly) Wake()                    {}
+func (b *briefly) Cut()                     {}
+func (b *briefly) Progress() (uint64, bool) { return 0, true }
 
 // filled is a message with something in every field, two elements in every
 // list, and the given member of every oneof.
@@ -196,6 +219,7 @@ func (h *handlers) send(ctx context.Context, cancel context.CancelFunc, name str
 		one := &oneShot{ctx: ctx, cancel: cancel, raw: raw, left: math.MaxInt}
 		if name == pubsubpb.Pubsub_Subscribe_FullMethodName || name == grpc_health_v1.Health_Watch_FullMethodName {
 			one.left = 1 // it would go on for ever
+			one.ctx = grpc.NewContextWithServerTransportStream(ctx, &briefly{ctx: ctx})
 		}
 		return stream(one)
 	}

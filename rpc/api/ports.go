@@ -34,8 +34,7 @@ type Topics interface {
 // is one, for what each method promises.
 type Subscription interface {
 	Take(buf []fanout.Event) (int, error)
-	Ready() <-chan struct{}
-	Wake()
+	Notify(call func())
 	Position() fanout.Position
 	// Live reports whether the topic's leader reaches the subscription; while
 	// it does not, silence means nothing.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,10 @@ func (p *pubsub) Publish(ctx context.Context, r *pubsubpb.PublishRequest) (*pubs
 // Subscribe streams a topic. See doc.go for the life of a stream.
 func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStreamingServer[pubsubpb.SubscribeResponse]) error {
 	c := callOf(stream.Context())
+	out, ok := grpc.ServerTransportStreamFromContext(c).(carrier)
+	if !ok {
+		return errors.New("the transport carries no subscriptions")
+	}
 	limit := c.maxSubscriptions()
 	if !p.places.take(r.GetCacheName(), limit) {
 		return tooManySubscriptions(limit)
@@ -64,7 +69,7 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 	if err := hello.send(); err != nil {
 		return err
 	}
-	return p.streams.run(c, stream, sub)
+	return p.streams.run(c, out, sub)
 }
 
 // greetingPatience is how long a client waits for its first heartbeat while the

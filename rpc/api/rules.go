@@ -41,6 +41,14 @@ const (
 	once     = false
 )
 
+// prompt are methods that are much used and wait for nothing, as long as this node
+// has what they are about.
+var prompt = map[string]bool{
+	cachepb.Scs_Get_FullMethodName:         true,
+	cachepb.Ping_Ping_FullMethodName:       true,
+	pubsubpb.Pubsub_Publish_FullMethodName: true,
+}
+
 // rules is protocol.md 6.5 joined with 3.4. A method that is not here cannot be
 // registered.
 var rules = map[string]rule{

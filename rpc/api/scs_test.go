@@ -340,7 +340,7 @@ func TestSizes(t *testing.T) {
 	limitedBy(t, set(5_000_192), "item_size_limit_exceeded")
 	limitedBy(t, set(5_300_000), "request_size_limit_exceeded")
 	limitedBy(t, set(10_000_000), "request_size_limit_exceeded")
-	// grpc-go refuses the rest in its own words, but with the same status.
+	// The transport refuses the rest in its own words, but with the same status.
 	wants(t, set(maxReceive), codes.ResourceExhausted)
 
 	_, err := w.scs.ListPushBack(ctx, &cachepb.ListPushBackRequest{ListName: []byte("l"), Value: make([]byte, 1<<20+1), TtlMilliseconds: minute})

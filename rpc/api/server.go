@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
@@ -22,11 +21,12 @@ import (
 	leaderboardpb "github.com/mayfly-broker/mayfly/proto/leaderboard"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
 )
 
 // Transport settings. The reasons are in protocol.md 5.8 and reliability.md 8.
 const (
-	// maxReceive is the largest message grpc-go takes in, above what any
+	// maxReceive is the largest message that is taken in, above what any
 	// official SDK sends; Limits.RequestBytes is what users get.
 	maxReceive = 11 << 20
 	// maxHeaders bounds the header list; a credential is at most 8 KiB.
@@ -60,10 +60,9 @@ type Server struct {
 	watching sync.WaitGroup
 }
 
-// NewServer makes a Server that serves nothing yet. Options add to its own, TLS for
-// instance; they must not replace the codec. It fails when a port is missing or
-// a setting makes no sense.
-func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Server, error) {
+// NewServer makes a Server that serves nothing yet. It fails when a port is
+// missing or a setting makes no sense.
+func NewServer(config Config, ports Ports) (*Server, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
@@ -76,7 +75,7 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 		config: config,
 		ports:  ports,
 		door: &door{
-			Server:      grpc.NewServer(append(transport(config.Limits), options...)...),
+			Server:      h2.NewServer(transport(config.Limits)),
 			limits:      config.Limits,
 			gate:        ports.Gate,
 			caches:      ports.Caches,
@@ -100,17 +99,19 @@ func NewServer(config Config, ports Ports, options ...grpc.ServerOption) (*Serve
 	return s, nil
 }
 
-// transport is how grpc-go is set up.
-func transport(limits Limits) []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(maxReceive),
-		grpc.MaxConcurrentStreams(limits.StreamsPerConnection),
-		grpc.MaxHeaderListSize(maxHeaders),
-		grpc.ConnectionTimeout(handshakeTime),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinTime, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTimeout, MaxConnectionIdle: idleTime}),
-		grpc.WaitForHandlers(true),
+// transport is how clients are treated.
+func transport(limits Limits) h2.Config {
+	return h2.Config{
+		Codec:         newCodec(),
+		MaxReceive:    maxReceive,
+		MaxStreams:    limits.StreamsPerConnection,
+		MaxHeaders:    maxHeaders,
+		HandshakeTime: handshakeTime,
+		PingMinTime:   pingMinTime,
+		PingTime:      pingTime,
+		PingTimeout:   pingTimeout,
+		IdleTime:      idleTime,
+		Prompt:        func(method string) bool { return prompt[method] },
 	}
 }
 
@@ -187,7 +188,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	deaf := time.AfterFunc(farewell, func() {
 		for _, one := range s.streams.list() {
-			abandon(one.call)
+			one.out.Cut()
 		}
 	})
 	defer deaf.Stop()

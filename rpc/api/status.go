@@ -199,7 +199,7 @@ func precondition(text string) error {
 	return &refusal{code: codes.FailedPrecondition, outcome: outcomeNone, text: text}
 }
 
-// isStatus reports whether err is a gRPC status already: grpc-go's own, or that
+// isStatus reports whether err is a gRPC status already: the transport's own, or that
 // of a method nobody implements.
 func isStatus(err error) bool {
 	var s interface{ GRPCStatus() *status.Status }

@@ -7,41 +7,31 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
-// batchSize is how many events a stream takes from its topic at a time. They are
-// part of the stream's memory, idle or not.
-const batchSize = 16
-
 var heartbeat = newFrame(encodedHeartbeat)
 
-// stream is one subscription being served. Its loop belongs to the handler's
-// goroutine; what others want of it they leave in the atomics and ring.
+// stream is one subscription being served. Its carrier asks it for messages; what
+// others want of it they leave in the atomics and wake it.
 type stream struct {
-	call   *call
-	out    grpc.ServerStream
+	// ending is why the stream is to end, once it is.
+	ending atomic.Pointer[ending]
 	sub    Subscription
-	pulse  *pulse
-	events [batchSize]fanout.Event
+	pulse  pulse
+	call   *call
+	out    carrier
 
 	// told: the client knows a position, from an item or a discontinuity.
 	told bool
 	// anchored: the client is one that has to be told its position before a
 	// clean end.
 	anchored bool
-
-	// foreign is the call, if it did not come in over gRPC's own transport.
-	foreign *foreign
-
-	// ending is why the stream is to end, once it is.
-	ending atomic.Pointer[ending]
+	// err is how the stream ended, once Next has said that it is over.
+	err error
 }
 
 // ending is a reason to end a stream; err nil is a clean end, after which
@@ -53,79 +43,62 @@ var cleanEnd = &ending{}
 // end asks the stream to end. The first reason counts.
 func (s *stream) end(why *ending) {
 	if s.ending.CompareAndSwap(nil, why) {
-		s.sub.Wake()
+		s.out.Wake()
 	}
 }
 
-// loop delivers until the stream ends and returns how it ended.
-func (s *stream) loop() error {
-	for {
-		if why := s.ending.Load(); why != nil {
-			return s.conclude(why)
-		}
-		n, err := s.sub.Take(s.events[:])
-		switch {
-		case n > 0:
-			if err := s.deliver(s.events[:n]); err != nil {
-				return err
-			}
-			continue
-		case err != nil:
-			return ended(err)
-		}
-		// A heartbeat says that all is well, which a node that does not reach the
-		// topic's leader cannot know.
-		if s.pulse.due.Swap(false) && s.sub.Live() {
-			if err := s.send(heartbeat); err != nil {
-				return err
-			}
-		}
-		if s.foreign != nil {
-			if err := s.foreign.x.Flush(); err != nil {
-				return err
-			}
-		}
-		s.pulse.rest()
-		<-s.sub.Ready()
-		s.pulse.wake()
-	}
-}
+// batch is room for events while they are turned into messages. Couriers carry
+// it from stream to stream, so that an idle stream has none, and holds on to no
+// old items.
+type batch [h2.Batch]fanout.Event
 
-// deliver sends what was taken. The frames of a batch share one allocation, and
-// live until the transport has written the last of them.
-func (s *stream) deliver(events []fanout.Event) error {
-	frames := make([]frame, len(events))
-	for i := range events {
+// Next implements h2.Source.
+func (s *stream) Next(t *h2.Turn) (n int, over bool) {
+	buf := t.Messages
+	if why := s.ending.Load(); why != nil {
+		return s.conclude(why, buf)
+	}
+	events, ok := t.Scratch.(*batch)
+	if !ok {
+		events = new(batch)
+		t.Scratch = events
+	}
+	n, err := s.sub.Take(events[:len(buf)])
+	for i := range events[:n] {
 		if item, ok := events[i].Item(); ok {
-			frames[i].set(item.Encoded)
+			buf[i] = item.Encoded
 		} else {
 			gap, _ := events[i].Discontinuity()
-			frames[i].set(encodeDiscontinuity(gap))
+			buf[i] = encodeDiscontinuity(gap)
 		}
-		events[i] = fanout.Event{} // an idle stream must not keep old items
-		if err := s.send(&frames[i]); err != nil {
-			return err
-		}
+		events[i] = fanout.Event{}
 	}
-	s.told = true
-	return nil
-}
-
-func (s *stream) send(f *frame) error {
-	if err := s.out.SendMsg(f); err != nil {
-		return err
+	switch {
+	case n > 0:
+		s.told = true
+	case err != nil:
+		s.err = ended(err)
+		return 0, true
+	// A heartbeat says that all is well, which a node that does not reach the
+	// topic's leader cannot know.
+	case s.pulse.due.Swap(false) && s.sub.Live():
+		buf[0], n = encodedHeartbeat, 1
+	default:
+		return 0, false
 	}
-	s.pulse.sent.Add(1)
-	return nil
+	s.pulse.sent(t.Now)
+	return n, false
 }
 
 // conclude ends the stream.
-func (s *stream) conclude(why *ending) error {
+func (s *stream) conclude(why *ending, buf [][]byte) (n int, over bool) {
+	s.err = why.err
 	if why.err != nil || s.told || !s.anchored {
-		return why.err
+		return 0, true
 	}
 	at := s.sub.Position()
-	return s.send(newFrame(encodeDiscontinuity(fanout.Discontinuity{New: at.Sequence, Page: at.Page})))
+	buf[0] = encodeDiscontinuity(fanout.Discontinuity{New: at.Sequence, Page: at.Page})
+	return 1, true
 }
 
 // ended says what the end of a subscription is for the client. Where the topic
@@ -158,14 +131,13 @@ func newStreams(heartbeat, stall time.Duration) *streams {
 }
 
 // run serves a subscription until it ends.
-func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error {
+func (all *streams) run(c *call, out carrier, sub Subscription) error {
 	after, anchored := handOver(c)
 	s := &stream{call: c, out: out, sub: sub, anchored: anchored}
-	if s.foreign = foreignOf(c); s.foreign != nil {
-		s.foreign.patient = true
-		s.foreign.full = func() { s.end(cleanEnd) }
+	if f := foreignOf(c); f != nil {
+		f.full = func() { s.end(cleanEnd) }
 	}
-	s.pulse = newPulse(all.heartbeat, all.stall, sub.Wake, func() { abandon(c) })
+	s.pulse.start(all.heartbeat, all.stall, out)
 	defer s.pulse.stop()
 	defer context.AfterFunc(c, func() { s.end(&ending{c.Err()}) })()
 	if anchored {
@@ -178,10 +150,11 @@ func (all *streams) run(c *call, out grpc.ServerStream, sub Subscription) error 
 	defer all.remove(s)
 	// Whatever was revoked before the stream was listed was not told to it.
 	s.recheck(c.door.gate, time.Now())
-	if err := s.loop(); !errors.Is(err, ErrEnough) {
+	sub.Notify(out.Wake)
+	if err := out.Deliver(s); err != nil {
 		return err
 	}
-	return nil
+	return s.err
 }
 
 // recheck ends the stream if its credential is no longer good.
@@ -236,14 +209,4 @@ func (all *streams) close() {
 	defer all.mu.Unlock()
 	all.closing = true
 	all.settle()
-}
-
-// abandon ends a stream whose handler is stuck in its client's flow control,
-// from another goroutine. It ends cleanly, so that a client that was only asleep
-// comes back, and resumes, when it wakes. grpc-go offers this to nobody but its
-// own transport, whose stream is in the context.
-func abandon(ctx context.Context) {
-	if t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ WriteStatus(*status.Status) error }); ok {
-		_ = t.WriteStatus(status.New(codes.OK, "")) // the connection may be gone, which is as good
-	}
 }

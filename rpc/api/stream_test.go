@@ -17,6 +17,8 @@ import (
 	"github.com/mayfly-broker/mayfly/fanout"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // listener is a subscription as a client sees it.
@@ -499,20 +501,25 @@ func TestHandOverLosesNothing(t *testing.T) {
 // smallWindows keep a client from taking in more than it reads.
 var smallWindows = []grpc.DialOption{grpc.WithInitialWindowSize(1 << 16), grpc.WithInitialConnWindowSize(1 << 20)}
 
-// An idle stream holds on to nothing that was sent.
+// An idle stream, and who sent for it, hold on to nothing that was sent.
 func TestSentItemsAreLetGo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{})
-		l := w.listen(t, fanout.Position{})
-		w.say(t, "a", "b")
-		l.expect("1 a", "2 b")
-		synctest.Wait()
-		for i, e := range w.server.streams.list()[0].events {
-			if item, _ := e.Item(); item.Encoded != nil {
-				t.Errorf("event %d still holds item %d", i, item.Sequence)
-			}
+	m := newMemory(fanout.Config{})
+	sub := ok[Subscription](t)(m.Subscribe(t.Context(), "c", "t", fanout.Position{}))
+	s := &stream{sub: sub}
+	for range 3 {
+		if err := m.Publish(t.Context(), "c", "t", route.Message{Value: []byte("x")}); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	turn := &h2.Turn{Now: time.Now(), Messages: make([][]byte, 4)}
+	if n, over := s.Next(turn); n != 3 || over {
+		t.Fatalf("%d messages, over %v; want 3 and more to come", n, over)
+	}
+	for i, e := range turn.Scratch.(*batch) {
+		if item, _ := e.Item(); item.Encoded != nil {
+			t.Errorf("event %d still holds item %d", i, item.Sequence)
+		}
+	}
 }
 
 // A reader that reads nothing is in nobody's way, is told once what it missed,

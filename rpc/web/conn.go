@@ -1,9 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 )
 
 // preface is how every HTTP/2 connection begins, as far as it is needed to tell:
@@ -64,3 +66,16 @@ func (c *conn) Close() error {
 	}
 	return c.Conn.Close()
 }
+
+// SyscallConn gives the socket itself to writers that must not wait, who say with
+// Wrote what they have written.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	socket, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return socket.SyscallConn()
+}
+
+// Wrote counts what was written to the socket itself.
+func (c *conn) Wrote(n int) { c.tally.sent.Add(uint64(n)) }

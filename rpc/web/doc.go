@@ -6,9 +6,9 @@
 // A Port shares one listener between two protocols. Every HTTP/2 connection
 // opens with the words "PRI * HTTP/2.0" (RFC 9113, 3.4), and no HTTP/1 request
 // can; so a connection is read up to the first byte that tells, and handed to
-// the listener of its side: HTTP/2 to grpc-go's own transport, the rest to
-// net/http. grpc-go could serve its calls through net/http as well; a call then
-// costs 2.4 times as much.
+// the listener of its side: HTTP/2 to rpc/h2, the rest to net/http. grpc-go
+// could serve its calls through net/http as well; a call then costs 2.4 times as
+// much as over its own transport.
 //
 // Accepting never waits for a peer: each new connection is read by a goroutine
 // of its own, under a deadline. Connections that have not told yet are counted,

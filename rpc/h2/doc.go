@@ -1,0 +1,69 @@
+// Package h2 serves gRPC over HTTP/2: it takes the place of grpc-go's server
+// behind the same generated handlers, for servers whose main work is to send the
+// same few bytes to very many streams.
+//
+// # Why it is there
+//
+// grpc-go gives each stream a goroutine, and each connection another one that
+// writes. An item for a thousand streams on ten connections then wakes a
+// thousand goroutines, which take turns at ten queues; a call costs the reader, a
+// handler and the writer a wake-up each. Here a stream that only sends has a
+// Source instead, which is asked for messages when the stream was woken, and
+// whoever has something to write writes it, along with what others have left
+// for the same socket. Measured beside nats-server, an item for a stream on a
+// shared connection costs about as much as there; `make bench` says how much
+// exactly.
+//
+// # A connection
+//
+// One goroutine reads. It begins calls, answers pings, and takes in credit. Calls
+// get goroutines of their own, except those of methods that are said to be
+// prompt: they are served on the spot. What they have others send waits until all
+// that was read together has been served (batch.go); the reader then goes round
+// the connections concerned itself, as far as their sockets take what there is
+// at once, and leaves what needs waiting to others. A reader that is held up all
+// the same, by a handler or by a socket, is relieved by another goroutine (watch.go)
+// before clients miss the answers to their pings.
+//
+// Writing goes through one buffer per connection (outbox.go). Whoever appends to
+// it also writes, unless somebody is writing already, who then finds it. Data is
+// appended only as far as the client's windows allow and while the buffer is not
+// full, so a client that does not read has at most two buffers' worth waiting
+// for it, whatever is said to it.
+//
+// A courier (courier.go) is a goroutine that exists while streams of a connection
+// have something to send that could not be appended at once: because the source
+// was woken, because the buffer was full, or because the client has given new
+// credit. It asks each source for a batch in turn. A stream whose window is
+// used up is put aside until the client gives more, so it is in nobody's way, on
+// its own connection neither; what its source has stays there.
+//
+// A wake-up is never lost: the state of a stream changes by compare-and-swap, and
+// whoever takes it away from resting puts the stream into the queue; one that is
+// woken during its turn is queued again.
+//
+// # What clients may do
+//
+// Headers, streams at a time, messages, credit, pings, frames that carry nothing,
+// and answers that nobody reads are bounded; see Config and the constants. A
+// stream counts until its client has seen its end and its handler has returned,
+// so opening and resetting streams fast gains nothing. A message larger than the
+// first window is not taken in before its handler asks for it. Compression is
+// not spoken: requests that use it are refused with UNIMPLEMENTED, as by grpc-go
+// without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
+// are written to without a goroutine that may wait.
+//
+// # What it must never know
+//
+// Which services there are, topics, credentials.
+//
+// # Concurrency and memory
+//
+// A Server may be used by many goroutines; GracefulStop and Stop wait for every
+// goroutine that it started. Lock order: a source's own locks may be held when
+// Stream.Wake is called, and no lock of a connection but that of its queue is
+// taken then; a source is asked with only its stream's feed lock held.
+//
+// Bytes that a codec or a source returns are only read, and held until they were
+// appended to the buffer. Those handed to a codec belong to the call.
+package h2

@@ -1,0 +1,255 @@
+package h2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+)
+
+// ErrStopped is what Serve returns when the server was stopped before.
+var ErrStopped = errors.New("h2: the server has been stopped")
+
+// Config says how a Server treats its clients. All fields but Prompt are needed.
+type Config struct {
+	// Codec turns messages into bytes and back.
+	Codec encoding.CodecV2
+	// MaxStreams is how many calls a connection may have open at a time.
+	MaxStreams uint32
+	// MaxReceive is the size of the largest message taken in, in bytes.
+	MaxReceive int
+	// MaxHeaders is the size of the largest header list taken in, in bytes as
+	// RFC 9113, 6.5.2 counts them.
+	MaxHeaders uint32
+	// HandshakeTime is how long a new connection may take to say something.
+	HandshakeTime time.Duration
+	// PingMinTime is how often clients may ping; those that do so more often
+	// are sent away.
+	PingMinTime time.Duration
+	// PingTime is how long a connection may say nothing before it is asked
+	// whether it is there, PingTimeout how long it may take to answer.
+	PingTime, PingTimeout time.Duration
+	// IdleTime is how long a connection may have no calls.
+	IdleTime time.Duration
+	// Prompt tells the unary methods whose handlers are expected not to wait for
+	// anything. They run where they are read, which saves waking a goroutine;
+	// one that waits all the same delays the rest of its connection by a few
+	// milliseconds at most. Methods are named "/service/method". nil: none.
+	Prompt func(method string) bool
+}
+
+// method is a registered method: one of unary and stream is set.
+type method struct {
+	impl   any
+	unary  grpc.MethodHandler
+	stream grpc.StreamHandler
+	// late: the handler begins when the request's first message is there, which
+	// is before all others for those that read just one.
+	late   bool
+	prompt bool
+}
+
+// Server serves gRPC on connections that speak HTTP/2. Register services first,
+// then Serve.
+type Server struct {
+	config  Config
+	methods map[string]*method
+	info    map[string]grpc.ServiceInfo
+	// ctx is the parent of all calls' contexts.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	stopping  bool
+
+	watch    watch
+	batches  batches
+	running  sync.WaitGroup // of connections
+	handlers sync.WaitGroup
+}
+
+// NewServer makes a Server that serves nothing yet.
+func NewServer(config Config) *Server {
+	s := &Server{
+		config:    config,
+		methods:   make(map[string]*method),
+		info:      make(map[string]grpc.ServiceInfo),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[*conn]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// RegisterService implements grpc.ServiceRegistrar. It panics, as grpc-go does,
+// when impl lacks a method or the service is registered twice: both are
+// mistakes of who wrote the program.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	if want := reflect.TypeOf(desc.HandlerType).Elem(); !reflect.TypeOf(impl).Implements(want) {
+		panic(fmt.Sprintf("h2: %T does not implement %v of %s", impl, want, desc.ServiceName))
+	}
+	if _, ok := s.info[desc.ServiceName]; ok {
+		panic(fmt.Sprintf("h2: %s is registered twice", desc.ServiceName))
+	}
+	info := grpc.ServiceInfo{Metadata: desc.Metadata}
+	for _, m := range desc.Methods {
+		full := "/" + desc.ServiceName + "/" + m.MethodName
+		s.methods[full] = &method{
+			impl: impl, unary: m.Handler, late: true,
+			prompt: s.config.Prompt != nil && s.config.Prompt(full),
+		}
+		info.Methods = append(info.Methods, grpc.MethodInfo{Name: m.MethodName})
+	}
+	for _, d := range desc.Streams {
+		s.methods["/"+desc.ServiceName+"/"+d.StreamName] = &method{impl: impl, stream: d.Handler, late: !d.ClientStreams}
+		info.Methods = append(info.Methods, grpc.MethodInfo{
+			Name: d.StreamName, IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams,
+		})
+	}
+	s.info[desc.ServiceName] = info
+}
+
+// GetServiceInfo returns what is registered, by service; for reflection.
+func (s *Server) GetServiceInfo() map[string]grpc.ServiceInfo { return s.info }
+
+// unknown words what is wrong with a method that is not registered.
+func (s *Server) unknown(path string) string {
+	service, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if _, ok := s.info[service]; ok {
+		return "this service has no such method"
+	}
+	return "there is no such service"
+}
+
+// Serve serves the connections that l accepts until the server is stopped, when it
+// returns nil. It closes l. It may be called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close() //nolint:errcheck // closed already after a stop
+	if !s.listen(l) {
+		return ErrStopped
+	}
+	for pause := time.Duration(0); ; {
+		socket, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(socket)
+		case s.stopped():
+			return nil
+		case isTemporary(err): // out of file descriptors, for instance
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			if !s.wait(pause) {
+				return nil
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// isTemporary reports whether accepting may work again in a moment.
+func isTemporary(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && e.Temporary()
+}
+
+// wait waits that long; false if the server was stopped meanwhile.
+func (s *Server) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return !s.stopped()
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) listen(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// admit serves a connection.
+func (s *Server) admit(socket net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		_ = socket.Close() // nothing was said on it yet
+		return
+	}
+	c := newConn(s, socket)
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	go c.serve()
+}
+
+// dismiss forgets a connection whose last goroutine is about to end.
+func (s *Server) dismiss(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.running.Done()
+}
+
+// halt closes the listeners and returns the connections of the moment.
+func (s *Server) halt() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	for l := range s.listeners {
+		_ = l.Close() // Serve notices
+	}
+	clear(s.listeners)
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// GracefulStop closes the listeners, tells clients to go elsewhere, and returns
+// when all calls have ended by themselves and all connections are closed. Stop
+// cuts it short.
+func (s *Server) GracefulStop() {
+	for _, c := range s.halt() {
+		s.running.Go(c.drain) // saying it may take a while on a connection that is stuck
+	}
+	s.running.Wait()
+	s.handlers.Wait()
+	s.cancel()
+}
+
+// Stop closes everything, cancels the contexts of calls under way, and returns
+// when their handlers have.
+func (s *Server) Stop() {
+	for _, c := range s.halt() {
+		c.close()
+	}
+	s.cancel()
+	s.running.Wait()
+	s.handlers.Wait()
+}
