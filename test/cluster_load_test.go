@@ -42,24 +42,10 @@ type attempt struct {
 	value        string
 	through      *harness.Node
 	begun, ended time.Time
-	acked        bool
+	err          error
 }
 
-// startLoad begins to write through these nodes. It ends with the test, or with
-// finish.
-func startLoad(t *testing.T, name string, writers int, through ...*harness.Node) *load {
-	t.Helper()
-	ctx, cancel := context.WithCancel(harness.Bounded(t))
-	l := &load{name: name, end: cancel}
-	t.Cleanup(l.finish)
-	for _, n := range through {
-		conn := n.Conn(t)
-		for w := range writers {
-			l.writing.Go(func() { l.write(ctx, n, conn, fmt.Sprintf("%s.%d", n.Name, w)) })
-		}
-	}
-	return l
-}
+func (a attempt) acked() bool { return a.err == nil }
 
 // finish ends the load and waits for the calls under way.
 func (l *load) finish() {
@@ -98,8 +84,8 @@ func (l *load) try(ctx context.Context, in *[]attempt, n *harness.Node, value st
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	a := attempt{value: value, through: n, begun: time.Now()}
-	err := do(ctx)
-	a.ended, a.acked = time.Now(), err == nil
+	a.err = do(ctx)
+	a.ended = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	*in = append(*in, a)
@@ -121,7 +107,7 @@ func (l *load) of(in *[]attempt, pick func(attempt) bool) (some []attempt) {
 // or by these.
 func ackedSince(moment time.Time, through ...*harness.Node) func(attempt) bool {
 	return func(a attempt) bool {
-		return a.acked && a.begun.After(moment) && (len(through) == 0 || slices.Contains(through, a.through))
+		return a.acked() && a.begun.After(moment) && (len(through) == 0 || slices.Contains(through, a.through))
 	}
 }
 
@@ -164,7 +150,7 @@ func (l *load) holds(t *testing.T, n *harness.Node) {
 	t.Helper()
 	pushed := make(map[string]bool) // value to acknowledged
 	for _, a := range l.of(&l.pushes, func(attempt) bool { return true }) {
-		pushed[a.value] = a.acked
+		pushed[a.value] = a.acked()
 	}
 	last, seen := make(map[string]string), 0
 	for _, value := range entries(t, n, l.name) {

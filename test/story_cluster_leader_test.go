@@ -34,7 +34,7 @@ func TestKillALeaderUnderLoad(t *testing.T) {
 	for _, n := range append(others, others...) { // two at each
 		witnesses = append(witnesses, newWitness(t, n, name))
 	}
-	l := startLoad(t, name, 3, c.Nodes...)
+	l := startLoad(t, name, 3, c.Nodes, witnesses...)
 	l.flows(t, harness.Patience, 100)
 
 	first.Kill(t)
@@ -71,7 +71,7 @@ func TestFreezeALeaderUnderLoad(t *testing.T) {
 	for _, n := range c.Nodes {
 		witnesses = append(witnesses, newWitness(t, n, name))
 	}
-	l := startLoad(t, name, 3, c.Nodes...)
+	l := startLoad(t, name, 3, c.Nodes, witnesses...)
 	l.flows(t, harness.Patience, 50)
 	conn := leader.Conn(t)
 	if _, err := cachepb.NewScsClient(conn).ListLength(leader.InCache(t, "story"), &cachepb.ListLengthRequest{ListName: []byte(name)}); err != nil {
@@ -104,7 +104,7 @@ func TestFreezeALeaderUnderLoad(t *testing.T) {
 // pushes that were acknowledged before it was asked for.
 func (l *load) askTheFrozen(t *testing.T, n *harness.Node, conn *grpc.ClientConn) (answered func()) {
 	t.Helper()
-	known := l.of(&l.pushes, func(a attempt) bool { return a.acked })
+	known := l.of(&l.pushes, func(a attempt) bool { return a.acked() })
 	ctx := harness.Bounded(t)
 	var asking sync.WaitGroup
 	var answers atomic.Int64

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ type Node struct {
 	// Name is its name in the cluster.
 	Name string
 
-	peer string // its peer port, as it listens
+	peer string   // its peer port, as it listens
+	born []string // its flags without those about how it came into the cluster
 }
 
 // ClusterOptions say what a cluster is like.
@@ -73,6 +75,7 @@ func (c *Cluster) place(t testing.TB) *Node {
 	n.Server = New(t, Options{Name: n.Name, Args: append([]string{
 		"--node-name", n.Name, "--peer-listen", n.peer, "--gossip-listen", gossip, "--advertise", wireHost,
 	}, c.args...)})
+	n.born = n.args
 	c.Nodes = append(c.Nodes, n)
 	return n
 }
@@ -97,13 +100,39 @@ func (c *Cluster) Join(t testing.TB) *Node {
 	return n
 }
 
+// LoseDisk removes all that a node which does not run has stored.
+func (n *Node) LoseDisk(t testing.TB) {
+	t.Helper()
+	if err := os.RemoveAll(n.DataDir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// JoinWith has a node that does not run come into the cluster with these flags
+// when it is started next, in place of those it came with.
+func (c *Cluster) JoinWith(n *Node, flags ...string) {
+	n.args = slices.Concat(n.born, []string{"--join", c.seeds()}, flags)
+}
+
+// Replacement is a new token with which a node whose disk was lost may come back.
+func (c *Cluster) Replacement(t testing.TB, n *Node) string {
+	t.Helper()
+	return token(t, c.Up()[0], "node", "replace", n.Name)
+}
+
 // JoinToken is a new token with which one node may join.
 func (c *Cluster) JoinToken(t testing.TB) string {
+	t.Helper()
+	return token(t, c.Up()[0], "cluster", "join-token")
+}
+
+// token runs a command that makes one.
+func token(t testing.TB, at *Node, command ...string) string {
 	t.Helper()
 	var ticket struct {
 		Token string `json:"token"`
 	}
-	c.Up()[0].CLI(t, "", "cluster", "join-token", "-o", "json").JSON(t, &ticket)
+	at.CLI(t, "", append(command, "-o", "json")...).JSON(t, &ticket)
 	return ticket.Token
 }
 
