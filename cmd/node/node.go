@@ -362,6 +362,9 @@ func (n *Node) stop(ctx context.Context) error {
 		n.stopKeep()
 	}
 	n.keeping.Wait()
+	if n.router != nil {
+		n.router.Close()
+	}
 	if n.topics != nil {
 		n.topics.Close()
 	}

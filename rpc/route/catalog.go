@@ -57,7 +57,12 @@ func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, no
 	if refusal, refused := refusals[result.GetStatus()]; refused {
 		return 0, fmt.Errorf("%w: %s", refusal, result.GetDetail())
 	}
-	return result.GetGeneration(), r.local.reach(ctx, index)
+	if err := r.local.reach(ctx, index); err != nil {
+		// It is made, and the caller's time ran out before this node knew. The
+		// context's error alone would say that it was not.
+		return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return result.GetGeneration(), nil
 }
 
 // reachTick is how often a snapshot that was restored is looked for: it has no

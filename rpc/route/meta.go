@@ -139,11 +139,21 @@ func (m *meta) Apply(index uint64, commands [][]byte) []any {
 	return results
 }
 
-// Restore implements replica.StateMachine.
+// Restore implements replica.StateMachine. A snapshot skips the commands that led
+// to it, so what it says of deleted caches is found by comparing.
 func (m *meta) Restore(from io.Reader) error {
-	err := m.replicated.Restore(from)
+	before := read(m, (*store.Catalog).Caches)
+	if err := m.replicated.Restore(from); err != nil {
+		return err
+	}
+	for _, old := range before {
+		now, ok := m.cache(old.GetName())
+		if !ok || now.GetCreatedAtMs() != old.GetCreatedAtMs() {
+			m.deleted(old.GetName())
+		}
+	}
 	m.rise(0)
-	return err
+	return nil
 }
 
 func (m *meta) rise(index uint64) {

@@ -54,6 +54,10 @@ func NewRouter(config RouterConfig) *Router {
 	return r
 }
 
+// Close ends what the router does beside its callers' own work, and waits for it.
+// What is asked of it afterwards is refused if it would need that.
+func (r *Router) Close() { r.catching.close() }
+
 // group returns the group that holds a key of a cache, which is also the group
 // that leads the topic of that name.
 func (r *Router) group(cache string, name []byte) cluster.GroupID {
