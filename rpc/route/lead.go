@@ -121,8 +121,9 @@ func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(
 		defer end()
 	}
 	if reign := r.local.reign(g); reign != nil {
+		seen, _, _ := r.local.leadership(g)
 		stop := context.AfterFunc(reign, func() {
-			if now, _, _ := r.local.leadership(g); now.Leader != at.node {
+			if r.deposed(asking, g, at, seen.Leader == at.node) {
 				cancel(errMoved)
 			}
 		})
@@ -133,6 +134,29 @@ func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(
 		return fmt.Errorf("%w: %w", ErrNotExecuted, errMoved)
 	}
 	return err
+}
+
+// deposed waits until this node's replica sees that another leads, or nobody, and
+// reports whether it did before ctx ended. A node that was asked on another's word
+// may be ahead of what is seen here: it has lost nothing before it was seen to
+// lead, or a later term was.
+func (r *Router) deposed(ctx context.Context, g cluster.GroupID, at guess, seen bool) bool {
+	for {
+		now, changed, ok := r.local.leadership(g)
+		switch {
+		case !ok:
+			return false
+		case now.Leader == at.node:
+			seen = true
+		case seen || at.term != 0 && now.Term > at.term:
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // guess tells who leads by what this node knows, and a channel that is closed
@@ -183,8 +207,25 @@ func (r *Router) learn(g cluster.GroupID, asked guess, err error) bool {
 		}
 		return false
 	}
-	r.told[g].Store(&guess{hint.Leader, hint.Term})
-	return hint.Leader != r.self || r.local.leads(g)
+	word := &guess{hint.Leader, hint.Term}
+	for {
+		told := r.told[g].Load()
+		if told != nil && told.node != asked.node && told.term > word.term {
+			return true // what was said before is newer
+		}
+		if r.told[g].CompareAndSwap(told, word) {
+			return word.node != r.self || r.local.leads(g)
+		}
+	}
+}
+
+// doubt forgets what was said of a node that is out of reach.
+func (r *Router) doubt(node cluster.NodeID) {
+	for g := range r.told {
+		if told := r.told[g].Load(); told != nil && told.node == node {
+			r.told[g].CompareAndSwap(told, nil)
+		}
+	}
 }
 
 // repeat is lead for a command with a request id: as long as the outcome is

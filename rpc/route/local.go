@@ -66,9 +66,7 @@ type Local struct {
 	mu    sync.Mutex
 	fresh map[cluster.GroupID]replica.StateMachine // made, and not bound yet
 
-	// fences hold, by group, the highest term in which a leader has asked what
-	// was seen here: nothing is taken from an earlier one.
-	fences [cluster.MaxGroups + 1]atomic.Uint64
+	fences [cluster.MaxGroups + 1]fence // by group
 
 	following sync.WaitGroup // one for each group that is bound
 }
@@ -117,7 +115,7 @@ func (l *Local) Bind(g *replica.Group) {
 	switch machine := machine.(type) {
 	case *meta:
 		machine.bind(g)
-		l.meta.Store(machine)
+		l.meta.Swap(machine).rise(0) // who waits for news shall look here from now on
 		l.following.Go(func() { machine.follow(g.Done(), func(replica.Leadership) {}) })
 	case *partition:
 		machine.bind(g)

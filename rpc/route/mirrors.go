@@ -87,8 +87,8 @@ func NewMirrors(config MirrorsConfig) *Mirrors {
 func (m *Mirrors) Run(ctx context.Context) {
 	defer m.running.Wait()
 	for g := range m.config.Router.topology.All() {
-		if g != cluster.MetaGroup && !m.topics.Owns(uint32(g)) {
-			_ = m.topics.Mirror(uint32(g)) // fails only when the broker is closed
+		if g != cluster.MetaGroup {
+			m.local.mirror(g)
 		}
 	}
 	for {
@@ -121,8 +121,10 @@ func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
 			delete(m.lost, g)
 			continue
 		}
-		if m.join(ctx, g, now) {
-			delete(m.lost, g)
+		if held, joined := m.join(ctx, g, now); joined {
+			if held >= lookAfter { // one that was refused at once was none
+				delete(m.lost, g)
+			}
 			continue
 		}
 		linked = false
@@ -147,28 +149,41 @@ func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
 	return linked
 }
 
-// join links a group to whoever leads it, and reports whether it is linked.
-func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) bool {
-	at := m.leader(g)
-	if at.node == "" || at.node == m.config.Router.self || at.term != 0 && at.term < m.local.fences[g].Load() {
-		return false
+// join links a group to whoever leads it, and reports whether it is linked, and
+// for how long.
+func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) (held time.Duration, joined bool) {
+	node := m.leader(g, now)
+	if node == "" || node == m.config.Router.self {
+		return 0, false
 	}
-	m.leave(g, at.node)
-	l, ok := m.lines[at.node]
+	m.leave(g, node)
+	l, ok := m.lines[node]
 	if !ok {
-		l = m.newLine(ctx, at.node)
+		l = m.newLine(ctx, node)
 	}
 	return l.join(g, now)
 }
 
-// leader guesses who leads a group; where nothing is known the voters are asked
-// in turn, and say who does.
-func (m *Mirrors) leader(g cluster.GroupID) guess {
+// askNext is how long one voter is asked who leads before the next one is.
+const askNext = 200 * time.Millisecond
+
+// leader guesses who leads a group. Where nothing is known, or only who led in a
+// term that is over, a link that holds is kept; else the voters are asked in
+// turn, and say who does.
+func (m *Mirrors) leader(g cluster.GroupID, now time.Time) cluster.NodeID {
 	at, _ := m.config.Router.guess(g)
-	if voters := m.config.Router.voters(g); at.node == "" && len(voters) > 0 {
-		at.node = voters[int(time.Now().UnixMilli()/200)%len(voters)]
+	if at.node != "" && at.term >= m.local.fences[g].term.Load() {
+		return at.node
 	}
-	return at
+	for node, l := range m.lines {
+		if l.joined(g) {
+			return node
+		}
+	}
+	if voters := m.config.Router.voters(g); len(voters) > 0 {
+		return voters[int(now.UnixMilli()/askNext.Milliseconds())%len(voters)]
+	}
+	return ""
 }
 
 // leave ends the links of a group to all nodes but one.
@@ -202,25 +217,32 @@ func (m *Mirrors) newLine(ctx context.Context, node cluster.NodeID) *line {
 }
 
 // join links a group over this line, not faster than every lookSoon, and reports
-// whether it is linked.
-func (l *line) join(g cluster.GroupID, now time.Time) bool {
+// whether it is linked, and for how long.
+func (l *line) join(g cluster.GroupID, now time.Time) (held time.Duration, joined bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.used = now
 	if l.relay == nil {
-		return false
+		return 0, false
 	}
 	if !l.relay.Joined(uint32(g)) {
 		if now.Sub(l.tried[g]) < lookSoon {
-			return false
+			return 0, false
 		}
 		l.tried[g] = now
 		if err := l.relay.Join(uint32(g)); err != nil {
-			return false
+			return 0, false
 		}
 	}
 	l.bell.Ring(0) // there may be new wishes
-	return true
+	return now.Sub(l.tried[g]), true
+}
+
+// joined reports whether the group is linked over this line now.
+func (l *line) joined(g cluster.GroupID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.relay != nil && l.relay.Joined(uint32(g))
 }
 
 func (l *line) leave(g cluster.GroupID) {
@@ -267,8 +289,10 @@ func (l *line) run(ctx context.Context) {
 	}
 }
 
-// once serves one stream until it breaks.
+// once serves one stream until it breaks. Whether the node still leads anything
+// has then to be heard from others, who may be the only ones to know.
 func (l *line) once(ctx context.Context) {
+	defer l.m.config.Router.doubt(l.node)
 	up, err := l.m.config.Open(ctx, l.node)
 	if err != nil {
 		return
@@ -311,11 +335,25 @@ func (l *line) receive(up Upstream, relay *fanout.Relay) {
 		if err != nil {
 			return
 		}
-		err = relay.Take(portion, time.Now())
+		if l.deposed(portion) {
+			err = &fanout.LinkLostError{Partition: portion.Partition, Err: fanout.ErrStaleLeader}
+			relay.Leave(portion.Partition)
+		} else {
+			err = relay.Take(portion, time.Now())
+		}
 		if lost, ok := errors.AsType[*fanout.LinkLostError](err); ok {
 			l.m.config.Router.learn(cluster.GroupID(lost.Partition), guess{node: l.node}, lost.Err)
 			l.bell.Ring(0)
 			l.m.config.Bell.Ring(0)
 		}
 	}
+}
+
+// deposed reports whether the other node begins to tell a topic as the leader of a
+// term that is over, which it does not know yet. Its newest position is on the
+// page of its term.
+func (l *line) deposed(p fanout.Portion) bool {
+	fences := &l.m.local.fences
+	return p.Kind == fanout.Begun && int(p.Partition) < len(fences) &&
+		fanout.PageOf(p.Position.Page).Term < fences[p.Partition].term.Load()
 }
