@@ -36,6 +36,7 @@ const (
 // Without being told otherwise that is a short round with a seed that never
 // changes and one with a seed that always does.
 func TestRounds(t *testing.T) {
+	t.Parallel()
 	seed, minutes := setting(t, seedVariable), setting(t, minutesVariable)
 	if minutes == 0 {
 		for _, seed := range []uint64{1, rand.Uint64N(1_000_000)} {

@@ -111,7 +111,7 @@ func run(t testing.TB, cmd *exec.Cmd, env []string) Ran {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	p := start(t, cmd.String(), cmd)
-	code, err := p.wait(Patience)
+	code, err := p.wait(4 * Patience)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, &stderr)
 	}

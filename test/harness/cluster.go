@@ -55,7 +55,10 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 	for range o.Nodes {
 		c.place(t)
 	}
-	birth := []string{"--bootstrap-expect", strconv.Itoa(o.Nodes), "--join", c.seeds(), "--data-groups", strconv.Itoa(c.groups)}
+	birth := []string{"--data-groups", strconv.Itoa(c.groups)}
+	if o.Nodes > 1 { // one alone waits for nobody
+		birth = append(birth, "--bootstrap-expect", strconv.Itoa(o.Nodes), "--join", c.seeds())
+	}
 	for _, n := range c.Nodes {
 		n.args = append(n.args, birth...)
 		n.Launch(t)
