@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -18,9 +19,11 @@ import (
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 )
 
-// callTime bounds a call. It is short, since a node that was stopped in the
-// middle of its work answers nobody.
-const callTime = 1500 * time.Millisecond
+// callTime bounds a call, and glanceTime a look, which nobody waits for long.
+const (
+	callTime   = 3 * time.Second
+	glanceTime = time.Second
+)
 
 // lasting is a time to live that outlasts every round.
 const lasting = uint64(24 * time.Hour / time.Millisecond)
@@ -32,6 +35,8 @@ const outcomeTrailer = "mayfly-outcome"
 type client struct {
 	doors *Doors
 	cache string
+	// within bounds each call; 0 means callTime.
+	within time.Duration
 }
 
 // told is how a call ended.
@@ -44,7 +49,7 @@ type told struct {
 
 // attempt makes one call at a node, whatever it is.
 func (c client) attempt(ctx context.Context, call func(ctx context.Context, more ...grpc.CallOption) error) told {
-	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(ctx, "cache", c.cache), callTime)
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(ctx, "cache", c.cache), cmp.Or(c.within, callTime))
 	defer cancel()
 	var trailer metadata.MD
 	var reached peer.Peer
@@ -94,7 +99,13 @@ func (c client) do(ctx context.Context, at Door, key string, in Input) (out Outp
 
 // record makes a call at a random node and keeps what came of it.
 func (c client) record(ctx context.Context, h *History, r *rand.Rand, id int, key string, in Input) {
-	at := c.doors.pick(r)
+	at, leave := c.doors.enter(r)
+	defer leave()
+	c.recordAt(ctx, h, at, id, key, in)
+}
+
+// recordAt is record at a node that was picked already.
+func (c client) recordAt(ctx context.Context, h *History, at Door, id int, key string, in Input) {
 	op := Op{Client: id, Node: at.Node, Key: key, In: in, Call: h.Now()}
 	out, end := c.do(ctx, at, key, in)
 	op.Return = h.Now()

@@ -23,8 +23,9 @@ type Door struct {
 // Doors are the nodes that clients turn to. Nodes may come and go; it is safe for
 // concurrent use.
 type Doors struct {
-	mu  sync.Mutex
-	all []Door
+	mu    sync.Mutex
+	all   []Door
+	calls map[string]int // under way, by node
 }
 
 // Open adds nodes. The connections end with the test.
@@ -52,7 +53,31 @@ func (d *Doors) All() []Door {
 	return slices.Clone(d.all)
 }
 
-// pick is one of them.
+// patient is how many calls may wait at one node. When a node is silent, some
+// callers wait for it, for it may answer late and wrongly; the others go on, or
+// nothing would change that a late answer could miss.
+const patient = 5
+
+// enter picks a node for a call, and returns it and what ends the call.
+func (d *Doors) enter(r *rand.Rand) (Door, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.calls == nil {
+		d.calls = make(map[string]int)
+	}
+	at := d.all[r.IntN(len(d.all))]
+	for try := 0; d.calls[at.Node] >= patient && try < 2*len(d.all); try++ {
+		at = d.all[r.IntN(len(d.all))]
+	}
+	d.calls[at.Node]++
+	return at, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.calls[at.Node]--
+	}
+}
+
+// pick is one of the nodes.
 func (d *Doors) pick(r *rand.Rand) Door {
 	d.mu.Lock()
 	defer d.mu.Unlock()

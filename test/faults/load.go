@@ -28,6 +28,11 @@ type Load struct {
 	// average.
 	Clients int
 	Pause   time.Duration
+	// Lookers only read, with a pause of LookPause, and do not mind to wait at a
+	// node that is silent: one that was frozen finds their questions when it goes
+	// on, and must not answer from what it knew before.
+	Lookers   int
+	LookPause time.Duration
 	// History takes what came of it.
 	History *History
 
@@ -41,13 +46,36 @@ func (r *rotation) key(name string, i int) string {
 	return fmt.Sprint(name, i, "-", (r.calls.Add(1)-1)/callsPerKey)
 }
 
+// now is the key of this moment.
+func (r *rotation) now(name string, i int) string {
+	return fmt.Sprint(name, i, "-", max(0, r.calls.Load()-1)/callsPerKey)
+}
+
 // Run makes calls until ctx ends.
 func (l *Load) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for id := range l.Clients {
 		all.Go(func() { l.client(ctx, id) })
 	}
+	for id := range l.Lookers {
+		all.Go(func() { l.looker(ctx, l.Clients+id) })
+	}
 	all.Wait()
+}
+
+// looker reads what others write.
+func (l *Load) looker(ctx context.Context, id int) {
+	r := rand.New(rand.NewPCG(l.Seed, uint64(id)))
+	c := client{cache: l.Cache, within: glanceTime}
+	for ctx.Err() == nil {
+		slot := r.IntN(len(l.scalars))
+		key, in := l.scalars[slot].now("scalar", slot), Input{Do: Get}
+		if r.IntN(2) == 0 {
+			key, in = l.lists[slot].now("list", slot), Input{Do: Fetch}
+		}
+		c.recordAt(context.WithoutCancel(ctx), l.History, l.Doors.pick(r), id, key, in)
+		rest(ctx, r, l.LookPause)
+	}
 }
 
 func (l *Load) client(ctx context.Context, id int) {

@@ -56,7 +56,9 @@ func (t *Topics) Publish(ctx context.Context) {
 			all.Go(func() {
 				r := rand.New(rand.NewPCG(t.Seed, uint64(1000+100*i+p)))
 				for count := 0; ctx.Err() == nil; count++ {
-					t.publish(context.WithoutCancel(ctx), t.Doors.pick(r), topic, fmt.Sprint(p, ".", count))
+					at, leave := t.Doors.enter(r)
+					t.publish(context.WithoutCancel(ctx), at, topic, fmt.Sprint(p, ".", count))
+					leave()
 					rest(ctx, r, t.Pause)
 				}
 			})

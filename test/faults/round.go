@@ -80,7 +80,8 @@ func (x *round) conclude() {
 
 // clients prepares those who use the cluster.
 func (x *round) clients() {
-	x.load = &Load{Doors: &x.doors, Cache: cache, Seed: x.Seed, Clients: 10, Pause: 25 * time.Millisecond, History: x.history}
+	x.load = &Load{Doors: &x.doors, Cache: cache, Seed: x.Seed, Clients: 12, Pause: 20 * time.Millisecond,
+		Lookers: 24, LookPause: 150 * time.Millisecond, History: x.history}
 	x.ledger = &Ledger{Doors: &x.doors, Cache: cache, Seed: x.Seed, Writers: 3, Pause: 40 * time.Millisecond, History: x.history}
 	x.topics = &Topics{Doors: &x.doors, Cache: cache, Seed: x.Seed, Publishers: 2, Pause: 50 * time.Millisecond, Clock: x.history}
 	for group := range topics {

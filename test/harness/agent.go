@@ -72,6 +72,14 @@ func (a *Agent) Tell(t testing.TB, o Order) {
 	}
 }
 
+// CloseInput tells the agent that no order will follow.
+func (a *Agent) CloseInput(t testing.TB) {
+	t.Helper()
+	if err := a.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Of returns the events of one kind that belong to one subscription; an empty
 // id takes those of all.
 func Of(events []Event, kind, id string) []Event {
