@@ -15,8 +15,8 @@ func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{})
 	c.Nodes[0].CreateCache(t, "story")
-	addr := c.Balance(t)
-	program := harness.StartAgent(t, harness.NodeJS, "idempotent", harness.Client{Addr: addr, Cache: "story"})
+	balancer := c.Balance(t)
+	program := harness.StartAgent(t, harness.NodeJS, "idempotent", harness.Client{Addr: balancer.Addr, Cache: "story"})
 	program.Await(t, "its subscription", func(events []harness.Event) bool { return len(harness.Of(events, "subscribed", "room")) > 0 })
 
 	said := 0
@@ -28,9 +28,11 @@ func TestRollingRestart(t *testing.T) {
 	}
 	say(c.Nodes[0])
 	for i, n := range c.Nodes {
+		balancer.Rest(n)
 		n.Stop(t)
 		say(c.Nodes[(i+1)%len(c.Nodes)])
 		n.Start(t)
+		balancer.Rest(nil)
 		say(n)
 	}
 	last := fmt.Sprintf("%05d", said-1)

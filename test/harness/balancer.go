@@ -12,32 +12,36 @@ import (
 )
 
 // Balance puts a balancer in front of the nodes, as an operator would who gives
-// clients one address for all, and returns that address. A connection goes to the
+// clients one address for all. A connection goes to the
 // next node that says on /readyz that it can serve, to any if none says so, and
 // stays there. The
 // balancer ends with the test.
-func (c *Cluster) Balance(t testing.TB) (addr string) {
+func (c *Cluster) Balance(t testing.TB) *Balancer {
 	t.Helper()
-	addr = FreeAddr(t)
-	l := listen(t, addr)
+	b := &Balancer{Addr: FreeAddr(t), nodes: c.Nodes}
+	l := listen(t, b.Addr)
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &balancer{nodes: c.Nodes}
 	b.running.Go(func() { b.serve(ctx, l) })
 	t.Cleanup(func() {
 		cancel()
 		_ = l.Close()
 		b.running.Wait()
 	})
-	return addr
+	return b
 }
 
-type balancer struct {
+// Balancer is one address for all nodes of a cluster.
+type Balancer struct {
+	// Addr is host:port.
+	Addr string
+
+	resting atomic.Pointer[Node] // gets no new connection
 	nodes   []*Node
 	turn    atomic.Uint64
 	running sync.WaitGroup
 }
 
-func (b *balancer) serve(ctx context.Context, l net.Listener) {
+func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -53,13 +57,17 @@ func (b *balancer) serve(ctx context.Context, l net.Listener) {
 	}
 }
 
+// Rest gives a node no new connections from now on, as operators arrange before
+// they stop it; nil ends that.
+func (b *Balancer) Rest(n *Node) { b.resting.Store(n) }
+
 // choose connects to the next node that is ready, or, as balancers do when none
 // is, to the next one that can be reached at all.
-func (b *balancer) choose(ctx context.Context) net.Conn {
+func (b *Balancer) choose(ctx context.Context) net.Conn {
 	for _, wanted := range []func(context.Context, string) bool{ready, anyhow} {
 		for range b.nodes {
 			n := b.nodes[b.turn.Add(1)%uint64(len(b.nodes))]
-			if !wanted(ctx, n.Addr) {
+			if n == b.resting.Load() || !wanted(ctx, n.Addr) {
 				continue
 			}
 			var d net.Dialer
