@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
@@ -21,6 +24,8 @@ type doors struct {
 	web      *web.Server
 	open     atomic.Bool // calls are served
 	draining atomic.Bool
+
+	leaderless leaderless
 
 	serving *errgroup.Group // what serves; nil before there is a web
 	broken  context.Context // over when a door broke
@@ -94,12 +99,58 @@ func (n *Node) unready() (why []web.Reason) {
 	case !n.doors.open.Load():
 		why = append(why, web.Reason{Name: "starting", Detail: "this node is not yet where its cluster is"})
 	}
-	for _, g := range n.host.Groups() {
-		if now, _ := g.Leadership(); now.Leader == "" {
-			why = append(why, web.Reason{Name: "no-leader", Detail: fmt.Sprintf("group %s has no leader that this node knows", g.ID())})
-		}
+	for _, g := range n.doors.leaderless.look(n.host.Groups(), time.Now()) {
+		why = append(why, web.Reason{Name: "no-leader", Detail: fmt.Sprintf("group %s has no leader that this node knows", g)})
 	}
 	return why
+}
+
+// orphanTime is how long a group may be without a leader and nobody is told: a
+// leadership that is handed on, or an election, is no reason to send clients from
+// every node at once. Requests wait for it.
+const orphanTime = 3 * time.Second
+
+// leaderless remembers since when groups have no leader that this node knows.
+type leaderless struct {
+	mu    sync.Mutex
+	since map[cluster.GroupID]time.Time
+}
+
+// look returns the groups that have been without a leader for long.
+func (l *leaderless) look(groups []*replica.Group, now time.Time) (long []cluster.GroupID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	still := make(map[cluster.GroupID]time.Time)
+	for _, g := range groups {
+		if led, _ := g.Leadership(); led.Leader != "" {
+			continue
+		}
+		since, known := l.since[g.ID()]
+		if !known {
+			since = now
+		}
+		still[g.ID()] = since
+		if now.Sub(since) >= orphanTime {
+			long = append(long, g.ID())
+		}
+	}
+	l.since = still
+	return long
+}
+
+// watchLeaders looks regularly, so that it is known since when a group has no
+// leader even if nobody asks.
+func (n *Node) watchLeaders(ctx context.Context) {
+	tick := time.NewTicker(orphanTime / 6)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			n.doors.leaderless.look(n.host.Groups(), now)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // closeDoors lets clients finish, until ctx is done. HTTP ends last: until then
