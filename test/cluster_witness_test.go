@@ -120,8 +120,6 @@ func (w *witness) item(i *pubsubpb.TopicItem) {
 // there is one at most for each page that follows.
 func (w *witness) discontinuity(d *pubsubpb.Discontinuity) {
 	switch {
-	case w.page == 0:
-		w.wrong = append(w.wrong, fmt.Sprintf("%v before the first item", d))
 	case d.GetLastTopicSequence() != w.last:
 		w.wrong = append(w.wrong, fmt.Sprintf("%v after item %d", d, w.last))
 	case d.GetNewSequencePage() < w.page, d.GetNewSequencePage() == w.page && d.GetNewTopicSequence() <= w.last:

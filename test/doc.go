@@ -15,6 +15,8 @@
 //	page      a web page that listens while the broker comes and goes
 //	rolling   a cluster restarted node by node, reached through a balancer
 //	port      SDKs and plain HTTP on one port, health, metrics, silent peers
+//	cluster   several nodes: any client on any of them, each item once over each
+//	          link, leaders that are killed, frozen, cut off, disks that are lost
 //
 // test/faults hurts a cluster from a seed and judges what its clients saw.
 //

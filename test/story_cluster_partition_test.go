@@ -88,10 +88,10 @@ func TestSplitInHalvesUnderLoad(t *testing.T) {
 	for _, n := range c.Nodes {
 		witnesses = append(witnesses, newWitness(t, n, name))
 	}
-	l := startLoad(t, name, 1, c.Nodes, witnesses...)
-	l.flows(t, harness.Patience, 50)
-
 	most := twoVoters(t, c, group)
+	l := startLoad(t, name, 1, c.Nodes, witnesses...)
+	l.flows(t, harness.Patience, 20)
+
 	rest := c.Except(most...)
 	split := time.Now()
 	c.Part(most...)

@@ -47,15 +47,18 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			s := n.doors.port.Stats()
 			return metrics.Port{GRPC: metrics.Traffic(s.GRPC), HTTP: metrics.Traffic(s.HTTP), Dropped: s.Dropped}
 		},
-		Version: n.config.Version,
-		Commit:  n.config.Commit,
-	}
-	if n.links.server != nil {
-		sources.Peers = n.links.server.ItemsSent
-	}
-	if mesh := n.links.mesh; mesh != nil {
-		sources.Gossip = func() (alive, silent int) {
-			for _, p := range mesh.Peers() {
+		// The doors are open before the links are, see links.up.
+		Peers: func() map[cluster.NodeID]uint64 {
+			if !n.links.up.Load() {
+				return nil
+			}
+			return n.links.server.ItemsSent()
+		},
+		Gossip: func() (alive, silent int) {
+			if !n.links.up.Load() || n.links.mesh == nil {
+				return 0, 0
+			}
+			for _, p := range n.links.mesh.Peers() {
 				if p.Alive {
 					alive++
 				} else {
@@ -63,7 +66,9 @@ func (n *Node) newMetrics() *metrics.Metrics {
 				}
 			}
 			return alive, silent
-		}
+		},
+		Version: n.config.Version,
+		Commit:  n.config.Commit,
 	}
 	return metrics.New(sources, n.logger)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -26,6 +27,7 @@ type links struct {
 	pool   *peer.Pool
 	server *peer.Server
 	mesh   *gossip.Mesh
+	up     atomic.Bool // server and mesh are there, for those who read numbers
 
 	serving sync.WaitGroup
 	served  error

@@ -192,6 +192,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	if err := n.openMesh(); err != nil {
 		return err
 	}
+	n.links.up.Store(true)
 	if n.links.mesh != nil {
 		n.keeping.Go(func() { n.doubt(keep) })
 	}

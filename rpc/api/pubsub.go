@@ -66,6 +66,7 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 		return err
 	}
 	defer sub.Close()
+	awaitPlace(c, sub)
 	if err := hello.send(); err != nil {
 		return err
 	}
@@ -75,6 +76,32 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 // greetingPatience is how long a client waits for its first heartbeat while the
 // subscription is being placed. SDKs give up after five seconds.
 const greetingPatience = time.Second
+
+// awaitPlace waits, for as long as a greeting may, until the leader of the topic
+// knows of the subscription: what the client publishes after it is greeted, through
+// whichever node, it will hear. Notify by the reader that comes next begins with a
+// call, so it misses nothing.
+func awaitPlace(ctx context.Context, sub Subscription) {
+	ctx, cancel := context.WithTimeout(ctx, greetingPatience)
+	defer cancel()
+	if sub.Live() {
+		return
+	}
+	news := make(chan struct{}, 1)
+	sub.Notify(func() {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	})
+	for !sub.Live() {
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // greeting sends the first heartbeat, once: when the subscription is placed, or
 // when that takes too long.
