@@ -232,7 +232,12 @@ func (r *Router) doubt(node cluster.NodeID) {
 // unknown it asks again, since a command that did run is not run a second time.
 func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
 	err := r.lead(ctx, g, ask)
-	for began := time.Now(); errors.Is(err, ErrUnknownOutcome) && ctx.Err() == nil && time.Since(began) < patience; {
+	for began := time.Now(); errors.Is(err, ErrUnknownOutcome) && time.Since(began) < patience; {
+		select {
+		case <-time.After(lookAgain): // who loses its answer at once may do so again
+		case <-ctx.Done():
+			return err
+		}
 		// An answer of not executed is about the repetition only.
 		if again := r.lead(ctx, g, ask); !errors.Is(again, ErrNotExecuted) {
 			err = again
