@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -87,7 +88,8 @@ func (n *Node) settle(ctx context.Context) error {
 	if c.Store == "" {
 		c.Store = rand.Text()
 	}
-	c.Node = cluster.NodeID(n.config.name())
+	// A name that was made up stays: others may know the store under it.
+	c.Node = cmp.Or(cluster.NodeID(n.config.Name), c.Node, cluster.NodeID(n.config.name()))
 	// Others will know the store before this node is born, so it is kept first.
 	if err := writeCharter(n.config.DataDir, CharterFile, c); err != nil {
 		return err
@@ -125,23 +127,39 @@ func (n *Node) decide(ctx context.Context) error {
 		}
 		n.charter.take(charter)
 	default:
-		secret := make([]byte, gossip.SecretBytes)
-		_, _ = rand.Read(secret) // never fails
-		alone := peer.Charter{
-			ClusterID: rand.Text(), Groups: n.config.groups(), Level: featureLevel,
-			Founders: []cluster.NodeID{n.charter.Node}, GossipKey: secret,
-		}
+		n.charter.take(decideAlone(n.config, n.charter.Node))
 		if !n.config.alone() {
-			alone.Members = []cluster.Member{n.self()}
+			n.charter.Members = []cluster.Member{n.self()}
 		}
-		n.charter.take(alone)
 	}
 	return nil
+}
+
+// decideAlone makes up a cluster of one.
+func decideAlone(config Config, node cluster.NodeID) peer.Charter {
+	secret := make([]byte, gossip.SecretBytes)
+	_, _ = rand.Read(secret) // never fails
+	return peer.Charter{
+		ClusterID: rand.Text(), Groups: config.groups(), Level: featureLevel,
+		Founders: []cluster.NodeID{node}, GossipKey: secret,
+	}
 }
 
 // take notes what was decided.
 func (c *charter) take(p peer.Charter) {
 	c.ClusterID, c.Groups, c.Level, c.Founders, c.Members, c.Secret = p.ClusterID, p.Groups, p.Level, p.Founders, p.Members, p.GossipKey
+}
+
+// complete fills in what the charter of a node lacks that was born alone, or
+// before there were charters: it founded its cluster, and is in it.
+func (n *Node) complete(clusterID string) {
+	c := n.charter
+	if !c.decided() {
+		c.ClusterID, c.Founders = clusterID, []cluster.NodeID{c.Node}
+	}
+	if !n.config.alone() && len(c.Founders) == 1 && len(c.Members) == 0 {
+		c.Members = []cluster.Member{n.self()}
+	}
 }
 
 // told is the charter for those who founded the cluster with this node and have
@@ -226,7 +244,12 @@ func writeDurably(path string, data []byte) (err error) {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	folder, err := os.Open(filepath.Dir(path))
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder returns when the disk has the names in a folder.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ func withPort(ctx context.Context, addr string) (string, error) {
 // connect opens the way for the replicas of the node that id says this is.
 func (n *Node) connect(id replica.Identity) (replica.Network, error) {
 	n.charter.Node, n.charter.Store = id.Node, id.StoreID
+	n.complete(id.ClusterID)
 	if n.config.alone() {
 		return nil, nil
 	}
@@ -185,8 +186,12 @@ const surveyTime = 700 * time.Millisecond
 func (n *Node) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTime)
 	defer cancel()
-	var members []cluster.Member
-	n.local.Read(func(s *cluster.State) { members = s.Members() })
+	members := n.charter.Members // as long as a node that was just started knows no better
+	n.local.Read(func(s *cluster.State) {
+		if s.Founded() {
+			members = s.Members()
+		}
+	})
 	var all sync.WaitGroup
 	defer all.Wait()
 	for _, m := range members {

@@ -42,6 +42,7 @@ type Node struct {
 	charter *charter
 	boot    string     // the random name of this process
 	ending  chan error // why the node stops of its own accord
+	joining sync.Mutex // held while it asks to be let into another cluster
 	links   links
 	steward *steward.Steward // nil when alone, as are mirrors
 	mirrors *route.Mirrors

@@ -43,12 +43,19 @@ const joinTime = 30 * time.Second
 // member of another cluster, for which it stops and starts anew.
 func (o office) Join(ctx context.Context, seeds []string, token string, replace bool) error {
 	n := o.n
+	if !n.joining.TryLock() {
+		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: "it is asking to be let into one at this moment"}
+	}
+	defer n.joining.Unlock()
 	if err := n.mayMove(ctx); err != nil {
 		return err
 	}
 	next, err := readCharter(n.config.DataDir, nextCharterFile)
 	if err != nil {
 		return err
+	}
+	if next.decided() {
+		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: fmt.Sprintf("it is on its way to cluster %s already", next.ClusterID)}
 	}
 	// A call that is repeated is known by its store.
 	if next.Store == "" {
@@ -124,6 +131,10 @@ func moveOver(dir string) error {
 			if err := os.Rename(filepath.Join(dir, name), filepath.Join(aside, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("putting %s aside: %w", name, err)
 			}
+		}
+		// The new charter must not be on disk beside what was before.
+		if err := errors.Join(syncFolder(aside), syncFolder(dir)); err != nil {
+			return err
 		}
 	}
 	if err := writeCharter(dir, CharterFile, next); err != nil {

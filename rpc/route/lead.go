@@ -238,7 +238,12 @@ func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context
 	}
 	enough, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for errors.Is(err, ErrUnknownOutcome) && enough.Err() == nil {
+	for errors.Is(err, ErrUnknownOutcome) {
+		select {
+		case <-time.After(lookAgain): // who loses its answer at once may do so again
+		case <-enough.Done():
+			return err
+		}
 		again := r.lead(enough, g, ask)
 		// An answer of not executed is about the repetition only, and so is one that
 		// the end of our patience gave.
