@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -135,7 +134,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 // several listeners. It returns nil after Stop.
 func (s *Server) Serve(l net.Listener) error {
 	s.watch.Do(func() { s.watching.Go(s.watchRevocations) })
-	if err := s.door.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.door.Serve(l); !errors.Is(err, h2.ErrStopped) {
 		return err
 	}
 	return nil // Stop was faster
