@@ -48,7 +48,7 @@ func (n *Node) newMetrics() *metrics.Metrics {
 	if n.links.server != nil {
 		sources.Peers = n.links.server.ItemsSent
 	}
-	if mesh := n.links.mesh; mesh != nil {
+	if mesh := n.links.mesh.Load(); mesh != nil {
 		sources.Gossip = func() (alive, silent int) {
 			for _, p := range mesh.Peers() {
 				if p.Alive {
