@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/gossip"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // CharterFile is the file of the data directory that holds how the node came to
@@ -174,6 +175,9 @@ func (n *Node) told() (peer.Charter, bool) {
 // Admit implements peer.Doorkeeper: a new node is let in by the cluster, and told
 // what it needs to be born.
 func (n *Node) Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (charter peer.Charter, err error) {
+	if !n.links.known.Load() { // the port was open before there was anybody to ask
+		return charter, fmt.Errorf("%w: this node is starting", route.ErrNotExecuted)
+	}
 	err = office{n}.ask(ctx, func(ctx context.Context, at peer.Office) error {
 		settings, members, err := at.Admit(ctx, digest, member, replace)
 		charter = peer.Charter{

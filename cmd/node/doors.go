@@ -55,10 +55,11 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			return n.links.server.ItemsSent()
 		},
 		Gossip: func() (alive, silent int) {
-			if !n.links.up.Load() || n.links.mesh == nil {
+			mesh := n.links.mesh.Load()
+			if mesh == nil {
 				return 0, 0
 			}
-			for _, p := range n.links.mesh.Peers() {
+			for _, p := range mesh.Peers() {
 				if p.Alive {
 					alive++
 				} else {

@@ -26,8 +26,9 @@ type links struct {
 	mux    *peer.Mux
 	pool   *peer.Pool
 	server *peer.Server
-	mesh   *gossip.Mesh
-	up     atomic.Bool // server and mesh are there, for those who read numbers
+	mesh   atomic.Pointer[gossip.Mesh] // nil until it is open, while the replicas already look for each other
+	up     atomic.Bool                 // server and mesh are there, for those who read numbers
+	known  atomic.Bool                 // the node can tell newcomers about its cluster
 
 	serving sync.WaitGroup
 	served  error
@@ -106,10 +107,11 @@ func (n *Node) resolve(node cluster.NodeID) (addr string, ok bool) {
 			ok = false
 		}
 	})
-	if !ok || n.links.mesh == nil {
+	mesh := n.links.mesh.Load()
+	if !ok || mesh == nil {
 		return member.PeerAddr, ok
 	}
-	for _, p := range n.links.mesh.Peers() {
+	for _, p := range mesh.Peers() {
 		if p.Node == node && p.Store == member.Store && p.Alive {
 			return p.PeerAddr, true
 		}
@@ -132,11 +134,11 @@ func (n *Node) answerPeers() (err error) {
 }
 
 // gossip begins to listen for who is around.
-func (n *Node) openMesh() (err error) {
+func (n *Node) openMesh() error {
 	if len(n.charter.Secret) == 0 {
 		return nil // born before there was one; the record serves as well
 	}
-	n.links.mesh, err = gossip.Open(gossip.Config{
+	mesh, err := gossip.Open(gossip.Config{
 		Node: n.host.Node(), Cluster: n.host.ClusterID(), Secrets: [][]byte{n.charter.Secret},
 		Bind: n.config.GossipListen, Advertise: n.links.gossipAddr,
 		Claim: gossip.Claim{
@@ -149,6 +151,7 @@ func (n *Node) openMesh() (err error) {
 	if err != nil {
 		return fmt.Errorf("gossip port: %w", err)
 	}
+	n.links.mesh.Store(mesh)
 	return nil
 }
 
@@ -163,15 +166,15 @@ func (n *Node) registered() (list []gossip.Address) {
 }
 
 // doubt hands on to the steward whom gossip has given up, until ctx ends.
-func (n *Node) doubt(ctx context.Context) {
+func (n *Node) doubt(ctx context.Context, mesh *gossip.Mesh) {
 	for {
-		for _, p := range n.links.mesh.Peers() {
+		for _, p := range mesh.Peers() {
 			if !p.Alive {
 				n.steward.Doubt(p.Node)
 			}
 		}
 		select {
-		case <-n.links.mesh.Changes():
+		case <-mesh.Changes():
 		case <-ctx.Done():
 			return
 		}
@@ -219,8 +222,8 @@ func (n *Node) upstream(ctx context.Context, node cluster.NodeID) (route.Upstrea
 // still need the Mux.
 func (n *Node) hangUp(ctx context.Context) {
 	l := &n.links
-	if l.mesh != nil {
-		_ = l.mesh.Close() // says no goodbye: the node will be back
+	if mesh := l.mesh.Load(); mesh != nil {
+		_ = mesh.Close() // says no goodbye: the node will be back
 	}
 	if l.server != nil {
 		if err := l.server.Stop(ctx); err != nil {

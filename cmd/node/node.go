@@ -183,6 +183,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	if err := n.answerPeers(); err != nil {
 		return err
 	}
+	n.links.known.Store(true)
 	n.keeping.Go(func() { n.steward.Run(keep) })
 	n.keeping.Go(func() { n.mirrors.Run(keep) })
 	if len(n.charter.Founders) > 0 {
@@ -194,8 +195,8 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 		return err
 	}
 	n.links.up.Store(true)
-	if n.links.mesh != nil {
-		n.keeping.Go(func() { n.doubt(keep) })
+	if mesh := n.links.mesh.Load(); mesh != nil {
+		n.keeping.Go(func() { n.doubt(keep, mesh) })
 	}
 	if err := n.catchUp(ctx); err != nil {
 		return err

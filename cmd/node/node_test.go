@@ -21,7 +21,10 @@ import (
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// memberlist does not wait for a probe under way, which ends by itself.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+}
 
 // small is a configuration that starts fast.
 func small(t *testing.T) Config {

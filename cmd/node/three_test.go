@@ -145,8 +145,39 @@ func (m *member) subscribed(t *testing.T, topic string) func() string {
 			if err != nil {
 				return err.Error()
 			}
-			if item := got.GetItem(); item != nil {
-				return item.GetValue().GetText()
+			if text := got.GetItem().GetValue().GetText(); text != "" {
+				return text
+			}
+		}
+	}
+}
+
+// settle publishes to a topic again and again until every reader of it has its
+// place, which takes a question to the topic's leader, and has read so far.
+func (m *member) settle(t *testing.T, topic string, readers ...func() string) {
+	t.Helper()
+	const end = "all are here"
+	for _, read := range readers {
+		placed := make(chan string, 1)
+		go func() { placed <- read() }()
+		again := time.NewTicker(20 * time.Millisecond)
+		for waiting := true; waiting; {
+			m.publish(t, topic, "who is here")
+			select {
+			case got := <-placed:
+				if waiting = false; got != "who is here" {
+					t.Fatalf("a reader of %s heard %q", topic, got)
+				}
+			case <-again.C:
+			}
+		}
+		again.Stop()
+	}
+	m.publish(t, topic, end)
+	for _, read := range readers {
+		for got := read(); got != end; got = read() {
+			if got != "who is here" {
+				t.Fatalf("a reader of %s heard %q", topic, got)
 			}
 		}
 	}
@@ -188,10 +219,12 @@ func TestThreeNodesInOneProcess(t *testing.T) {
 	}
 
 	var readers []func() string
-	for _, m := range all {
-		for i := range 4 { // topics of both groups
-			readers = append(readers, m.subscribed(t, fmt.Sprint("news-", i)))
+	for i := range 4 { // topics of both groups
+		topic, first := fmt.Sprint("news-", i), len(readers)
+		for _, m := range all {
+			readers = append(readers, m.subscribed(t, topic))
 		}
+		all[i%3].settle(t, topic, readers[first:]...)
 	}
 	for _, m := range all {
 		for i := range 4 {
@@ -222,6 +255,7 @@ func TestThreeNodesInOneProcess(t *testing.T) {
 		t.Errorf("the list has %d values when the node is back", length)
 	}
 	again := all[2].subscribed(t, "news-0")
+	all[0].settle(t, "news-0", again)
 	all[1].publish(t, "news-0", "c is back")
 	if got := again(); got != "c is back" {
 		t.Errorf("the node that is back hears %q", got)
@@ -266,7 +300,7 @@ func secretsOf(t *testing.T, all []*member) map[string]string {
 	return map[string]string{
 		"admin credential": admin, "key": key.GetApiKey(), "refresh token": key.GetRefreshToken(), "join token": token,
 		"gossip secret": base64.StdEncoding.EncodeToString(gossip), "gossip secret in hex": hex.EncodeToString(gossip),
-		"gossip secret as bytes": fmt.Sprint(gossip),
+		"gossip secret as bytes": fmt.Sprintf("%d", gossip),
 	}
 }
 
