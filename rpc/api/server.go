@@ -135,7 +135,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 // several listeners. It returns nil after Stop.
 func (s *Server) Serve(l net.Listener) error {
 	s.watch.Do(func() { s.watching.Go(s.watchRevocations) })
-	if err := s.door.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.door.Serve(l); !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, h2.ErrStopped) {
 		return err
 	}
 	return nil // Stop was faster
