@@ -27,7 +27,7 @@ type links struct {
 	pool   *peer.Pool
 	server *peer.Server
 	mesh   atomic.Pointer[gossip.Mesh] // nil until it is open, while the replicas already look for each other
-	up     atomic.Bool                 // the server is there, for those who read numbers
+	up     atomic.Bool                 // server and mesh are there, for those who read numbers
 	known  atomic.Bool                 // the node can tell newcomers about its cluster
 
 	serving sync.WaitGroup

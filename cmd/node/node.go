@@ -97,7 +97,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx)) // until stop
 	n.stopKeep = stop
-	n.keeping.Go(func() { n.local.Run(keep) })
+	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err

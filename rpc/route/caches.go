@@ -102,32 +102,49 @@ func (r *Router) retire(ctx context.Context, cache string, generation uint64, de
 
 // reconcile frees what the groups led here hold of dead generations. The catalog
 // has made that unreachable already, so until it is done it costs memory and
-// nothing else.
-func (l *Local) reconcile(ctx context.Context) {
+// nothing else. current returns once this node's catalog holds all that was
+// agreed on before the call.
+func (l *Local) reconcile(ctx context.Context, current func(context.Context) error) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for g, p := range l.data {
 		if now, _ := p.group.Leadership(); now.Leading {
-			all.Go(func() { l.retire(ctx, g, p) })
+			all.Go(func() { l.free(ctx, g, p, current) })
 		}
 	}
 }
 
-func (l *Local) retire(ctx context.Context, g cluster.GroupID, p *partition) {
+// free retires what a group holds of dead generations. A copy of the catalog that
+// is behind, as after a restart, has not heard of all caches that live; so nothing
+// is dead before the copy is at least as new as what the group was seen to hold.
+func (l *Local) free(ctx context.Context, g cluster.GroupID, p *partition, current func(context.Context) error) {
 	p.mu.RLock()
 	held := p.machine.Caches()
 	p.mu.RUnlock()
+	if !slices.ContainsFunc(held, func(h store.Held) bool { return l.dead(h) != nil }) || current(ctx) != nil {
+		return // what could not be made sure of is looked at again
+	}
 	for _, h := range held {
-		record, ok := l.meta.Load().cache(h.Cache)
-		var err error
-		switch {
-		case !ok:
-			err = p.retire(ctx, h.Cache, h.Generation, true)
-		case h.Generation < record.GetGeneration():
-			err = p.retire(ctx, h.Cache, record.GetGeneration(), false)
+		retirement := l.dead(h)
+		if retirement == nil {
+			continue
 		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
+		if _, err := p.apply(ctx, retirement); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
 			l.logger.Warn("the memory of a dropped cache is not freed yet", slog.Uint64("group", uint64(g)), slog.Any("err", err))
 		}
+	}
+}
+
+// dead returns the command that retires a generation of a cache, if the catalog as
+// this node has it has let go of it.
+func (l *Local) dead(h store.Held) *storev1.Command {
+	record, ok := l.meta.Load().cache(h.Cache)
+	switch {
+	case !ok:
+		return retirement(h.Cache, h.Generation, true)
+	case h.Generation < record.GetGeneration():
+		return retirement(h.Cache, record.GetGeneration(), false)
+	default:
+		return nil
 	}
 }

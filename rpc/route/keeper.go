@@ -21,13 +21,14 @@ const (
 )
 
 // Run keeps the node in order until ctx ends: it frees what has expired or was
-// dropped with its cache, in the groups that it leads. It returns when all of
-// that has stopped.
-func (l *Local) Run(ctx context.Context) {
+// dropped with its cache, in the groups that it leads. current returns once the
+// node's catalog holds all that was agreed on before the call; Router.CatchUp
+// does. Run returns when all of that has stopped.
+func (l *Local) Run(ctx context.Context, current func(context.Context) error) {
 	var all sync.WaitGroup
 	all.Go(func() { every(ctx, sweepEvery, nil, func() { l.sweep(ctx) }) })
 	all.Go(func() { every(ctx, sweepEvery, nil, func() { l.topics.Sweep(time.Now()) }) })
-	all.Go(func() { every(ctx, reconcileEvery, l.Changed, func() { l.reconcile(ctx) }) })
+	all.Go(func() { every(ctx, reconcileEvery, l.Changed, func() { l.reconcile(ctx, current) }) })
 	all.Go(func() { every(ctx, credentialsEvery, nil, func() { l.sweepCredentials(ctx) }) })
 	all.Wait()
 }

@@ -47,11 +47,12 @@ func start(t *testing.T, dir string) (*Router, func()) {
 	for _, g := range host.Groups() {
 		local.Bind(g)
 	}
+	router := NewRouter(RouterConfig{Topology: host.Topology(), Local: local, Gateway: gateway, Self: host.Node()})
 	running, stop := context.WithCancel(context.Background())
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		local.Run(running)
+		local.Run(running, router.CatchUp)
 	}()
 	stopped := false
 	end := func() {
@@ -68,7 +69,7 @@ func start(t *testing.T, dir string) (*Router, func()) {
 		local.Wait()
 	}
 	t.Cleanup(end)
-	return NewRouter(RouterConfig{Topology: host.Topology(), Local: local, Gateway: gateway, Self: host.Node()}), end
+	return router, end
 }
 
 func set(key, value string, ttl time.Duration) *storev1.Command {
@@ -218,6 +219,28 @@ func TestStaleCommandRunsAgain(t *testing.T) {
 	}
 }
 
+// A node that restarts reads the logs of its groups side by side. A cache that its
+// catalog has not come to yet is not a deleted one.
+func TestReconcileWaitsForTheCatalog(t *testing.T) {
+	r, _ := start(t, "")
+	ctx := t.Context()
+	if err := r.Create(ctx, "chat", nil); err != nil {
+		t.Fatal(err)
+	}
+	must(t, r, set("k", "v", time.Hour))
+	whole := r.local.meta.Load()
+	r.local.meta.Store(newMeta(func(string) {})) // what a restart begins with
+	behind := errors.New("not there yet")
+	r.local.reconcile(ctx, func(context.Context) error { return behind })
+	r.local.reconcile(ctx, func(context.Context) error {
+		r.local.meta.Store(whole) // the log was read to its end
+		return nil
+	})
+	if v, ok := get(t, r, "k"); !ok || v != "v" {
+		t.Errorf("after a restart k is %q, %v", v, ok)
+	}
+}
+
 // A deletion that was cut short after the catalog forgot the cache is finished
 // later.
 func TestReconcileFreesWhatTheCatalogForgot(t *testing.T) {
@@ -237,7 +260,7 @@ func TestReconcileFreesWhatTheCatalogForgot(t *testing.T) {
 	}, ErrCacheNotFound); err != nil {
 		t.Fatal(err)
 	}
-	r.local.reconcile(ctx)
+	r.local.reconcile(ctx, r.CatchUp)
 	items := 0
 	for _, p := range r.local.data {
 		items += p.machine.Stats().Items

@@ -124,7 +124,12 @@ func Gateway() []byte {
 func (n *Node) keep(t testing.TB) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { n.Local.Run(ctx) })
+	running.Go(func() {
+		n.Local.Run(ctx, func(ctx context.Context) error {
+			_, err := n.Local.Confirm(ctx, cluster.MetaGroup)
+			return err
+		})
+	})
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
