@@ -241,6 +241,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	cut.Stop()
 	s.door.dismiss()
 	s.over.Do(func() { close(s.quit) })
+	s.watch.Do(func() {}) // whoever serves from now on watches nothing
 	s.watching.Wait()
 	return err
 }
