@@ -64,9 +64,43 @@ func measure(ctx context.Context, s settings, out, log io.Writer) (err error) {
 
 // server is a server under test.
 type server struct {
-	*proc.Child
+	*proc.Child // the process that clients talk to
+	// Name is what tables call it.
+	Name   string
 	system load.System
 	addr   string
+	// mates are the other processes of its cluster, whose cost counts too.
+	mates []*proc.Child
+}
+
+// CPU is the processor time that the server has used, on all its nodes.
+func (s *server) CPU() (time.Duration, error) {
+	sum, err := s.Child.CPU()
+	for _, mate := range s.mates {
+		used, failure := mate.CPU()
+		sum, err = sum+used, errors.Join(err, failure)
+	}
+	return sum, err
+}
+
+// RSS is the server's resident memory in bytes, on all its nodes.
+func (s *server) RSS() (int64, error) {
+	sum, err := s.Child.RSS()
+	for _, mate := range s.mates {
+		used, failure := mate.RSS()
+		sum, err = sum+used, errors.Join(err, failure)
+	}
+	return sum, err
+}
+
+// Ended describes how the first process that should not have ended did; it is
+// nil while all run.
+func (s *server) Ended() error {
+	err := s.Child.Ended()
+	for _, mate := range s.mates {
+		err = errors.Join(err, mate.Ended())
+	}
+	return err
 }
 
 // startPatience bounds how long a server may take to listen.
@@ -84,7 +118,7 @@ func (b *bench) start(name string, system load.System, addr, path string, args .
 		child.Stop()
 		return nil, err
 	}
-	return &server{Child: child, system: system, addr: addr}, nil
+	return &server{Child: child, Name: name, system: system, addr: addr}, nil
 }
 
 // environment is ours without what would configure a broker.

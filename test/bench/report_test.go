@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mayfly-broker/mayfly/test/bench/load"
-	"github.com/mayfly-broker/mayfly/test/bench/proc"
 )
 
 func TestMedian(t *testing.T) {
@@ -33,7 +32,7 @@ func TestRatioIsOfRounds(t *testing.T) {
 		}
 		return samples
 	}
-	f := fleet{{Child: &proc.Child{Name: "ours"}}, {Child: &proc.Child{Name: "theirs"}}}
+	f := fleet{{Name: "ours"}, {Name: "theirs"}}
 	samples := [][]sample{costing(3, 6, 30), costing(2, 4, 20)}
 	if got := ratioTo(f, samples, 0, "theirs"); got != 1.5 {
 		t.Errorf("got %v, want 1.5", got)

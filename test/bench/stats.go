@@ -44,13 +44,18 @@ func (r ratio) String() string {
 // all servers have had alike. It is unknown for that server itself, and when
 // it did not take part or no round succeeded.
 func ratioTo(f fleet, samples [][]sample, i int, name string) ratio {
+	return ratioOf(f, samples, i, name, sample.perMillion)
+}
+
+// ratioOf is as ratioTo, of whatever is made of each sample.
+func ratioOf(f fleet, samples [][]sample, i int, name string, of func(sample) float64) ratio {
 	for j, s := range f {
 		if s.Name != name || i == j {
 			continue
 		}
 		ratios := make([]float64, len(samples[i]))
 		for round := range ratios {
-			ratios[round] = samples[i][round].perMillion() / samples[j][round].perMillion()
+			ratios[round] = of(samples[i][round]) / of(samples[j][round])
 		}
 		return ratio(median(ratios))
 	}

@@ -38,12 +38,20 @@ type bus interface {
 func (t Task) dial(ctx context.Context, topic string, fail func(error)) (bus, error) {
 	switch t.System {
 	case Mayfly:
-		return dialMayfly(ctx, t.Addr, topic, fail)
+		return dialMayfly(ctx, t.Addr, t.Fanout.through(t.Addr), topic, fail)
 	case NATS:
 		return dialNATS(ctx, t.Addr, topic, fail)
 	default:
 		return nil, fmt.Errorf("system %q: want %s or %s", t.System, Mayfly, NATS)
 	}
+}
+
+// through is where a task for the server at addr publishes.
+func (f *Fanout) through(addr string) string {
+	if f == nil || f.Through == "" {
+		return addr
+	}
+	return f.Through
 }
 
 // fanoutJob does a Fanout.

@@ -32,10 +32,12 @@ type mayflyBus struct {
 	running sync.WaitGroup
 }
 
-func dialMayfly(ctx context.Context, addr, topic string, fail func(error)) (*mayflyBus, error) {
+// dialMayfly makes a bus that subscribes at addr and publishes through another
+// node, or the same.
+func dialMayfly(ctx context.Context, addr, through, topic string, fail func(error)) (*mayflyBus, error) {
 	b := &mayflyBus{addr: addr, topic: topic, items: make(chan []byte)}
 	b.ctx, b.stop = context.WithCancel(ctx)
-	conn, err := b.pool.dial(addr)
+	conn, err := b.pool.dial(through)
 	if err != nil {
 		return nil, err
 	}

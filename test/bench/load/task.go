@@ -34,6 +34,9 @@ type Task struct {
 type Fanout struct {
 	Topic       string
 	Subscribers int
+	// Through is where the items are published, as host:port; the task's Addr
+	// when it is empty.
+	Through string `json:",omitempty"`
 	// PerConnection is how many subscriptions share a connection.
 	PerConnection int
 	// Payload is the size of an item in bytes, at least minPayload.
@@ -52,13 +55,15 @@ type Unary struct {
 	Payload int
 	// Lasting is for how long the callers go on.
 	Lasting time.Duration
+	// Names are the keys or lists that the calls go to in turn; when there are
+	// none, so many that all groups of a server take part.
+	Names []string `json:",omitempty"`
 }
 
 // Call names a unary call.
 type Call string
 
-// The calls that can be measured. Each goes to one of many keys in turn, so
-// that all groups of the server take part.
+// The calls that can be measured. Each goes to one of many keys in turn.
 const (
 	// Get reads a scalar that is there.
 	Get Call = "get"

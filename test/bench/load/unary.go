@@ -55,6 +55,9 @@ func (j *unaryJob) prepare(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("call %q: want %s, %s, %s or %s", j.Call, Get, Set, Push, Fetch)
 	}
+	if len(j.Names) == 0 {
+		j.Names = namesFor(j.Call)
+	}
 	var client cachepb.ScsClient
 	for i := range j.Callers {
 		if i%callersPerConnection == 0 {
@@ -64,10 +67,10 @@ func (j *unaryJob) prepare(ctx context.Context) error {
 			}
 			client = cachepb.NewScsClient(conn)
 		}
-		j.callers = append(j.callers, caller{client: client, call: call.measured, turn: i * keys / j.Callers})
+		j.callers = append(j.callers, caller{client: client, call: call.measured, turn: i * len(j.Names) / j.Callers})
 	}
-	for key := range keys {
-		if err := call.before(inCache(ctx), client, keyOf(j.Call, key)); err != nil {
+	for _, name := range j.Names {
+		if err := call.before(inCache(ctx), client, []byte(name)); err != nil {
 			return fmt.Errorf("before the calls: %w", err)
 		}
 	}
@@ -104,7 +107,7 @@ func (j *unaryJob) callFor(ctx context.Context, lasting time.Duration) (int64, e
 	var running sync.WaitGroup
 	for i := range j.callers {
 		running.Go(func() {
-			n, err := j.callers[i].repeat(ctx, j.Call, &enough)
+			n, err := j.callers[i].repeat(ctx, j.Names, &enough)
 			made.Add(n)
 			if err != nil {
 				cancel(fmt.Errorf("%s: %w", j.Call, err))
@@ -115,9 +118,9 @@ func (j *unaryJob) callFor(ctx context.Context, lasting time.Duration) (int64, e
 	return made.Load(), context.Cause(ctx)
 }
 
-func (c *caller) repeat(ctx context.Context, name Call, enough *atomic.Bool) (n int64, err error) {
+func (c *caller) repeat(ctx context.Context, names []string, enough *atomic.Bool) (n int64, err error) {
 	for ; !enough.Load(); n++ {
-		key := keyOf(name, (c.turn+int(n))%keys)
+		key := []byte(names[(c.turn+int(n))%len(names)])
 		begin := time.Now()
 		if err := c.call(ctx, c.client, key); err != nil {
 			return n, err
@@ -127,13 +130,18 @@ func (c *caller) repeat(ctx context.Context, name Call, enough *atomic.Bool) (n 
 	return n, nil
 }
 
-// keyOf keeps scalars and lists apart.
-func keyOf(name Call, i int) []byte {
+// namesFor are the names that a call goes to when its task has none. Scalars
+// and lists are kept apart.
+func namesFor(call Call) []string {
 	kind := "scalar"
-	if name == Push || name == Fetch {
+	if call == Push || call == Fetch {
 		kind = "list"
 	}
-	return fmt.Appendf(nil, "%s-%03d", kind, i)
+	names := make([]string, keys)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%03d", kind, i)
+	}
+	return names
 }
 
 func (j *unaryJob) close() { j.pool.close() }

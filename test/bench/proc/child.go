@@ -89,6 +89,12 @@ func (c *Child) Stop() {
 	}
 }
 
+// Kill ends the child at once, with SIGKILL, and returns when it is gone.
+func (c *Child) Kill() {
+	_ = c.cmd.Process.Kill() // fails only when it has ended
+	<-c.done
+}
+
 // Ended describes how a child ended that should not have, with the end of what
 // it printed. It is nil while the child runs.
 func (c *Child) Ended() error {
