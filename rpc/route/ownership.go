@@ -39,6 +39,9 @@ func (l *Local) own(g cluster.GroupID, epoch, term uint64) {
 	if l.fences[g].term.Load() > term {
 		return // another was elected since, and asked this node already
 	}
+	if l.fences[g].term.Load() == term && l.topics.Owns(uint32(g)) {
+		return // begun when the group was bound
+	}
 	page, err := fanout.Page{Epoch: epoch, Term: term}.Number()
 	if err == nil {
 		survey := l.topics.NewSurvey(uint32(g))

@@ -1,8 +1,10 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -53,5 +55,22 @@ func TestLaterTermHasTheLastWord(t *testing.T) {
 	}
 	if _, err := l.Survey(t.Context(), 1, 9); err != nil || l.topics.Owns(1) {
 		t.Errorf("asked by the leader of term 9: %v, numbers on: %v", err, l.topics.Owns(1))
+	}
+}
+
+// A group that was led when it was bound is followed from then on: its numbering
+// goes on, and nobody is told of an error.
+func TestNumberingBeginsOnce(t *testing.T) {
+	topics, err := fanout.New(fanout.Config{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topics.Close()
+	var log bytes.Buffer
+	l := NewLocal(LocalConfig{Topics: topics, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	l.own(1, 0, 5)
+	l.own(1, 0, 5)
+	if !l.topics.Owns(1) || log.Len() > 0 {
+		t.Errorf("after the second beginning: numbering %v, log %q", l.topics.Owns(1), log.String())
 	}
 }
