@@ -112,11 +112,12 @@ func TestSplitInHalvesUnderLoad(t *testing.T) {
 	l.oneOrder(t, witnesses...)
 }
 
-// twoVoters waits until a group has three voters and none of it moves, and returns
+// twoVoters waits until a group has three voters and none of it moves, which takes
+// a while after four nodes have founded a cluster in which three vote, and returns
 // two of them.
 func twoVoters(t *testing.T, c *harness.Cluster, group int) (two []*harness.Node) {
 	t.Helper()
-	harness.Eventually(t, harness.Patience, "a group at rest", func() (bool, string) {
+	harness.Eventually(t, 4*harness.Patience, "a group at rest", func() (bool, string) {
 		status := c.Nodes[0].Status(t)
 		voters := harness.Voters(status)[uint32(group)]
 		two = slices.DeleteFunc(slices.Clone(c.Nodes), func(n *harness.Node) bool { return !slices.Contains(voters, n.Name) })
