@@ -331,7 +331,7 @@ func TestMissingFilesAreRefused(t *testing.T) {
 	if err := os.RemoveAll(replica(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := mkdirSynced(replica(dir)); err != nil {
+	if err := MakeDir(replica(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := createDiskFile(s.logPath(dir), 1); err != nil {

@@ -10,9 +10,11 @@ import (
 // it at start is the rest of a crash and is swept.
 const tmpSuffix = ".tmp"
 
-// writeFileSynced replaces a file so that a crash leaves the old or the new
-// content, and the new one once it returned.
-func writeFileSynced(path string, data []byte) error {
+// WriteFile replaces a file of a data directory, which exists, so that a crash
+// leaves the old or the new content, and the new one once it returned. Only the
+// owner may read it. What a crash leaves beside it bears the name with ".tmp"
+// behind, and is written over the next time.
+func WriteFile(path string, data []byte) error {
 	tmp := path + tmpSuffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -35,10 +37,11 @@ func renameSynced(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(to))
+	return SyncDir(filepath.Dir(to))
 }
 
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -53,20 +56,20 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// mkdirSynced makes a directory, parents included, and makes their names
-// durable.
-func mkdirSynced(dir string) error {
+// MakeDir makes a directory that only its owner may enter, parents included, and
+// makes their names durable. One that is there is no error.
+func MakeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
 	parent := filepath.Dir(dir)
 	if parent != dir {
-		if err := mkdirSynced(parent); err != nil {
+		if err := MakeDir(parent); err != nil {
 			return err
 		}
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return err
 	}
-	return syncDir(parent)
+	return SyncDir(parent)
 }

@@ -105,7 +105,7 @@ func (h *Host) identify() error {
 	if h.cfg.Dir == "" {
 		m, err = newManifest(h.cfg)
 	} else {
-		if err := mkdirSynced(h.cfg.Dir); err != nil {
+		if err := MakeDir(h.cfg.Dir); err != nil {
 			return fmt.Errorf("replica: making the data directory: %w", err)
 		}
 		if h.lock, err = lockDir(h.cfg.Dir); err != nil {

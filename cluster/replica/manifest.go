@@ -174,7 +174,7 @@ func (m *manifest) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFileSynced(filepath.Join(dir, manifestName), data)
+	return WriteFile(filepath.Join(dir, manifestName), data)
 }
 
 // encodeManifest writes the identity for people to read, followed by a line

@@ -195,11 +195,11 @@ func (r Recovery) copyReplica(old, next replicaRecord) error {
 			return err
 		}
 		if d.IsDir() {
-			return syncDir(path)
+			return SyncDir(path)
 		}
 		return syncFile(path)
 	})
-	return errors.Join(err, syncDir(groupsDir(r.Dir)))
+	return errors.Join(err, SyncDir(groupsDir(r.Dir)))
 }
 
 func syncFile(path string) error {

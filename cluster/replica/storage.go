@@ -127,7 +127,7 @@ func createIfNew(path string, record replicaRecord, found *evidence) error {
 	if found.exists && (record.State != StateCreated || !found.log.empty() || found.log.blank()) {
 		return nil
 	}
-	if err := mkdirSynced(filepath.Dir(path)); err != nil {
+	if err := MakeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	found.exists, found.log = true, logFile{hasTail: true, stable: map[string][]byte{}}

@@ -224,38 +224,8 @@ func writeCharter(dir, name string, c *charter) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(filepath.Join(dir, name), append(data, '\n'))
-}
-
-// writeDurably replaces a file that only its owner may read, and returns when
-// the disk has it.
-func writeDurably(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := replica.MakeDir(dir); err != nil {
 		return err
 	}
-	temporary := path + ".new"
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder returns when the disk has the names in a folder.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return replica.WriteFile(filepath.Join(dir, name), append(data, '\n'))
 }

@@ -42,7 +42,7 @@ func TestMoveOverIsFinished(t *testing.T) {
 	for moved := range 1 << len(parts) {
 		for name, cut := range map[string]func(dir string){
 			"before the new charter": func(string) {},
-			"within the new charter": func(dir string) { write(t, dir, CharterFile+".new", `{"node":`) },
+			"within the new charter": func(dir string) { write(t, dir, CharterFile+".tmp", `{"node":`) },
 		} {
 			dir := t.TempDir()
 			for _, f := range former {

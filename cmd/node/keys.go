@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster/replica"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -116,9 +117,8 @@ func leaveAdminToken(dir string, minter *auth.Minter, good func(text string) boo
 	if err != nil {
 		return fmt.Errorf("admin credential: %w", err)
 	}
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, []byte(text+"\n"), 0o600); err != nil {
+	if err := replica.WriteFile(path, []byte(text+"\n")); err != nil {
 		return fmt.Errorf("admin credential: %w", err)
 	}
-	return os.Rename(temporary, path)
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
 )
 
@@ -133,7 +134,7 @@ func moveOver(dir string) error {
 			}
 		}
 		// The new charter must not be on disk beside what was before.
-		if err := errors.Join(syncFolder(aside), syncFolder(dir)); err != nil {
+		if err := errors.Join(replica.SyncDir(aside), replica.SyncDir(dir)); err != nil {
 			return err
 		}
 	}
