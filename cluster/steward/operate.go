@@ -135,15 +135,10 @@ func (s *Steward) answers(ctx context.Context, m cluster.Member) bool {
 // replica.ErrUnknownOutcome.
 func (s *Steward) Transfer(ctx context.Context, group cluster.GroupID, to cluster.NodeID) error {
 	return s.retry(ctx, func(ctx context.Context) error {
-		o, err := s.inOffice()
+		o, view, version, err := s.look(ctx)
 		if err != nil {
 			return err
 		}
-		seen, err := o.fresh(ctx)
-		if err != nil {
-			return err
-		}
-		view, version := o.view(seen.verdict)
 		step, err := transferStep(view, group, to)
 		if err != nil {
 			return err
@@ -215,21 +210,31 @@ func preference(v cluster.View, to cluster.NodeID) cluster.Op {
 // decide records a change that a check allows on what is seen now.
 func (s *Steward) decide(ctx context.Context, op cluster.Op, check func(cluster.View) error) error {
 	return s.retry(ctx, func(ctx context.Context) error {
-		o, err := s.inOffice()
+		_, view, version, err := s.look(ctx)
 		if err != nil {
 			return err
 		}
-		seen, err := o.fresh(ctx)
-		if err != nil {
-			return err
-		}
-		view, version := o.view(seen.verdict)
 		if err := check(view); err != nil {
 			return err
 		}
 		_, err = s.propose(ctx, version, op)
 		return err
 	})
+}
+
+// look gives the cluster as it is seen from now on, and the version of the record
+// that is part of it.
+func (s *Steward) look(ctx context.Context) (*office, cluster.View, uint64, error) {
+	o, err := s.inOffice()
+	if err != nil {
+		return nil, cluster.View{}, 0, err
+	}
+	seen, err := o.fresh(ctx)
+	if err != nil {
+		return nil, cluster.View{}, 0, err
+	}
+	view, version := o.view(seen.verdict)
+	return o, view, version, nil
 }
 
 // retry does f again while the state changes under its feet.

@@ -47,9 +47,9 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			s := n.doors.port.Stats()
 			return metrics.Port{GRPC: metrics.Traffic(s.GRPC), HTTP: metrics.Traffic(s.HTTP), Dropped: s.Dropped}
 		},
-		// The doors are open before the links are, see links.up.
+		// The doors are open before the links are.
 		Peers: func() map[cluster.NodeID]uint64 {
-			if !n.links.up.Load() {
+			if !n.links.known.Load() {
 				return nil
 			}
 			return n.links.server.ItemsSent()

@@ -27,8 +27,7 @@ type links struct {
 	pool   *peer.Pool
 	server *peer.Server
 	mesh   atomic.Pointer[gossip.Mesh] // nil until it is open, while the replicas already look for each other
-	up     atomic.Bool                 // server and mesh are there, for those who read numbers
-	known  atomic.Bool                 // the node can tell newcomers about its cluster
+	known  atomic.Bool                 // server is there, and the node can tell newcomers about its cluster
 
 	serving sync.WaitGroup
 	served  error
@@ -121,7 +120,7 @@ func (n *Node) resolve(node cluster.NodeID) (addr string, ok bool) {
 
 // answerPeers begins to serve the other nodes.
 func (n *Node) answerPeers() (err error) {
-	d := deputy{n}
+	d := n.deputy()
 	n.links.server, err = peer.NewServer(peer.ServerConfig{
 		Node: n.local, Catalog: n.local, Terms: n.host, Witness: n.local, Topics: n.local,
 		Steward: d, Office: d, Fence: n.local, Logger: n.logger,

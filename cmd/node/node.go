@@ -194,7 +194,6 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	if err := n.openMesh(); err != nil {
 		return err
 	}
-	n.links.up.Store(true)
 	if mesh := n.links.mesh.Load(); mesh != nil {
 		n.keeping.Go(func() { n.doubt(keep, mesh) })
 	}
@@ -337,7 +336,8 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 
 // Run serves clients until ctx ends, and then stops gracefully: subscriptions
 // end with OK, calls under way are finished, and the data is closed. It returns
-// nil after such a stop, and ErrReborn or ErrLeft when it was the node that ended. A node runs once.
+// nil after such a stop, and ErrReborn or ErrLeft when it was the node that
+// ended. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })

@@ -25,7 +25,7 @@ type office struct{ n *Node }
 // ask has the office of the meta group's leader asked.
 func (o office) ask(ctx context.Context, ask func(context.Context, peer.Office) error) error {
 	return o.n.router.Chase(ctx, cluster.MetaGroup, func(ctx context.Context, node cluster.NodeID) error {
-		var at peer.Office = deputy(o)
+		var at peer.Office = o.n.deputy()
 		if node != o.n.host.Node() {
 			if o.n.links.pool == nil {
 				return &route.NotLeaderError{Group: cluster.MetaGroup}
@@ -124,16 +124,13 @@ func (n *Node) found(ctx context.Context) error {
 			}
 			n.logger.Warn("the cluster is not founded yet", slog.Any("err", err))
 		}
-		again := time.NewTimer(wait)
 		select {
 		case <-news:
 		case <-moved:
-		case <-again.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			again.Stop()
 			return ctx.Err()
 		}
-		again.Stop()
 	}
 }
 
@@ -158,15 +155,12 @@ func (n *Node) announce(ctx context.Context) {
 			told = true
 			n.logger.Warn("the cluster does not know of this start yet; trying on", slog.Any("err", err))
 		}
-		again := time.NewTimer(wait)
 		select {
 		case <-n.local.Changed():
-		case <-again.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			again.Stop()
 			return
 		}
-		again.Stop()
 	}
 }
 
@@ -220,11 +214,9 @@ func (n *Node) watchLeave(ctx context.Context) {
 			return
 		}
 		// Not there yet, or on its way to another replica.
-		again := time.NewTimer(wait)
 		select {
-		case <-again.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			again.Stop()
 			return
 		}
 	}
