@@ -8,15 +8,24 @@ LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
 # Every package but those that drive the real binary, which `stories` runs.
 UNITS    = $(shell $(GO) list ./... | grep -v -e '/test$$' -e '/test/faults$$')
 
+# The console's pages, and all they are made of.
+CONSOLE  := rpc/console/app
+CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
+
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test units stories faults race lint fuzz bench proto check clean
+.PHONY: help build console run cluster test units stories faults race lint fuzz bench proto check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build bin/mayfly
+build: console ## Build bin/mayfly
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mayfly ./cmd/mayfly
+
+console: $(CONSOLE)/dist/index.html ## Build the console's pages, if their sources have changed
+
+$(CONSOLE)/dist/index.html: $(CONSOLE_SOURCES) scripts/console.sh
+	@scripts/console.sh
 
 run: build ## Build and run a broker on 127.0.0.1:8080 that needs no configuration
 	@exec bin/mayfly dev
@@ -63,4 +72,4 @@ check: lint ## Prove that modules are tidy, code is formatted and generated code
 	@scripts/check.sh
 
 clean: ## Remove what was built
-	rm -rf bin test/out test/faults/out test/node/node_modules test/browser/node_modules
+	rm -rf bin test/out test/faults/out test/node/node_modules test/browser/node_modules $(CONSOLE)/node_modules $(CONSOLE)/dist/*

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/console"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
@@ -80,12 +81,17 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 }
 
 // openWeb serves the HTTP side of the client port. Calls wait until Run.
-func (n *Node) openWeb() (err error) {
+func (n *Node) openWeb() error {
+	pages, err := console.New()
+	if err != nil {
+		return err
+	}
 	n.doors.web, err = web.NewServer(web.Config{
 		Ready:   n.unready,
 		Metrics: n.measured.Handler(),
 		Gate:    n.gate,
 		Origins: n.config.Origins,
+		Console: pages,
 		Logger:  n.logger,
 	})
 	if err != nil {

@@ -41,6 +41,8 @@ type Config struct {
 	// scheme://host, and :port unless it is the scheme's own. "*" stands for all,
 	// but not in open mode. Empty means pages of this machine.
 	Origins []string
+	// Console serves what is below /console; nil for nothing.
+	Console http.Handler
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -106,6 +108,10 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/{$}", get(s.welcome))
 	mux.HandleFunc("/cache/{cache}", s.caches)
 	mux.HandleFunc("/topics/{cache}/{topic}", s.topics)
+	if console := s.config.Console; console != nil {
+		mux.Handle("/console", console)
+		mux.Handle("/console/", console)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusNotFound, "There is nothing at this path; / says what there is.")
 	})

@@ -58,6 +58,7 @@ var rules = []struct {
 	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
 	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "proto/cache", "proto/pubsub"}}},
+	{"rpc/console", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/metrics", "rpc/web", "cluster", "proto"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
 	{"cmd/recovery", rule{ours: []string{"rpc/route", "cluster"}}},
