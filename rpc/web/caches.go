@@ -9,60 +9,83 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 )
 
-// caches serves /cache/{cache}: one scalar, named in the query.
-func (s *Server) caches(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	key, err := keyOf(query)
+// getItem serves GET of /cache/{cache}: one scalar, named in the query.
+func (s *Server) getItem(w http.ResponseWriter, r *http.Request) {
+	key, md, ok := keyedCaller(w, r)
+	if !ok {
+		return
+	}
+	answer := new(cachepb.GetResponse)
+	if !s.do(w, r, cachepb.Scs_Get_FullMethodName, md, &plainCall{just(&cachepb.GetRequest{CacheKey: key}), answer}) {
+		return
+	}
+	if answer.GetResult() != cachepb.ECacheResult_Hit {
+		refuse(w, http.StatusNotFound, "NOT_FOUND", "Key Not Found")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(answer.GetCacheBody())))
+	_, _ = w.Write(answer.GetCacheBody()) // the client may have gone
+}
+
+// putItem makes the body the value of a key.
+func (s *Server) putItem(w http.ResponseWriter, r *http.Request) {
+	key, md, ok := keyedCaller(w, r)
+	if !ok {
+		return
+	}
+	ttl, err := ttlOf(r.URL.Query())
 	if err != nil {
 		badRequest(w, "%v", err)
 		return
 	}
-	md, ok := caller(w, r)
+	x := newExchange(w, r)
+	if s.do(w, r, cachepb.Scs_Set_FullMethodName, md, &plainCall{func(max int) (proto.Message, error) {
+		value, err := x.body(max)
+		return &cachepb.SetRequest{CacheKey: key, CacheBody: value, TtlMilliseconds: ttl}, err
+	}, new(cachepb.SetResponse)}) {
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// deleteItem removes what the key has, of whatever type.
+func (s *Server) deleteItem(w http.ResponseWriter, r *http.Request) {
+	key, md, ok := keyedCaller(w, r)
 	if !ok {
 		return
 	}
-	md.Set("cache", r.PathValue("cache"))
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		answer := new(cachepb.GetResponse)
-		if !s.do(w, r, cachepb.Scs_Get_FullMethodName, md, &plainCall{just(&cachepb.GetRequest{CacheKey: key}), answer}) {
-			return
-		}
-		if answer.GetResult() != cachepb.ECacheResult_Hit {
-			refuse(w, http.StatusNotFound, "NOT_FOUND", "Key Not Found")
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Length", strconv.Itoa(len(answer.GetCacheBody())))
-		_, _ = w.Write(answer.GetCacheBody()) // the client may have gone
-	case http.MethodPut:
-		ttl, err := ttlOf(query)
-		if err != nil {
-			badRequest(w, "%v", err)
-			return
-		}
-		x := newExchange(w, r)
-		if s.do(w, r, cachepb.Scs_Set_FullMethodName, md, &plainCall{func(max int) (proto.Message, error) {
-			value, err := x.body(max)
-			return &cachepb.SetRequest{CacheKey: key, CacheBody: value, TtlMilliseconds: ttl}, err
-		}, new(cachepb.SetResponse)}) {
-			w.WriteHeader(http.StatusNoContent)
-		}
-	case http.MethodDelete:
-		if s.do(w, r, cachepb.Scs_Delete_FullMethodName, md, &plainCall{just(&cachepb.DeleteRequest{CacheKey: key}), new(cachepb.DeleteResponse)}) {
-			w.WriteHeader(http.StatusNoContent)
-		}
-	default:
-		methodNotAllowed(w, "GET, HEAD, PUT, DELETE")
+	if s.do(w, r, cachepb.Scs_Delete_FullMethodName, md, &plainCall{just(&cachepb.DeleteRequest{CacheKey: key}), new(cachepb.DeleteResponse)}) {
+		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// keyedCaller returns the key that a request is about and the metadata of its call. It
+// answers for what is wrong with them; ok is false then.
+func keyedCaller(w http.ResponseWriter, r *http.Request) (key []byte, md metadata.MD, ok bool) {
+	key, err := keyOf(r.URL.Query())
+	if err != nil {
+		badRequest(w, "%v", err)
+		return nil, nil, false
+	}
+	md, ok = cacheCaller(w, r)
+	return key, md, ok
+}
+
+// cacheCaller is caller for a call that is about the cache in the path.
+func cacheCaller(w http.ResponseWriter, r *http.Request) (md metadata.MD, ok bool) {
+	if md, ok = caller(w, r); ok {
+		md.Set("cache", r.PathValue("cache"))
+	}
+	return md, ok
 }
 
 // just is the request that needs nothing of the body.
@@ -95,10 +118,4 @@ func ttlOf(query url.Values) (uint64, error) {
 		return 0, errors.New("the query needs ttl_seconds, a whole number above zero")
 	}
 	return seconds * 1000, nil
-}
-
-// methodNotAllowed answers for a method that a path does not have.
-func methodNotAllowed(w http.ResponseWriter, allowed string) {
-	w.Header().Set("Allow", allowed)
-	refuse(w, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "This path answers %s.", allowed)
 }

@@ -46,7 +46,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		open := s.config.Gate.Open()
 		if open && !loopback(r.Host) {
-			text(w, http.StatusMisdirectedRequest, "While no API key exists this node answers to localhost and 127.0.0.1 only.")
+			refuse(w, http.StatusMisdirectedRequest, "FAILED_PRECONDITION", "While no API key exists this node answers to localhost and 127.0.0.1 only.")
 			return
 		}
 		origin := r.Header.Get("Origin")
@@ -57,7 +57,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		if !s.allowed(origin, r, open) {
-			text(w, http.StatusForbidden, "Pages of this origin may not call this node; --allow-origins on the node changes that.")
+			refuse(w, http.StatusForbidden, "PERMISSION_DENIED", "Pages of this origin may not call this node; --allow-origins on the node changes that.")
 			return
 		}
 		h.Set("Access-Control-Allow-Origin", origin)

@@ -99,31 +99,6 @@ func NewServer(config Config) (*Server, error) {
 	return s, nil
 }
 
-// routes is all that can be asked for.
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/livez", get(s.live))
-	mux.Handle("/readyz", get(s.ready))
-	mux.Handle("/metrics", get(s.metrics))
-	mux.Handle("/{$}", get(s.welcome))
-	mux.HandleFunc("/cache/{cache}", s.caches)
-	mux.HandleFunc("/topics/{cache}/{topic}", s.topics)
-	if console := s.config.Console; console != nil {
-		mux.Handle("/console", console)
-		mux.Handle("/console/", console)
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusNotFound, "There is nothing at this path; / says what there is.")
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if text, ok := grpcWebForm(r); ok {
-			s.grpcWeb(w, r, text)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
 // bounded gives every exchange a time by which it must be over, so that a client
 // that neither sends nor reads is let go.
 func bounded(next http.Handler) http.Handler {
@@ -137,18 +112,6 @@ func bounded(next http.Handler) http.Handler {
 		}
 		_ = control.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
-	})
-}
-
-// get answers GET and HEAD, and says so to other methods.
-func get(handle http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			text(w, http.StatusMethodNotAllowed, "This path answers GET and HEAD.")
-			return
-		}
-		handle(w, r)
 	})
 }
 

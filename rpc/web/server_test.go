@@ -38,12 +38,12 @@ func TestPaths(t *testing.T) {
 		{"GET", "/", 200, "/readyz"},
 		{"GET", "/livez", 200, "ok\n"},
 		{"HEAD", "/livez", 200, ""},
-		{"POST", "/livez", 405, "GET and HEAD"},
+		{"POST", "/livez", 405, "GET, HEAD"},
 		{"GET", "/readyz", 200, "ok\n"},
-		{"DELETE", "/readyz", 405, "GET and HEAD"},
+		{"DELETE", "/readyz", 405, "GET, HEAD"},
 		{"GET", "/metrics", 200, "metrics\n"},
-		{"PUT", "/metrics", 405, "GET and HEAD"},
-		{"POST", "/", 405, "GET and HEAD"},
+		{"PUT", "/metrics", 405, "GET, HEAD"},
+		{"POST", "/", 405, "GET, HEAD"},
 		{"GET", "/nothing", 404, "nothing at this path"},
 		{"POST", "/livez/more", 404, "nothing at this path"},
 		{"GET", "/debug/pprof/", 404, "nothing at this path"},
@@ -52,7 +52,11 @@ func TestPaths(t *testing.T) {
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
 			t.Errorf("%s %s: %d %q, want %d and %q", test.method, test.path, w.Code, w.Body, test.status, test.says)
 		}
-		if kind := w.Header().Get("Content-Type"); kind != "text/plain; charset=utf-8" {
+		want := "text/plain; charset=utf-8"
+		if test.status >= 400 {
+			want = "application/json"
+		}
+		if kind := w.Header().Get("Content-Type"); kind != want {
 			t.Errorf("%s %s is of type %q", test.method, test.path, kind)
 		}
 		if allow := w.Header().Get("Allow"); (allow != "") != (test.status == 405) {

@@ -25,18 +25,13 @@ const pollTime = 30 * time.Second
 // pollEvents is how many events one answer holds at most.
 const pollEvents = 256
 
-// topics serves /topics/{cache}/{topic}.
-func (s *Server) topics(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.Method == http.MethodPost:
-		s.publish(w, r)
-	case r.Method != http.MethodGet:
-		methodNotAllowed(w, "GET, POST")
-	case strings.Contains(r.Header.Get("Accept"), eventStream):
+// listen answers with what is published to a topic, in the form that is asked for.
+func (s *Server) listen(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Accept"), eventStream) {
 		s.events(w, r)
-	default:
-		s.poll(w, r)
+		return
 	}
+	s.poll(w, r)
 }
 
 // publish publishes the body.
