@@ -29,7 +29,7 @@
 // and handlers are the same. What pages receive on a stream stays in their memory,
 // so streams end after a while, cleanly, and the SDK goes on in the next one.
 //
-// Plain HTTP takes the same way in: caches.go, topics.go and events.go make the
+// Plain HTTP takes the same way in: caches.go, lists.go, topics.go and events.go make the
 // message of a call out of a request, and an answer out of those of the call.
 //
 // A browser is also a way around a loopback address and a firewall: any page in it

@@ -26,12 +26,13 @@ func (r Reason) String() string {
 
 const welcomeText = `This is the client port of a Mayfly broker. Momento SDKs connect to this address.
 
-  /cache/{cache}           one item: GET, PUT, DELETE
-  /topics/{cache}/{topic}  POST publishes; GET waits for what is published
-  /console                 pages to look into the broker with
-  /livez                   whether the process is alive
-  /readyz                  whether it can serve, and why not
-  /metrics                 its numbers, for Prometheus`
+  /cache/{cache}               one item: GET, PUT, DELETE
+  /cache/{cache}/lists/{name}  a list: GET, POST adds, DELETE
+  /topics/{cache}/{topic}      POST publishes; GET waits for what is published
+  /console                     pages to look into the broker with
+  /livez                       whether the process is alive
+  /readyz                      whether it can serve, and why not
+  /metrics                     its numbers, for Prometheus`
 
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	text(w, http.StatusOK, welcomeText)

@@ -68,6 +68,9 @@ func failed(w http.ResponseWriter, end *status.Status, md metadata.MD) {
 		code = http.StatusInternalServerError
 	}
 	message := end.Message()
+	if outcome := md.Get("mayfly-outcome"); len(outcome) > 0 { // whether the call changed anything
+		w.Header().Set("Mayfly-Outcome", outcome[0])
+	}
 	switch {
 	case end.Code() == codes.NotFound:
 		message = "Cache Not Found" // nothing else is looked up here by name, and clients know these words

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
@@ -36,13 +38,7 @@ type backend struct {
 
 func (b *backend) Call(_ context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {
 	b.method, b.header = call.Method, call.Header
-	b.got = map[string]proto.Message{
-		cachepb.Scs_Get_FullMethodName:           new(cachepb.GetRequest),
-		cachepb.Scs_Set_FullMethodName:           new(cachepb.SetRequest),
-		cachepb.Scs_Delete_FullMethodName:        new(cachepb.DeleteRequest),
-		pubsubpb.Pubsub_Publish_FullMethodName:   new(pubsubpb.PublishRequest),
-		pubsubpb.Pubsub_Subscribe_FullMethodName: new(pubsubpb.SubscribeRequest),
-	}[call.Method]
+	b.got = requestOf(call.Method)
 	raw, err := x.Receive(1000)
 	switch {
 	case errors.Is(err, api.ErrTooLarge):
@@ -65,6 +61,20 @@ func (b *backend) Call(_ context.Context, call api.Call, x api.Exchange) (*statu
 		}
 	}
 	return b.end, b.trailer
+}
+
+// requestOf returns an empty message of the kind that a method takes.
+func requestOf(method string) proto.Message {
+	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		panic(err)
+	}
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(found.(protoreflect.MethodDescriptor).Input().FullName())
+	if err != nil {
+		panic(err)
+	}
+	return kind.New().Interface()
 }
 
 func heartbeat() *pubsubpb.SubscribeResponse {
@@ -283,10 +293,11 @@ func TestEventsOverTime(t *testing.T) {
 
 // Whatever the path and the query: an answer, and never a 500.
 func FuzzPlainRequests(f *testing.F) {
-	for _, path := range []string{"/cache/c?key=k", "/cache/c?key_base64=_wA", "/topics/c/t?sequence_number=1&sequence_page=2", "/topics/%00/%ff", "/cache/c?key=k&ttl_seconds=1&token=x", "//", "/cache/%2e%2e/x?%zz"} {
+	for _, path := range []string{"/cache/c?key=k", "/cache/c?key_base64=_wA", "/topics/c/t?sequence_number=1&sequence_page=2", "/topics/%00/%ff", "/cache/c/lists/l?start=-1&end=2&as=binary", "/cache/c/lists/l?ttl_seconds=1&at=front&truncate_to_size=9&refresh_ttl=false", "/cache/c/lists/%ff/pop?at=back", "/cache/c/lists/l?value_base64=_wA", "/cache/c?key=k&ttl_seconds=1&token=x", "//", "/cache/%2e%2e/x?%zz"} {
 		f.Add("GET", path, "7-1")
 		f.Add("PUT", path, "")
 		f.Add("POST", path, "-")
+		f.Add("DELETE", path, "0-0")
 	}
 	f.Fuzz(func(t *testing.T, method, path, lastID string) {
 		r, err := http.NewRequest(method, "http://localhost/", strings.NewReader("body"))

@@ -26,6 +26,9 @@ func (s *Server) table() []route {
 		{"/readyz", page(s.ready)},
 		{"/metrics", page(s.metrics)},
 		{"/cache/{cache}", []verb{{"GET", s.getItem}, {"HEAD", s.getItem}, {"PUT", s.putItem}, {"DELETE", s.deleteItem}}},
+		{"/cache/{cache}/lists/{name}", []verb{{"GET", s.getList}, {"POST", s.push}, {"DELETE", s.deleteList}}},
+		{"/cache/{cache}/lists/{name}/length", []verb{{"GET", s.getLength}}},
+		{"/cache/{cache}/lists/{name}/pop", []verb{{"POST", s.pop}}},
 		{"/topics/{cache}/{topic}", []verb{{"GET", s.listen}, {"POST", s.publish}}},
 	}
 }

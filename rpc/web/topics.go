@@ -47,19 +47,27 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		message := &pubsubpb.PublishRequest{CacheName: r.PathValue("cache"), Topic: r.PathValue("topic")}
-		// Whoever sends no type of its own, as curl does, sends text.
-		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+		if isBinary(r) {
 			message.Value = &pubsubpb.TopicValue{Kind: &pubsubpb.TopicValue_Binary{Binary: body}}
 			return message, nil
 		}
 		if !utf8.Valid(body) {
-			return nil, errors.New("the body is no text in UTF-8; send it as application/octet-stream")
+			return nil, errNoText
 		}
 		message.Value = &pubsubpb.TopicValue{Kind: &pubsubpb.TopicValue_Text{Text: string(body)}}
 		return message, nil
 	}, new(pubsubpb.PublishResponse)}) {
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+var errNoText = errors.New("the body is no text in UTF-8; send it as application/octet-stream")
+
+// isBinary reports whether the body of a request is said to be bytes. Whoever sends
+// no type of its own, as curl does, sends text.
+func isBinary(r *http.Request) bool {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return kind == "application/octet-stream"
 }
 
 // subscription returns what to subscribe to, from where the query says.
