@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,19 +17,28 @@ var epoch = Start(200_000_000).Add(3 * time.Second)
 func TestKeepOverAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h History
+		var mu sync.Mutex
 		var counted Counters
+		count := func(c Counters) {
+			mu.Lock()
+			defer mu.Unlock()
+			counted = c
+		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go h.Keep(ctx, func() Counters { return counted })
+		go h.Keep(ctx, func() Counters {
+			mu.Lock()
+			defer mu.Unlock()
+			return counted
+		})
 		synctest.Wait()
-		counted.Operations = 7
-		counted.Subscriptions = 3
+		count(Counters{Operations: 7, Subscriptions: 3})
 		time.Sleep(Step) // fake time
 		synctest.Wait()
 		want := []Sample{{Step: StepOf(time.Now()) - 1, Counters: Counters{Operations: 7, Subscriptions: 3}}}
 		if got := h.Samples(time.Now()); !cmp.Equal(got, want) {
 			t.Fatalf("after one step: %s", cmp.Diff(want, got))
 		}
-		counted.Operations, counted.Subscriptions = 8, 2
+		count(Counters{Operations: 7, Subscriptions: 2})
 		for range 2 * Samples {
 			time.Sleep(Step)
 		}
