@@ -23,6 +23,7 @@ import (
 type doors struct {
 	port     *web.Port
 	web      *web.Server
+	console  *console.Console
 	open     atomic.Bool // calls are served
 	draining atomic.Bool
 
@@ -81,8 +82,8 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 }
 
 // openWeb serves the HTTP side of the client port. Calls wait until Run.
-func (n *Node) openWeb() error {
-	pages, err := console.New()
+func (n *Node) openWeb() (err error) {
+	n.doors.console, err = n.newConsole()
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (n *Node) openWeb() error {
 		Metrics: n.measured.Handler(),
 		Gate:    n.gate,
 		Origins: n.config.Origins,
-		Console: pages,
+		Console: n.doors.console,
 		Logger:  n.logger,
 	})
 	if err != nil {

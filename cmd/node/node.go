@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/usage"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
@@ -35,6 +36,7 @@ type Node struct {
 	minter   *auth.Minter
 	gate     *auth.Gate
 	measured *metrics.Metrics
+	used     usage.History // what the console draws
 	server   *api.Server
 	listener net.Listener
 	doors    doors
@@ -99,6 +101,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.stopKeep = stop
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
+	n.keeping.Go(func() { n.used.Keep(keep, n.measured.Usage) })
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err
 	}
@@ -306,6 +309,7 @@ func (n *Node) openDoor() (err error) {
 		Heartbeat: n.config.Heartbeat,
 		Limits:    n.config.Limits,
 		Meter:     meter(n.measured),
+		Lookup:    n.measured.Lookup,
 		Logger:    n.logger,
 	}, api.Ports{
 		Data:        n.router,
@@ -341,6 +345,7 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
 	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
+	n.doors.console.Open(n.server)
 	n.doors.web.Open(n.server)
 	n.doors.open.Store(true)
 	var reason error

@@ -32,6 +32,9 @@ type Config struct {
 	// Meter returns what is told about the calls of a method, whose full name
 	// this is. It is asked once for each method; nil counts nothing.
 	Meter func(method string, stream bool) Meter
+	// Lookup is told about every question about an item whether the item was there.
+	// Many goroutines call it, so it must be quick; nil counts nothing.
+	Lookup func(found bool)
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }

@@ -182,11 +182,18 @@ func (c *call) admit() error {
 }
 
 func (c *call) identifyBy(text string) (err error) {
-	c.who, err = c.door.gate.Authenticate(text, time.Now())
-	if errors.Is(err, auth.ErrUnheardOf) && c.door.credentials.CatchUp(c) == nil {
-		c.who, err = c.door.gate.Authenticate(text, time.Now())
-	}
+	c.who, err = c.door.who(c, text)
 	return err
+}
+
+// who finds out whose credential a text is. A key that this node has not heard of
+// may have been made a moment ago.
+func (d *door) who(ctx context.Context, text string) (auth.Principal, error) {
+	p, err := d.gate.Authenticate(text, time.Now())
+	if errors.Is(err, auth.ErrUnheardOf) && d.credentials.CatchUp(ctx) == nil {
+		p, err = d.gate.Authenticate(text, time.Now())
+	}
+	return p, err
 }
 
 // header returns the first value of a request header, or "".

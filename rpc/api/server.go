@@ -118,6 +118,9 @@ func transport(limits Limits) h2.Config {
 func (s *Server) register(door reflection.GRPCServer) {
 	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, endpoint: s.config.Endpoint}
 	data := &scs{data: s.ports.Data}
+	if s.config.Lookup != nil {
+		data.data = lookups{s.ports.Data, s.config.Lookup}
+	}
 	cachepb.RegisterScsServer(door, data)
 	leaderboardpb.RegisterLeaderboardServer(door, &leaderboards{data: data})
 	pubsubpb.RegisterPubsubServer(door, &pubsub{topics: s.ports.Topics, streams: s.streams})

@@ -13,7 +13,7 @@ func Describe(permissions *permissionpb.Permissions) ([]string, error) {
 		return nil, err
 	}
 	if isSuperUser(permissions) {
-		return []string{"everything: all caches, items and topics, and control"}, nil
+		return []string{everythingText}, nil
 	}
 	var lines []string
 	for _, p := range permissions.GetExplicit().GetPermissions() {

@@ -11,13 +11,25 @@
 // anybody may read them. Their policy lets them load and call this node only,
 // and no page may frame them.
 //
+// # The questions
+//
+// Everything below /console/api/ speaks JSON, and is for callers who may do what
+// operators may: they are held to the rule of the admin calls, by the code that
+// those go through (api.Server.Rehearse). Only session answers everybody, so that
+// the pages can say why they ask for a key. The credential comes in the header
+// alone: addresses end up in logs and histories.
+//
+// What a credential is worth is never judged here: inspect has the very call
+// rehearsed that the verdict is about.
+//
 // # What it must never know
 //
-// How the numbers come about, where they are kept, Raft, and whether anybody may
-// call: it asks the gate that all calls are asked at.
+// How the numbers come about, where they are kept, Raft, and the rules of
+// permissions.
 //
 // # Concurrency and memory
 //
-// A Console may be used by many goroutines. Files are read where the binary holds
-// them and are not copied.
+// A Console may be used by many goroutines and starts none. Files are read where
+// the binary holds them and are not copied. Credentials are neither kept nor
+// logged, and no answer holds one.
 package console

@@ -93,9 +93,8 @@ func tagOf(files fs.FS, name string) (string, error) {
 	return `"` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:12]) + `"`, nil
 }
 
-// policy lets the pages load and call this node and nothing else. Pictures may be
-// written into the pages; scripts and styles may not.
-const policy = "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// policy lets the pages load and call this node and nothing else.
+const policy = "default-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // ServeHTTP answers for a path below /console/. Paths that look like no file are
 // addresses within the front end and get its page.

@@ -130,10 +130,7 @@ func TestBuiltWithoutPages(t *testing.T) {
 
 // The files in this very binary can be served, whatever they are.
 func TestEmbedded(t *testing.T) {
-	c, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newTestConsole(t, &broker{}, nil, true)
 	if got := ask(c, "GET", "/console"); got.Code != http.StatusPermanentRedirect || got.Header().Get("Location") != "/console/" {
 		t.Errorf("/console: %d to %q", got.Code, got.Header().Get("Location"))
 	}

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ type calls struct {
 	ended    *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	underWay *prometheus.GaugeVec
+
+	mu      sync.Mutex
+	methods []*Method
 }
 
 func newCalls() *calls {
@@ -56,7 +60,11 @@ type series struct {
 // says nothing about the node, so streams are counted and not timed.
 func (m *Metrics) Method(full string, stream bool) *Method {
 	service, name, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
-	return &Method{calls: m.calls, service: service, name: name, stream: stream}
+	method := &Method{calls: m.calls, service: service, name: name, stream: stream}
+	m.calls.mu.Lock()
+	defer m.calls.mu.Unlock()
+	m.calls.methods = append(m.calls.methods, method)
+	return method
 }
 
 // Begin counts a call that begins.

@@ -148,7 +148,7 @@ func TestNames(t *testing.T) {
 	method.End(codes.OK, 0)
 	text := read(t, m)
 	few := map[string]bool{
-		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "protocol": true, "peer": true, "state": true,
+		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true,
 		"version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {

@@ -19,6 +19,7 @@ import (
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
 
 // Bounds of what one node takes from another. Both ends know them, so what is
@@ -82,6 +83,8 @@ type ServerConfig struct {
 	Terms   Terms
 	Witness Witness
 	Topics  Topics
+	// Usage tells what this node did in the last hour; nil is refused as below.
+	Usage func() []usage.Sample
 	// Steward, Office and Fence answer what keeps the cluster in order. What is
 	// nil is refused with route.ErrNotExecuted.
 	Steward Steward

@@ -3588,6 +3588,132 @@ func (x *FoundResponse) GetRefusal() *Refusal {
 	return nil
 }
 
+type UsageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageRequest) Reset() {
+	*x = UsageRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageRequest) ProtoMessage() {}
+
+func (x *UsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageRequest.ProtoReflect.Descriptor instead.
+func (*UsageRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *UsageRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+type UsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*UsageResponse_History_
+	//	*UsageResponse_Refusal
+	Outcome       isUsageResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageResponse) Reset() {
+	*x = UsageResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageResponse) ProtoMessage() {}
+
+func (x *UsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageResponse.ProtoReflect.Descriptor instead.
+func (*UsageResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *UsageResponse) GetOutcome() isUsageResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *UsageResponse) GetHistory() *UsageResponse_History {
+	if x != nil {
+		if x, ok := x.Outcome.(*UsageResponse_History_); ok {
+			return x.History
+		}
+	}
+	return nil
+}
+
+func (x *UsageResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*UsageResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isUsageResponse_Outcome interface {
+	isUsageResponse_Outcome()
+}
+
+type UsageResponse_History_ struct {
+	History *UsageResponse_History `protobuf:"bytes,1,opt,name=history,proto3,oneof"`
+}
+
+type UsageResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*UsageResponse_History_) isUsageResponse_Outcome() {}
+
+func (*UsageResponse_Refusal) isUsageResponse_Outcome() {}
+
 type MirrorRequest_Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -3601,7 +3727,7 @@ type MirrorRequest_Change struct {
 
 func (x *MirrorRequest_Change) Reset() {
 	*x = MirrorRequest_Change{}
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3613,7 +3739,7 @@ func (x *MirrorRequest_Change) String() string {
 func (*MirrorRequest_Change) ProtoMessage() {}
 
 func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +3815,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3701,7 +3827,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3888,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3774,7 +3900,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +4026,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3912,7 +4038,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3955,7 +4081,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3967,7 +4093,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4009,7 +4135,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4147,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4069,7 +4195,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4081,7 +4207,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +4247,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4133,7 +4259,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4307,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4193,7 +4319,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4280,7 +4406,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4292,7 +4418,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4345,7 +4471,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4357,7 +4483,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4389,7 +4515,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4401,7 +4527,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4435,7 +4561,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4447,7 +4573,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4488,7 +4614,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4500,7 +4626,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +4673,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4559,7 +4685,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4598,7 +4724,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4610,7 +4736,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4771,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4657,7 +4783,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +4830,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4716,7 +4842,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4759,7 +4885,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4771,7 +4897,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4813,6 +4939,170 @@ func (x *OperateResponse_Granted) GetMembers() []*Member {
 		return x.Members
 	}
 	return nil
+}
+
+// History is what was measured, oldest first.
+type UsageResponse_History struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Samples       []*UsageResponse_Sample `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageResponse_History) Reset() {
+	*x = UsageResponse_History{}
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageResponse_History) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageResponse_History) ProtoMessage() {}
+
+func (x *UsageResponse_History) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageResponse_History.ProtoReflect.Descriptor instead.
+func (*UsageResponse_History) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48, 0}
+}
+
+func (x *UsageResponse_History) GetSamples() []*UsageResponse_Sample {
+	if x != nil {
+		return x.Samples
+	}
+	return nil
+}
+
+// Sample is what was counted within ten seconds.
+type UsageResponse_Sample struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which ten seconds: their number since the Unix epoch.
+	Step       uint64 `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	Operations uint64 `protobuf:"varint,2,opt,name=operations,proto3" json:"operations,omitempty"`
+	Errors     uint64 `protobuf:"varint,3,opt,name=errors,proto3" json:"errors,omitempty"`
+	BytesIn    uint64 `protobuf:"varint,4,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut   uint64 `protobuf:"varint,5,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	Hits       uint64 `protobuf:"varint,6,opt,name=hits,proto3" json:"hits,omitempty"`
+	Misses     uint64 `protobuf:"varint,7,opt,name=misses,proto3" json:"misses,omitempty"`
+	Published  uint64 `protobuf:"varint,8,opt,name=published,proto3" json:"published,omitempty"`
+	Delivered  uint64 `protobuf:"varint,9,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// How many there were at the end.
+	Subscriptions uint64 `protobuf:"varint,10,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageResponse_Sample) Reset() {
+	*x = UsageResponse_Sample{}
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageResponse_Sample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageResponse_Sample) ProtoMessage() {}
+
+func (x *UsageResponse_Sample) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageResponse_Sample.ProtoReflect.Descriptor instead.
+func (*UsageResponse_Sample) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48, 1}
+}
+
+func (x *UsageResponse_Sample) GetStep() uint64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetOperations() uint64 {
+	if x != nil {
+		return x.Operations
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetBytesIn() uint64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetBytesOut() uint64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetHits() uint64 {
+	if x != nil {
+		return x.Hits
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetMisses() uint64 {
+	if x != nil {
+		return x.Misses
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetPublished() uint64 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetDelivered() uint64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *UsageResponse_Sample) GetSubscriptions() uint64 {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return 0
 }
 
 var File_peer_v1_peer_proto protoreflect.FileDescriptor
@@ -5145,7 +5435,29 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x12\x1a\n" +
 	"\bpromised\x18\x02 \x01(\bR\bpromised\x121\n" +
 	"\acharter\x18\x03 \x01(\v2\x17.mayfly.peer.v1.CharterR\acharter\x121\n" +
-	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal2\xdf\b\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\">\n" +
+	"\fUsageRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\"\xfa\x03\n" +
+	"\rUsageResponse\x12A\n" +
+	"\ahistory\x18\x01 \x01(\v2%.mayfly.peer.v1.UsageResponse.HistoryH\x00R\ahistory\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1aI\n" +
+	"\aHistory\x12>\n" +
+	"\asamples\x18\x01 \x03(\v2$.mayfly.peer.v1.UsageResponse.SampleR\asamples\x1a\x9a\x02\n" +
+	"\x06Sample\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x04R\x04step\x12\x1e\n" +
+	"\n" +
+	"operations\x18\x02 \x01(\x04R\n" +
+	"operations\x12\x16\n" +
+	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x19\n" +
+	"\bbytes_in\x18\x04 \x01(\x04R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x05 \x01(\x04R\bbytesOut\x12\x12\n" +
+	"\x04hits\x18\x06 \x01(\x04R\x04hits\x12\x16\n" +
+	"\x06misses\x18\a \x01(\x04R\x06misses\x12\x1c\n" +
+	"\tpublished\x18\b \x01(\x04R\tpublished\x12\x1c\n" +
+	"\tdelivered\x18\t \x01(\x04R\tdelivered\x12$\n" +
+	"\rsubscriptions\x18\n" +
+	" \x01(\x04R\rsubscriptionsB\t\n" +
+	"\aoutcome2\xa5\t\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -5161,7 +5473,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x06Change\x12\x1d.mayfly.peer.v1.ChangeRequest\x1a\x1e.mayfly.peer.v1.ChangeResponse\x12J\n" +
 	"\aConfirm\x12\x1e.mayfly.peer.v1.ConfirmRequest\x1a\x1f.mayfly.peer.v1.ConfirmResponse\x12J\n" +
 	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponse\x12G\n" +
-	"\x06Status\x12\x1d.mayfly.peer.v1.StatusRequest\x1a\x1e.mayfly.peer.v1.StatusResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
+	"\x06Status\x12\x1d.mayfly.peer.v1.StatusRequest\x1a\x1e.mayfly.peer.v1.StatusResponse\x12D\n" +
+	"\x05Usage\x12\x1c.mayfly.peer.v1.UsageRequest\x1a\x1d.mayfly.peer.v1.UsageResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -5176,7 +5489,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -5228,29 +5541,33 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*Candidate)(nil),               // 47: mayfly.peer.v1.Candidate
 	(*FoundRequest)(nil),            // 48: mayfly.peer.v1.FoundRequest
 	(*FoundResponse)(nil),           // 49: mayfly.peer.v1.FoundResponse
-	(*MirrorRequest_Change)(nil),    // 50: mayfly.peer.v1.MirrorRequest.Change
-	(*MirrorRequest_Interest)(nil),  // 51: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 52: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 53: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 54: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 55: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 56: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 57: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 58: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 59: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 60: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 61: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 62: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 63: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 64: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Announce)(nil), // 65: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 66: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 67: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 68: mayfly.peer.v1.OperateResponse.Granted
-	(*v1.Result)(nil),               // 69: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 70: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 71: mayfly.store.v1.CatalogResult
-	(*v11.Status)(nil),              // 72: mayfly.cluster.v1.Status
+	(*UsageRequest)(nil),            // 50: mayfly.peer.v1.UsageRequest
+	(*UsageResponse)(nil),           // 51: mayfly.peer.v1.UsageResponse
+	(*MirrorRequest_Change)(nil),    // 52: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 53: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 54: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 55: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 56: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 57: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 58: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 59: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 60: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 61: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 62: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 63: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 64: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 65: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 66: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Announce)(nil), // 67: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 68: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 69: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 70: mayfly.peer.v1.OperateResponse.Granted
+	(*UsageResponse_History)(nil),   // 71: mayfly.peer.v1.UsageResponse.History
+	(*UsageResponse_Sample)(nil),    // 72: mayfly.peer.v1.UsageResponse.Sample
+	(*v1.Result)(nil),               // 73: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 74: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 75: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 76: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -5258,32 +5575,32 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	69,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	73,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	70,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	69,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	74,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	73,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	71,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	75,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	50,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
-	52,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	52,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	54,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
 	4,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	55,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	57,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
 	6,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	57,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	59,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
 	6,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
 	27,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
 	6,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	58,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	60,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
 	24,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
 	24,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
 	4,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
@@ -5295,23 +5612,23 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	4,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
 	6,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	59,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	61,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
 	6,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
 	6,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	60,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	61,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	62,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	63,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	64,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	65,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	66,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	67,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	68,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	62,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	63,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	64,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	65,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	66,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	67,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	68,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	69,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	70,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
 	6,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	4,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
-	72,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	76,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
 	6,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	39,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
 	39,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
@@ -5323,62 +5640,68 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	47,  // 67: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
 	44,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
 	6,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	51,  // 70: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	13,  // 71: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	13,  // 72: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 73: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	14,  // 74: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	53,  // 75: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	54,  // 76: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 77: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	6,   // 78: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	14,  // 79: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 80: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	13,  // 81: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 82: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	56,  // 83: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 84: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 85: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 86: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 87: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	39,  // 88: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	39,  // 89: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	39,  // 90: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	7,   // 91: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 92: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 93: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 94: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 95: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 96: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 97: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 98: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 99: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 100: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	33,  // 101: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	35,  // 102: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	37,  // 103: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	40,  // 104: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	42,  // 105: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
-	8,   // 106: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 107: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 108: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 109: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 110: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 111: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 112: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 113: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 114: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 115: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	34,  // 116: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	36,  // 117: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	38,  // 118: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	41,  // 119: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	43,  // 120: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
-	106, // [106:121] is the sub-list for method output_type
-	91,  // [91:106] is the sub-list for method input_type
-	91,  // [91:91] is the sub-list for extension type_name
-	91,  // [91:91] is the sub-list for extension extendee
-	0,   // [0:91] is the sub-list for field type_name
+	4,   // 70: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
+	71,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
+	6,   // 72: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	53,  // 73: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	13,  // 74: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	13,  // 75: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 76: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	14,  // 77: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	55,  // 78: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	56,  // 79: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	14,  // 80: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	6,   // 81: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	14,  // 82: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	14,  // 83: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	13,  // 84: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	14,  // 85: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	58,  // 86: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	14,  // 87: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	28,  // 88: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 89: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	24,  // 90: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	39,  // 91: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	39,  // 92: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	39,  // 93: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	72,  // 94: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
+	7,   // 95: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	9,   // 96: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	11,  // 97: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	15,  // 98: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	17,  // 99: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	19,  // 100: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	21,  // 101: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	25,  // 102: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	29,  // 103: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	31,  // 104: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	33,  // 105: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	35,  // 106: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	37,  // 107: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	40,  // 108: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	42,  // 109: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	50,  // 110: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
+	8,   // 111: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	10,  // 112: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	12,  // 113: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	16,  // 114: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	18,  // 115: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	20,  // 116: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	22,  // 117: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	26,  // 118: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	30,  // 119: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	32,  // 120: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	34,  // 121: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	36,  // 122: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	38,  // 123: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	41,  // 124: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	43,  // 125: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	51,  // 126: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
+	111, // [111:127] is the sub-list for method output_type
+	95,  // [95:111] is the sub-list for method input_type
+	95,  // [95:95] is the sub-list for extension type_name
+	95,  // [95:95] is the sub-list for extension extendee
+	0,   // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5440,11 +5763,15 @@ func file_peer_v1_peer_proto_init() {
 		(*JoinResponse_Charter)(nil),
 		(*JoinResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[47].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[48].OneofWrappers = []any{
+		(*UsageResponse_History_)(nil),
+		(*UsageResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[49].OneofWrappers = []any{
 		(*MirrorRequest_Change_Open)(nil),
 		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[49].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[51].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
@@ -5457,7 +5784,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   66,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
