@@ -15,8 +15,8 @@ const (
 	// maxClaim is what memberlist allows a node to say of itself, in bytes; it
 	// panics above that.
 	maxClaim = memberlist.MetaMaxSize
-	// maxVersionLen bounds the version in bytes.
-	maxVersionLen = 32
+	// MaxVersionLen bounds the version of a Claim, in bytes.
+	MaxVersionLen = 32
 )
 
 // Claim is what a node says of itself. Nothing proves it: whoever holds the
@@ -33,7 +33,7 @@ type Claim struct {
 	PeerAddr   string `json:"p"`
 	ClientAddr string `json:"c"`
 	// Version is the program's version, for people: printable ASCII of at most
-	// 32 bytes.
+	// MaxVersionLen bytes.
 	Version string `json:"v,omitempty"`
 	// Level is the newest feature level that the node's program understands.
 	Level uint32 `json:"l,omitempty"`
@@ -42,8 +42,8 @@ type Claim struct {
 // check requires every field to be well-formed, by the rules for members on
 // record; what they ask of the peer address holds for the client address too.
 func (c Claim) check(node cluster.NodeID, at netip.AddrPort) error {
-	if len(c.Version) > maxVersionLen {
-		return fmt.Errorf("gossip: the version has %d bytes, at most %d are allowed", len(c.Version), maxVersionLen)
+	if len(c.Version) > MaxVersionLen {
+		return fmt.Errorf("gossip: the version has %d bytes, at most %d are allowed", len(c.Version), MaxVersionLen)
 	}
 	for i := range len(c.Version) {
 		if b := c.Version[i]; b < ' ' || b > '~' {

@@ -56,7 +56,11 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		originsSetting(&c.Origins),
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
-		{Name: "drain-timeout", Help: "longest graceful stop", Value: config.Duration(&c.DrainTimeout)},
+		{
+			Name: "stop-grace", Help: "how long a node that is told to stop serves on while /readyz sends clients elsewhere", Value: config.Pause(&c.StopGrace),
+			Default: "5s in a cluster that others than this machine reach, else 0s",
+		},
+		{Name: "drain-timeout", Help: "longest graceful stop after that", Value: config.Duration(&c.DrainTimeout)},
 	}
 }
 

@@ -24,6 +24,18 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
+func TestPause(t *testing.T) {
+	d := time.Minute
+	for text, want := range map[string]time.Duration{"0": 0, "0s": 0, "5s": 5 * time.Second} {
+		if err := Pause(&d).Set(text); err != nil || d != want {
+			t.Errorf("%q: got %v, %v; want %v", text, d, err, want)
+		}
+	}
+	if err := Pause(&d).Set("-1s"); err == nil {
+		t.Errorf("less than nothing is %v", d)
+	}
+}
+
 func TestDurationsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Min(1).Draw(t, "nanoseconds"))

@@ -129,6 +129,19 @@ func (v durationValue) Set(text string) error {
 	return err
 }
 
+// Pause is a time as [Duration] reads it, or none: 0.
+func Pause(p *time.Duration) pflag.Value { return pauseValue{durationValue{p}} }
+
+type pauseValue struct{ durationValue }
+
+func (v pauseValue) Set(text string) error {
+	if text == "0" || text == "0s" {
+		*v.p = 0
+		return nil
+	}
+	return v.durationValue.Set(text)
+}
+
 // Size is a number of bytes; see [ParseSize].
 func Size[T int | int64](p *T) pflag.Value { return sizeValue[T]{p} }
 

@@ -69,7 +69,12 @@ type Config struct {
 	Origins []string
 	// Heartbeat is the pause between heartbeats on a quiet subscription.
 	Heartbeat time.Duration
-	// DrainTimeout bounds a graceful stop.
+	// StopGrace is how long a node that is told to stop goes on serving, once it
+	// has given away what it leads and says on GET /readyz that it is going; so
+	// whoever sends clients to it has time to look. A drain or a leave counts from
+	// when it was ordered. OwnGrace leaves it to the node.
+	StopGrace time.Duration
+	// DrainTimeout bounds a graceful stop, without the grace before it.
 	DrainTimeout time.Duration
 	// Caches are created at start when they are missing.
 	Caches []string
@@ -94,10 +99,21 @@ func DefaultConfig() Config {
 		GossipListen: "127.0.0.1:7946",
 		DownAfter:    10 * time.Minute,
 		Heartbeat:    5 * time.Second,
+		StopGrace:    OwnGrace,
 		DrainTimeout: 10 * time.Second,
 		Limits:       api.DefaultLimits(),
 	}
 }
+
+const (
+	// OwnGrace as a Config.StopGrace has the node decide: none if there is nobody
+	// else to send clients to, or only this machine can reach it, else clusterGrace.
+	OwnGrace time.Duration = -1
+	// clusterGrace is longer than it takes balancers that look every two seconds,
+	// as most do by default, to look twice, and shorter than the ten seconds that
+	// containers are given to stop.
+	clusterGrace = 5 * time.Second
+)
 
 // leastDownAfter is longer than an election and a restart take.
 const leastDownAfter = 10 * time.Second
@@ -140,6 +156,9 @@ func (c Config) Validate() error {
 	}
 	if c.Heartbeat <= 0 || c.DrainTimeout <= 0 {
 		return errors.New("heartbeat and drain timeout must be positive")
+	}
+	if c.StopGrace < 0 && c.StopGrace != OwnGrace {
+		return fmt.Errorf("stop-grace %v: want 0s or more", c.StopGrace)
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +19,12 @@ import (
 
 // doors are the ways in through the client port.
 type doors struct {
-	port     *web.Port
-	web      *web.Server
-	console  *console.Console
-	open     atomic.Bool // calls are served
-	draining atomic.Bool
+	port    *web.Port
+	web     *web.Server
+	console *console.Console
+	open    atomic.Bool // calls are served
 
+	notice     notice
 	leaderless leaderless
 
 	serving *errgroup.Group // what serves; nil before there is a web
@@ -106,9 +104,10 @@ func (n *Node) openWeb() (err error) {
 
 // unready returns what keeps this node from serving at this moment.
 func (n *Node) unready() (why []web.Reason) {
+	notice := n.doors.notice.given()
 	switch {
-	case n.doors.draining.Load():
-		why = append(why, web.Reason{Name: "draining", Detail: "this node is stopping"})
+	case notice != "":
+		why = append(why, web.Reason{Name: "draining", Detail: notice})
 	case !n.doors.open.Load():
 		why = append(why, web.Reason{Name: "starting", Detail: "this node is not yet where its cluster is"})
 	}
@@ -164,30 +163,4 @@ func (n *Node) watchLeaders(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// closeDoors lets clients finish, until ctx is done. HTTP ends last: until then
-// GET /readyz says that the node is going. It returns why a door broke, if one did.
-func (n *Node) closeDoors(ctx context.Context) error {
-	n.doors.draining.Store(true)
-	if n.doors.web != nil {
-		n.doors.web.Drain()
-	}
-	var err error
-	if n.server != nil {
-		err = n.server.Stop(ctx)
-	}
-	if n.doors.web != nil {
-		err = errors.Join(err, n.doors.web.Stop(ctx))
-	}
-	if err != nil {
-		n.logger.Warn("calls were cut at the end of the drain timeout", slog.Duration("drain_timeout", n.config.DrainTimeout))
-	}
-	if n.doors.port != nil {
-		_ = n.doors.port.Close() // what is closed cannot be used any more, whatever it says
-	}
-	if n.doors.serving == nil {
-		return nil
-	}
-	return n.doors.serving.Wait()
 }

@@ -142,7 +142,8 @@ func (n *Node) openMesh() error {
 		Bind: n.config.GossipListen, Advertise: n.links.gossipAddr,
 		Claim: gossip.Claim{
 			Store: n.host.StoreID(), Boot: n.boot, PeerAddr: n.links.peerAddr, ClientAddr: n.Addr(),
-			Version: n.config.Version, Level: featureLevel,
+			// Go makes up a longer one for a build of no release; the front says enough.
+			Version: n.config.Version[:min(len(n.config.Version), gossip.MaxVersionLen)], Level: featureLevel,
 		},
 		Registered: n.registered,
 		Logger:     n.logger,

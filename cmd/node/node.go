@@ -116,7 +116,14 @@ func (n *Node) start(ctx context.Context) error {
 			return fmt.Errorf("cache %q: %w", name, err)
 		}
 	}
-	return n.openDoor()
+	if err := n.openDoor(); err != nil {
+		return err
+	}
+	n.doors.notice.tell = n.server.SetReady
+	if !n.config.alone() {
+		n.keeping.Go(func() { n.watchOrders(keep) })
+	}
+	return nil
 }
 
 // openGroups recovers the data.
@@ -337,56 +344,3 @@ func (t topics) Subscribe(ctx context.Context, cache, topic string, from fanout.
 
 // Addr is the address of the client port, with the port that was bound.
 func (n *Node) Addr() string { return n.listener.Addr().String() }
-
-// Run serves clients until ctx ends, and then stops gracefully: subscriptions
-// end with OK, calls under way are finished, and the data is closed. It returns
-// nil after such a stop, and ErrReborn or ErrLeft when it was the node that
-// ended. A node runs once.
-func (n *Node) Run(ctx context.Context) error {
-	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
-	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
-	n.doors.console.Open(n.server)
-	n.doors.web.Open(n.server)
-	n.doors.open.Store(true)
-	var reason error
-	select {
-	case <-ctx.Done():
-	case <-n.doors.broken.Done():
-	case reason = <-n.ending:
-	}
-	n.logger.Info("stopping")
-	return errors.Join(n.stop(context.WithoutCancel(ctx)), reason)
-}
-
-// closeTimeout bounds the end of the groups, which have nothing to do any more
-// when it begins.
-const closeTimeout = 10 * time.Second
-
-// stop goes from the top down; it copes with a node that came up half way.
-func (n *Node) stop(ctx context.Context) error {
-	draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
-	failure := n.closeDoors(draining)
-	cancel()
-	if n.stopKeep != nil {
-		n.stopKeep()
-	}
-	n.keeping.Wait()
-	if n.router != nil {
-		n.router.Close()
-	}
-	if n.topics != nil {
-		n.topics.Close()
-	}
-	closing, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	if n.host != nil {
-		n.handOver(closing)
-	}
-	n.hangUp(closing)
-	var err error
-	if n.host != nil {
-		err = n.host.Close(closing)
-		n.local.Wait()
-	}
-	return errors.Join(failure, err, n.links.close())
-}

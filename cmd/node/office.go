@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
-	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
@@ -166,31 +163,6 @@ func (n *Node) announce(ctx context.Context) {
 
 // maxAsk bounds one question to the office.
 const maxAsk = 10 * time.Second
-
-// handOverTime bounds how long a stopping node waits for others to take over
-// what it leads. It takes them some milliseconds; a group nobody can take over
-// elects a leader when this one is gone.
-const handOverTime = 2 * time.Second
-
-// handOver gives away the leaderships of this node, so that nobody has to notice
-// first that it is gone.
-func (n *Node) handOver(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, handOverTime)
-	defer cancel()
-	var all sync.WaitGroup
-	defer all.Wait()
-	for _, g := range n.host.LeadingGroups() {
-		heirs := slices.DeleteFunc(g.Followers(), func(f replica.Follower) bool { return !f.Voter || f.Heard.IsZero() })
-		slices.SortFunc(heirs, func(a, b replica.Follower) int { return b.Heard.Compare(a.Heard) })
-		all.Go(func() {
-			for _, heir := range heirs {
-				if err := g.TransferLeadership(ctx, heir.Node); err == nil || !g.IsLeader() {
-					return
-				}
-			}
-		})
-	}
-}
 
 // watchLeave notices that this node has left its cluster: the cluster takes its
 // replica of the meta group, the last one, when everything else has moved away.

@@ -103,6 +103,7 @@ func founders(t *testing.T, n int, log *safeLog) []*member {
 		c := small(t)
 		c.Name, c.PeerListen = string(rune('a'+i)), addrs[i]
 		c.BootstrapExpect, c.Join = n, addrs
+		c.Version = "v0.0.0-20260102030405-0123456789ab+dirty" // as of a build of no release
 		c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		all = append(all, &member{config: c})
 	}

@@ -169,6 +169,17 @@ func (s *Server) watchRevocations() {
 // Streams returns how many subscriptions are being served.
 func (s *Server) Streams() int { return len(s.streams.list()) }
 
+// SetReady tells those who ask for the node's health whether clients should turn
+// to it; calls are served all the same. A new Server is ready, and one that drains
+// never is again.
+func (s *Server) SetReady(ready bool) {
+	health := grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	if ready {
+		health = grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", health)
+}
+
 // Drain prepares for the end: health turns to not serving, new calls are refused
 // with UNAVAILABLE, and live subscriptions are ended cleanly one after the other
 // over Config.DrainSpread, which makes clients come back by themselves. It

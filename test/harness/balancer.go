@@ -12,15 +12,22 @@ import (
 )
 
 // Balance puts a balancer in front of the nodes, as an operator would who gives
-// clients one address for all. A connection goes to the
-// next node that says on /readyz that it can serve, to any if none says so, and
-// stays there. The
-// balancer ends with the test.
+// clients one address for all. It asks every node regularly whether it is ready,
+// and knows nothing else of it. A connection goes to the next node that was ready
+// when it was asked last, to any if none was, and stays there; if nobody listens
+// there, the connection is lost, as with balancers of the plain kind. The balancer
+// ends with the test.
 func (c *Cluster) Balance(t testing.TB) *Balancer {
 	t.Helper()
-	b := &Balancer{Addr: FreeAddr(t), nodes: c.Nodes}
-	l := listen(t, b.Addr)
+	b := &Balancer{Addr: FreeAddr(t)}
 	ctx, cancel := context.WithCancel(context.Background())
+	for _, n := range c.Nodes {
+		back := &backend{addr: n.Addr}
+		back.look(ctx)
+		b.nodes = append(b.nodes, back)
+		b.running.Go(func() { back.watch(ctx) })
+	}
+	l := listen(t, b.Addr)
 	b.running.Go(func() { b.serve(ctx, l) })
 	t.Cleanup(func() {
 		cancel()
@@ -35,11 +42,15 @@ type Balancer struct {
 	// Addr is host:port.
 	Addr string
 
-	resting atomic.Pointer[Node] // gets no new connection
-	nodes   []*Node
+	nodes   []*backend
 	turn    atomic.Uint64
+	lost    atomic.Uint64
 	running sync.WaitGroup
 }
+
+// Lost counts the connections that were lost since nobody listened where the
+// balancer took them.
+func (b *Balancer) Lost() uint64 { return b.lost.Load() }
 
 func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 	for {
@@ -49,53 +60,69 @@ func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 		}
 		b.running.Go(func() {
 			defer func() { _ = conn.Close() }()
-			if node := b.choose(ctx); node != nil {
-				defer func() { _ = node.Close() }()
-				couple(ctx, conn, node)
+			var d net.Dialer
+			node, err := d.DialContext(ctx, "tcp", b.choose().addr)
+			if err != nil {
+				b.lost.Add(1)
+				return
 			}
+			defer func() { _ = node.Close() }()
+			couple(ctx, conn, node)
 		})
 	}
 }
 
-// Rest gives a node no new connections from now on, as operators arrange before
-// they stop it; nil ends that.
-func (b *Balancer) Rest(n *Node) { b.resting.Store(n) }
-
-// choose connects to the next node that is ready, or, as balancers do when none
-// is, to the next one that can be reached at all.
-func (b *Balancer) choose(ctx context.Context) net.Conn {
-	for _, wanted := range []func(context.Context, string) bool{ready, anyhow} {
-		for range b.nodes {
-			n := b.nodes[b.turn.Add(1)%uint64(len(b.nodes))]
-			if n == b.resting.Load() || !wanted(ctx, n.Addr) {
-				continue
-			}
-			var d net.Dialer
-			if conn, err := d.DialContext(ctx, "tcp", n.Addr); err == nil {
-				return conn
-			}
+// choose returns the next node that is ready, or, as balancers do when none is,
+// the next one.
+func (b *Balancer) choose() (next *backend) {
+	for range b.nodes {
+		next = b.nodes[b.turn.Add(1)%uint64(len(b.nodes))]
+		if next.ready.Load() {
+			break
 		}
 	}
-	return nil
+	return next
 }
 
-func anyhow(context.Context, string) bool { return true }
+const (
+	// askEvery is the pause between two questions whether a node is ready.
+	askEvery = 500 * time.Millisecond
+	// readyTime bounds such a question.
+	readyTime = time.Second
+)
 
-// readyTime bounds the question whether a node is ready.
-const readyTime = time.Second
+// backend is a node as a balancer knows it.
+type backend struct {
+	addr  string
+	ready atomic.Bool // when it was asked last
+}
 
-func ready(ctx context.Context, addr string) bool {
+// watch asks the node again and again until ctx ends.
+func (b *backend) watch(ctx context.Context) {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			b.look(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *backend) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.addr+"/readyz", nil)
 	if err != nil {
-		return false
+		panic(err) // the harness made the address
 	}
 	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		return false
+	if err == nil {
+		_ = answer.Body.Close()
 	}
-	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+	b.ready.Store(err == nil && answer.StatusCode == http.StatusOK)
 }
 
 // couple carries bytes both ways until one side has ended.

@@ -1,0 +1,117 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+)
+
+// notice is the word that clients should turn to another node, while this one
+// still serves them. It is safe for concurrent use.
+type notice struct {
+	// tell is told whenever clients shall come or go, one call after the other; it
+	// may be nil.
+	tell func(ready bool)
+
+	mu    sync.Mutex
+	since time.Time // zero when there is none
+	why   string
+	final bool // it stands until the end
+}
+
+// give gives notice, or changes the reason of the one there is.
+func (n *notice) give(why string, now time.Time) { n.set(why, now, false) }
+
+// end is give for good; it returns since when there is a notice.
+func (n *notice) end(why string, now time.Time) (since time.Time) { return n.set(why, now, true) }
+
+// withdraw has clients come again.
+func (n *notice) withdraw() { n.set("", time.Time{}, false) }
+
+func (n *notice) set(why string, now time.Time, final bool) (since time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.final && !final {
+		return n.since
+	}
+	news := (why == "") != (n.why == "")
+	if news {
+		n.since = now
+	}
+	n.why, n.final = why, final
+	if news && n.tell != nil {
+		n.tell(why == "")
+	}
+	return n.since
+}
+
+// given returns why clients should turn to another node, empty when they need not.
+func (n *notice) given() (why string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.why
+}
+
+// watchOrders sends clients elsewhere while the cluster has this node drain or
+// leave, which it is told to do before it is stopped. A drain that was ordered
+// before this process started has had its stop: the node serves again, whether or
+// not it may lead.
+func (n *Node) watchOrders(ctx context.Context) {
+	for before := true; ; {
+		news := n.local.Changed()
+		var self cluster.Member
+		n.local.Read(func(s *cluster.State) { self, _ = s.Member(n.host.Node()) })
+		switch {
+		case self.Leaving:
+			n.doors.notice.give("this node leaves its cluster", time.Now())
+		case self.State == cluster.Draining && before:
+		case self.State == cluster.Draining:
+			n.doors.notice.give(fmt.Sprintf("this node was drained; `mayfly node resume %s` ends that", self.Node), time.Now())
+		default:
+			before = false
+			n.doors.notice.withdraw()
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// takeLeave has clients sent elsewhere before any is turned away: the node says
+// that it goes, gives its leaderships away, so that nobody has to notice first
+// that it is gone, and serves on for a while.
+func (n *Node) takeLeave(ctx context.Context) {
+	since := n.doors.notice.end("this node is stopping", time.Now())
+	n.handOver(ctx)
+	left := n.grace() - time.Since(since)
+	if left <= 0 {
+		return
+	}
+	n.logger.Info("serving on while clients are sent elsewhere", slog.Duration("grace", left.Round(time.Millisecond)))
+	over := time.NewTimer(left)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-n.ending: //nolint:errcheck // it is stopping already
+	case <-n.doors.broken.Done():
+	}
+}
+
+// grace is how long this node serves on after it has given notice.
+func (n *Node) grace() time.Duration {
+	if n.config.StopGrace != OwnGrace {
+		return n.config.StopGrace
+	}
+	members := 0
+	n.local.Read(func(s *cluster.State) { members = len(s.Members()) })
+	if members < 2 || n.config.loopbackOnly() {
+		return 0
+	}
+	return clusterGrace
+}
