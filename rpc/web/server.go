@@ -41,6 +41,8 @@ type Config struct {
 	// scheme://host, and :port unless it is the scheme's own. "*" stands for all,
 	// but not in open mode. Empty means pages of this machine.
 	Origins []string
+	// Vending answers /vend/NAME; nil has no endpoint.
+	Vending Vending
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -106,6 +108,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/{$}", get(s.welcome))
 	mux.HandleFunc("/cache/{cache}", s.caches)
 	mux.HandleFunc("/topics/{cache}/{topic}", s.topics)
+	mux.HandleFunc("/vend/{name}", s.vend)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusNotFound, "There is nothing at this path; / says what there is.")
 	})

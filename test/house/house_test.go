@@ -57,7 +57,8 @@ var rules = []struct {
 	{"rpc/api", rule{ours: []string{"rpc/h2", "rpc/route", "rpc/auth", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
-	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "proto/cache", "proto/pubsub"}}},
+	{"rpc/vend", rule{ours: []string{"rpc/auth", "proto/permission"}}},
+	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/vend", "proto/cache", "proto/pubsub"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
 	{"cmd/recovery", rule{ours: []string{"rpc/route", "cluster"}}},
