@@ -81,11 +81,16 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 
 // openWeb serves the HTTP side of the client port. Calls wait until Run.
 func (n *Node) openWeb() (err error) {
+	vending, err := n.newVending()
+	if err != nil {
+		return err
+	}
 	n.doors.web, err = web.NewServer(web.Config{
 		Ready:   n.unready,
 		Metrics: n.measured.Handler(),
 		Gate:    n.gate,
 		Origins: n.config.Origins,
+		Vending: vending,
 		Logger:  n.logger,
 	})
 	if err != nil {
