@@ -18,7 +18,7 @@ Start one now with "mayfly dev", or one that keeps its data with
 A setting, such as --data-dir or --server, is also an environment variable
 (MAYFLY_DATA_DIR) and a key of the YAML file given with --config
 (data-dir: /srv/mayfly). A flag wins over the environment, the environment over
-the file.
+the file. What vends tokens to pages is in the file alone, under vend.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`
 

@@ -58,7 +58,11 @@ func (p *Program) readVendEndpoint(name string, b *config.Block) (*node.VendEndp
 		e.Allow = append(e.Allow, permission)
 	}
 	if e.Secrets, err = p.vendSecrets(secretFile, secretVariable); err != nil {
-		return nil, b.Wrong(err, "secret-file", "secret-env")
+		source := "secret-env"
+		if secretFile != "" {
+			source = "secret-file"
+		}
+		return nil, b.Wrong(err, source)
 	}
 	if err := e.Validate(); err != nil {
 		var path []string

@@ -254,8 +254,10 @@ func TestIssuersThatMisbehave(t *testing.T) {
 		"too many keys":     keysAt("https://keys.example/all", `{"keys":[`+strings.Repeat(`{},`, maxKeys)+`{}]}`),
 		"too much":          keysAt("https://keys.example/all", `{"keys":"`+strings.Repeat("x", maxDocument)+`"}`),
 		"no JSON":           keysAt("https://keys.example/all", `<html>`),
-		"a redirect":        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusFound) },
-		"an error":          func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		},
+		"an error": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			machine := machineOf(t, withIssuer(), &till{}, &provider{handler: handler})

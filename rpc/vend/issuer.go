@@ -56,12 +56,12 @@ func (i Issuer) validate() error {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" && u.Scheme != "https" {
-		return fmt.Errorf("%q is no address; want https://...", text)
+		return fmt.Errorf("%q is no address; want an https:// one", text)
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
 		return nil
 	}
-	return fmt.Errorf("%q is not https, so others could answer in its place; want https://...", text)
+	return fmt.Errorf("%q is not https, so others could answer in its place; want an https:// one", text)
 }
 
 // loopback reports whether a host, without a port, is this machine.
