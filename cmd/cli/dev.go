@@ -35,7 +35,7 @@ func (p *Program) devCommand() *cobra.Command {
 	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		cfg.Logger = p.nodeLogger(&logs, strangers)
 		return p.runNode(ctx, cmd, cfg, func(addr string) { p.welcome(addr) })
-	})
+	}, p.vendSection(&cfg.Vend))
 }
 
 // welcome prints commands that work as they are when copied.

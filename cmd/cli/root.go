@@ -18,7 +18,7 @@ Start one now with "mayfly dev", or one that keeps its data with
 A setting, such as --data-dir or --server, is also an environment variable
 (MAYFLY_DATA_DIR) and a key of the YAML file given with --config
 (data-dir: /srv/mayfly). A flag wins over the environment, the environment over
-the file.
+the file. What vends tokens to pages is in the file alone, under vend.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`
 
@@ -38,7 +38,7 @@ func (p *Program) rootCommand() *cobra.Command {
 	root.SetUsageFunc(usage)
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a broker:"}, &cobra.Group{ID: "use", Title: "Use a broker:"},
 		&cobra.Group{ID: "operate", Title: "Run a cluster of brokers:"})
-	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand()} {
+	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand(), p.vendCommand()} {
 		cmd.GroupID = "run"
 		root.AddCommand(cmd)
 	}
@@ -94,8 +94,9 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 
 // leaf finishes a command that does something: settings, arguments as its Use
 // line names them, and run. Run sees settings from all layers.
-func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(ctx context.Context, cmd *cobra.Command, args, strangers []string) error) *cobra.Command {
+func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(ctx context.Context, cmd *cobra.Command, args, strangers []string) error, sections ...config.Section) *cobra.Command {
 	set := p.settings.NewSet(settings...)
+	set.AddSections(sections...)
 	set.AddFlags(cmd.Flags())
 	markSettings(cmd.Flags(), settings)
 	for _, s := range settings {

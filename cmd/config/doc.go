@@ -6,6 +6,9 @@
 // [Set.Load] layers them: a flag wins over the environment, the environment
 // over the file, the file over the default.
 //
+// What does not fit into one value, a [Section], is in the file alone: a [Block] of
+// lines that its owner reads, setting by setting.
+//
 // What nobody defined is an error that names the nearest thing that exists and,
 // in a file, the line. A setting that is silently ignored costs an operator
 // more than a start that fails.

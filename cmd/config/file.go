@@ -16,9 +16,11 @@ import (
 // maxFile bounds a settings file, in bytes; a real one has a few hundred.
 const maxFile = 1 << 20
 
-// document is a settings file: one flat mapping.
+// document is a settings file: a mapping of settings, which are flat, and of
+// sections.
 type document struct {
 	entries map[string]entry
+	blocks  map[string]*Block
 }
 
 // entry is the value of one key, as text, and where it stands.
@@ -75,7 +77,7 @@ func parse(path string, text []byte, known *Registry) (*document, error) {
 	if err != nil {
 		return nil, syntaxError(path, err)
 	}
-	doc := &document{entries: map[string]entry{}}
+	doc := &document{entries: map[string]entry{}, blocks: map[string]*Block{}}
 	for i, part := range tree.Docs {
 		switch body := part.Body.(type) {
 		case nil, *ast.NullNode, *ast.CommentGroupNode:
@@ -100,8 +102,16 @@ func (d *document) read(path string, mapping *ast.MappingNode, known *Registry) 
 		if name == FileSetting {
 			return fmt.Errorf("%s: %s: a file cannot name another file", place, name)
 		}
+		if known.sections[name] {
+			b, err := blockOf(path, pair)
+			if err != nil {
+				return err
+			}
+			d.blocks[name] = b
+			continue
+		}
 		if _, ok := known.known[name]; !ok {
-			return fmt.Errorf("%w key `%s` at %s%s", ErrUnknown, name, place, DidYouMean(Nearest(name, known.names())))
+			return fmt.Errorf("%w key `%s` at %s%s", ErrUnknown, name, place, DidYouMean(Nearest(name, known.keys())))
 		}
 		e, err := valueOf(pair.Value)
 		if err != nil {

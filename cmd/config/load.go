@@ -45,6 +45,11 @@ func (s *Set) Load(flags *pflag.FlagSet, environ []string) (strangers []string, 
 			return nil, err
 		}
 	}
+	for _, section := range s.sections {
+		if err := file.readSection(section); err != nil {
+			return nil, err
+		}
+	}
 	return strangers, nil
 }
 
@@ -120,6 +125,9 @@ func (r *Registry) checkEnv(env map[string]string) (strangers []string, err erro
 		name := settingOf(variable)
 		if _, ok := r.known[name]; ok && variable == strings.ToUpper(variable) || serviceLink.MatchString(variable) {
 			continue
+		}
+		if r.sections[name] {
+			return nil, fmt.Errorf("environment variable %s: %w", variable, errOnlyInFile)
 		}
 		near := Nearest(name, names)
 		if near != "" {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,12 +43,13 @@ func (s Setting) Env() string {
 // environment may serve several commands: a command ignores what belongs to
 // another, and refuses what belongs to none.
 type Registry struct {
-	known map[string]Setting
+	known    map[string]Setting
+	sections map[string]bool
 }
 
 // NewRegistry returns a registry that knows nothing yet.
 func NewRegistry() *Registry {
-	return &Registry{known: map[string]Setting{}}
+	return &Registry{known: map[string]Setting{}, sections: map[string]bool{}}
 }
 
 // NewSet registers the settings of one command. Two commands may share a
@@ -62,20 +64,29 @@ func (r *Registry) NewSet(settings ...Setting) *Set {
 	return &Set{registry: r, settings: settings}
 }
 
-// names lists every known name in alphabetical order.
-func (r *Registry) names() []string {
-	names := make([]string, 0, len(r.known))
-	for name := range r.known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+// names lists every known setting in alphabetical order.
+func (r *Registry) names() []string { return slices.Sorted(maps.Keys(r.known)) }
+
+// keys lists all that a file may hold, in alphabetical order.
+func (r *Registry) keys() []string {
+	keys := slices.AppendSeq(r.names(), maps.Keys(r.sections))
+	slices.Sort(keys)
+	return keys
 }
 
 // Set is the settings of one command.
 type Set struct {
 	registry *Registry
 	settings []Setting
+	sections []Section
+}
+
+// AddSections has the command read these parts of the file too.
+func (s *Set) AddSections(sections ...Section) {
+	for _, section := range sections {
+		s.registry.sections[section.Name] = true
+	}
+	s.sections = append(s.sections, sections...)
 }
 
 // AddFlags gives every setting its flag.

@@ -67,6 +67,8 @@ type Config struct {
 	// Origins are the origins whose web pages may call; see web.Config. Empty
 	// means pages of this machine.
 	Origins []string
+	// Vend are the endpoints that vend tokens over HTTP.
+	Vend []VendEndpoint
 	// Heartbeat is the pause between heartbeats on a quiet subscription.
 	Heartbeat time.Duration
 	// StopGrace is how long a node that is told to stop goes on serving, once it
@@ -150,6 +152,11 @@ func (c Config) Validate() error {
 	}
 	if err := web.CheckOrigins(c.Origins); err != nil {
 		return fmt.Errorf("allow-origins: %w", err)
+	}
+	for i := range c.Vend {
+		if err := c.checkVend(&c.Vend[i]); err != nil {
+			return fmt.Errorf("vend: %s: %w", c.Vend[i].Name, err)
+		}
 	}
 	if c.DownAfter < leastDownAfter {
 		return fmt.Errorf("down after %v: a node must be silent for at least %v, else one that is only slow is replaced", c.DownAfter, leastDownAfter)

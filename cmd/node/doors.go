@@ -81,7 +81,10 @@ func meter(m *metrics.Metrics) func(method string, stream bool) api.Meter {
 
 // openWeb serves the HTTP side of the client port. Calls wait until Run.
 func (n *Node) openWeb() (err error) {
-	n.doors.console, err = n.newConsole()
+	if n.doors.console, err = n.newConsole(); err != nil {
+		return err
+	}
+	vending, err := n.newVending()
 	if err != nil {
 		return err
 	}
@@ -91,6 +94,7 @@ func (n *Node) openWeb() (err error) {
 		Gate:    n.gate,
 		Origins: n.config.Origins,
 		Console: n.doors.console,
+		Vending: vending,
 		Logger:  n.logger,
 	})
 	if err != nil {

@@ -301,16 +301,12 @@ func (n *Node) openDoor() (err error) {
 		}
 		n.logger.Warn("OPEN MODE: every program on this machine may do everything; "+end, slog.String("listen", n.Addr()))
 	}
-	endpoint := n.config.Endpoint
-	if endpoint == "" {
-		endpoint = n.Addr()
-	}
 	var operators api.Cluster
 	if n.steward != nil {
 		operators = office{n}
 	}
 	n.server, err = api.NewServer(api.Config{
-		Endpoint:  endpoint,
+		Endpoint:  n.endpoint(),
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
@@ -341,6 +337,9 @@ func (t topics) Subscribe(ctx context.Context, cache, topic string, from fanout.
 	}
 	return s, nil
 }
+
+// endpoint is the base host that minted keys and tokens carry.
+func (n *Node) endpoint() string { return cmp.Or(n.config.Endpoint, n.Addr()) }
 
 // Addr is the address of the client port, with the port that was bound.
 func (n *Node) Addr() string { return n.listener.Addr().String() }

@@ -87,6 +87,8 @@ func NewMinter(config MinterConfig) (*Minter, error) {
 
 // Token is a disposable token just made.
 type Token struct {
+	// ID names the token where its text must not be, such as in a log.
+	ID string
 	// Text is the secret: the raw credential, for its holder alone.
 	Text string
 	// ExpiresAt is the first moment it is no longer good.
@@ -136,11 +138,22 @@ func (m *Minter) Disposable(caller Principal, permissions *permissionpb.Permissi
 	if !caller.ExpiresAt.IsZero() && caller.ExpiresAt.Before(end) {
 		end = caller.ExpiresAt
 	}
-	text, err := m.sign(claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller)}, tokenIDPrefix, end, now)
+	id, err := randomID(m.random, tokenIDPrefix)
 	if err != nil {
 		return Token{}, err
 	}
-	return Token{Text: text, ExpiresAt: moment(millis(end))}, nil
+	text, err := m.signAs(id, claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller)}, end, now)
+	if err != nil {
+		return Token{}, err
+	}
+	return Token{ID: id, Text: text, ExpiresAt: moment(millis(end))}, nil
+}
+
+// Vended is Disposable on the node's own authority, as if the admin credential
+// had asked. Whoever calls this decides who gets the token: there is no caller to
+// ask.
+func (m *Minter) Vended(permissions *permissionpb.Permissions, validFor time.Duration, tokenID string, now time.Time) (Token, error) {
+	return m.Disposable(Principal{Kind: KindAdmin, grant: everything}, permissions, validFor, tokenID, now)
 }
 
 // parent is what stands for the caller in the tokens it mints.

@@ -31,6 +31,7 @@
 //
 // Plain HTTP takes the same way in: caches.go, lists.go, topics.go and events.go make the
 // message of a call out of a request, and an answer out of those of the call.
+// Tokens are no call: vend.go asks rpc/vend for them.
 //
 // A browser is also a way around a loopback address and a firewall: any page in it
 // may send requests. origin.go keeps out those that have no business here.

@@ -43,6 +43,8 @@ type Config struct {
 	Origins []string
 	// Console serves what is below /console; nil for nothing.
 	Console http.Handler
+	// Vending answers /vend/NAME; nil has no endpoint.
+	Vending Vending
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }

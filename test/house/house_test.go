@@ -58,7 +58,8 @@ var rules = []struct {
 	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "rpc/usage", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/usage", rule{ours: none, others: none}},
 	{"rpc/metrics", rule{ours: []string{"rpc/usage", "cluster", "fanout"}}},
-	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "proto/cache", "proto/pubsub"}}},
+	{"rpc/vend", rule{ours: []string{"rpc/auth", "proto/permission"}}},
+	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/vend", "proto/cache", "proto/pubsub"}}},
 	{"rpc/console", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/usage", "rpc/web", "cluster", "proto"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
