@@ -13,6 +13,7 @@
 //	readme    the programs in the README, run as they are printed there
 //	http      caches and topics with nothing but HTTP
 //	page      a web page that listens while the broker comes and goes
+//	directory a data directory that a process works on already
 //	rolling   a cluster restarted node by node, reached through a balancer
 //	port      SDKs and plain HTTP on one port, health, metrics, silent peers
 //	cluster   several nodes: any client on any of them, each item once over each
