@@ -14,6 +14,7 @@
 //	vend      tokens that a node gives to pages, and to whom it gives none
 //	http      caches and topics with nothing but HTTP, also while nodes come and go
 //	page      a web page that listens while the broker comes and goes
+//	directory a data directory that a process works on already
 //	rolling   a cluster restarted node by node, reached through a balancer
 //	port      SDKs and plain HTTP on one port, health, metrics, silent peers
 //	cluster   several nodes: any client on any of them, each item once over each

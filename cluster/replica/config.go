@@ -39,6 +39,11 @@ type Config struct {
 	// everything in memory, for development: closing forgets all.
 	Dir string
 
+	// Lock is the hold on Dir, for a caller that has to look at the directory
+	// before; from Open on it is the host's, also when Open fails. Nil has Open
+	// take one.
+	Lock *Lock
+
 	// Node names this node. Empty means: the name recorded in Dir, or NodeHint
 	// at birth. A name other than the recorded one is refused.
 	Node cluster.NodeID
@@ -193,6 +198,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkNames(); err != nil {
 		return c, err
+	}
+	if c.Lock != nil && c.Lock.dir != c.Dir {
+		return c, fmt.Errorf("replica: Config.Lock holds %s, Config.Dir is %s", c.Lock.dir, c.Dir)
 	}
 	if c.FreeSpace == nil {
 		c.FreeSpace = freeSpace

@@ -11,9 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir takes the data directory for this host. The lock belongs to the open
-// file: it ends with close or with the process, however that ends.
-func lockDir(dir string) (*os.File, error) {
+// Lock is the hold that one host has on a data directory.
+type Lock struct {
+	dir  string
+	file *os.File
+}
+
+// LockDir takes a data directory, which it makes where there is none, so that
+// nobody else uses it before Close or the end of the process, however that ends.
+// The error is ErrDirLocked when somebody does.
+func LockDir(dir string) (*Lock, error) {
+	if err := MakeDir(dir); err != nil {
+		return nil, fmt.Errorf("replica: making the data directory: %w", err)
+	}
+	return lockDir(dir)
+}
+
+// Close gives the directory free.
+func (l *Lock) Close() error { return l.file.Close() }
+
+// lockDir is LockDir for a directory that is there.
+func lockDir(dir string) (*Lock, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
@@ -25,7 +43,7 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("replica: locking %s: %w", dir, err)
 	}
-	return f, nil
+	return &Lock{dir: dir, file: f}, nil
 }
 
 // freeSpace asks the operating system what an unprivileged user may still

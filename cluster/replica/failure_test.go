@@ -230,8 +230,41 @@ func TestDirectoryHasOneOwner(t *testing.T) {
 	if _, err := tryOpen(singleNode(dir)); !errors.Is(err, ErrDirLocked) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("a second host: %v", err)
 	}
+	if _, err := LockDir(dir); !errors.Is(err, ErrDirLocked) {
+		t.Errorf("the directory of a host that runs is taken: %v", err)
+	}
 	n.close(t)
-	open(t, singleNode(dir))
+
+	// Who looks at the directory first hands on its hold, for good.
+	other := filepath.Join(dir, "made", "on", "demand")
+	for _, spoil := range []func(*Config){
+		func(c *Config) { c.Dir = dir },
+		func(c *Config) { c.DataGroups = -1 },
+		func(c *Config) { c.Node = "no name" },
+	} {
+		lock, err := LockDir(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := singleNode(other)
+		config.Lock = lock
+		spoil(&config)
+		if _, err := tryOpen(config); err == nil {
+			t.Fatal("it opened")
+		}
+	}
+	lock, err := LockDir(other)
+	if err != nil {
+		t.Fatalf("what did not open still holds the directory: %v", err)
+	}
+	config := singleNode(other)
+	config.Lock = lock
+	n = open(t, config)
+	if _, err := LockDir(other); !errors.Is(err, ErrDirLocked) {
+		t.Errorf("a host lost the hold it was given: %v", err)
+	}
+	n.close(t)
+	open(t, singleNode(other))
 }
 
 func TestIdentityIsKept(t *testing.T) {

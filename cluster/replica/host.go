@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +22,7 @@ type Host struct {
 	topology cluster.Topology
 	space    *spaceGuard
 	terms    *termDesk
-	lock     *os.File
+	lock     *Lock
 	cancel   context.CancelFunc
 	watch    sync.WaitGroup
 	groups   atomic.Pointer[groupTable]
@@ -66,11 +65,12 @@ func (t *groupTable) with(id cluster.GroupID, g *Group) *groupTable {
 // why a directory is refused; every damaged group is named. ctx bounds the
 // opening only: it is looked at between the steps.
 func Open(ctx context.Context, cfg Config) (*Host, error) {
+	h := &Host{lock: cfg.Lock}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, h.unlock())
 	}
-	h := &Host{cfg: cfg}
+	h.cfg = cfg
 	if err := h.identify(); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
@@ -105,11 +105,10 @@ func (h *Host) identify() error {
 	if h.cfg.Dir == "" {
 		m, err = newManifest(h.cfg)
 	} else {
-		if err := MakeDir(h.cfg.Dir); err != nil {
-			return fmt.Errorf("replica: making the data directory: %w", err)
-		}
-		if h.lock, err = lockDir(h.cfg.Dir); err != nil {
-			return err
+		if h.lock == nil {
+			if h.lock, err = LockDir(h.cfg.Dir); err != nil {
+				return err
+			}
 		}
 		m, err = loadOrCreateManifest(h.cfg)
 	}

@@ -19,7 +19,13 @@ import (
 const (
 	manifestName    = "identity.json"
 	manifestVersion = 1
+	groupsName      = "groups"
 )
+
+// Parts names the files and folders of a data directory that hold a node's
+// identity and its replicas. Who puts all of them elsewhere, while it has the
+// directory locked, leaves one in which another node can be born.
+func Parts() []string { return []string{manifestName, groupsName} }
 
 // manifest is the identity of a data directory. It is durable before anything
 // is done in its name.
@@ -166,7 +172,7 @@ func loadOrCreateManifest(cfg Config) (*manifest, error) {
 	return m, m.save(cfg.Dir)
 }
 
-func groupsDir(dir string) string { return filepath.Join(dir, "groups") }
+func groupsDir(dir string) string { return filepath.Join(dir, groupsName) }
 
 // save makes the manifest durable.
 func (m *manifest) save(dir string) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/cluster/replica"
 )
 
 // charterOf reads a charter of a data directory.
@@ -38,7 +39,7 @@ func write(t *testing.T, dir, name, text string) {
 func TestMoveOverIsFinished(t *testing.T) {
 	former := []string{"identity.json", filepath.Join("groups", "1", "log"), AdminTokenFile, CharterFile}
 	next := &charter{Node: "n", Store: "NEXT", ClusterID: "other", Groups: 2, Secret: []byte("secret")}
-	parts := []string{"identity.json", "groups", AdminTokenFile, CharterFile}
+	parts := append(replica.Parts(), AdminTokenFile, CharterFile)
 	for moved := range 1 << len(parts) {
 		for name, cut := range map[string]func(dir string){
 			"before the new charter": func(string) {},

@@ -28,6 +28,7 @@ import (
 type Node struct {
 	config   Config
 	logger   *slog.Logger
+	lock     *replica.Lock // of the data directory, until there is a host
 	host     *replica.Host
 	topics   *fanout.Broker
 	local    *route.Local
@@ -82,6 +83,12 @@ func (n *Node) start(ctx context.Context) error {
 	n.doors.port = web.NewPort(listener, n.logger)
 	if err := n.listen(ctx); err != nil {
 		return err
+	}
+	if n.config.DataDir != "" {
+		// Nobody else may be at work on what this node came to be.
+		if n.lock, err = replica.LockDir(n.config.DataDir); err != nil {
+			return err
+		}
 	}
 	if err := n.settle(ctx); err != nil {
 		return err
@@ -141,8 +148,11 @@ func (n *Node) openGroups(ctx context.Context) error {
 		own.Survey = n.survey
 	}
 	n.local = route.NewLocal(own)
+	lock := n.lock
+	n.lock = nil // the host's from now on
 	n.host, err = replica.Open(ctx, replica.Config{
 		Dir:          n.config.DataDir,
+		Lock:         lock,
 		Node:         cluster.NodeID(cmp.Or(n.config.Name, string(n.charter.Node))),
 		ClusterID:    n.charter.ClusterID,
 		DataGroups:   cmp.Or(n.config.DataGroups, n.charter.Groups),

@@ -128,7 +128,7 @@ func moveOver(dir string) error {
 		return err
 	}
 	if former.Store != next.Store {
-		for _, name := range []string{"identity.json", "groups", AdminTokenFile, CharterFile} {
+		for _, name := range append(replica.Parts(), AdminTokenFile, CharterFile) {
 			if err := os.Rename(filepath.Join(dir, name), filepath.Join(aside, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("putting %s aside: %w", name, err)
 			}

@@ -63,6 +63,9 @@ func (n *Node) stop(ctx context.Context) error {
 		err = n.host.Close(closing)
 		n.local.Wait()
 	}
+	if n.lock != nil {
+		err = n.lock.Close()
+	}
 	return errors.Join(failure, err, n.links.close())
 }
 
