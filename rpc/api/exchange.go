@@ -28,6 +28,9 @@ type Call struct {
 	// much. 0 means never.
 	MaxAge   time.Duration
 	MaxBytes int
+	// Over ends a subscription in the same way as soon as it is done; nil means
+	// never.
+	Over context.Context
 }
 
 // Exchange is what a Call is carried by: one message in, any number out. One
@@ -131,6 +134,9 @@ func (f *foreign) answer(h handler) error {
 // maxAge is MaxAge, a little less for each stream in its own way, so that those
 // which began together do not end together.
 func (f *foreign) maxAge() time.Duration {
+	if f.MaxAge == 0 {
+		return 1 << 62
+	}
 	return f.MaxAge - rand.N(f.MaxAge/8+1)
 }
 

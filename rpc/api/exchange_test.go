@@ -282,6 +282,19 @@ func TestForeignSubscriptionsAreRecycled(t *testing.T) {
 	if age := time.Since(began); age < 70*time.Millisecond {
 		t.Errorf("it became %v old only", age)
 	}
+
+	l = newLetter(t, &pubsubpb.SubscribeRequest{CacheName: "c", Topic: "t"})
+	over, end := context.WithCancel(t.Context())
+	ended = w.subscribeBy(t.Context(), l, Call{Over: over})
+	l.next(t)
+	w.publishText(t, "more")
+	if item := l.next(t).GetItem(); item.GetTopicSequenceNumber() != 5 {
+		t.Errorf("the item is %v", item)
+	}
+	end()
+	if code := finished(t, ended); code != codes.OK {
+		t.Errorf("a stream that is over ends with %v", code)
+	}
 }
 
 func TestForeignSubscriptionsAreDrained(t *testing.T) {

@@ -146,7 +146,7 @@ func (g *greeting) stop() {
 // back half a second later from nowhere. Ended cleanly just before, they come
 // back at once, and from where they were (protocol.md 5.4).
 func handOver(c *call) (time.Duration, bool) {
-	if f := foreignOf(c); f != nil && f.MaxAge > 0 {
+	if f := foreignOf(c); f != nil && (f.MaxAge > 0 || f.Over != nil) {
 		return f.maxAge(), true
 	}
 	deadline, ok := c.Deadline()

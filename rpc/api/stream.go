@@ -136,6 +136,9 @@ func (all *streams) run(c *call, out carrier, sub Subscription) error {
 	s := &stream{call: c, out: out, sub: sub, anchored: anchored}
 	if f := foreignOf(c); f != nil {
 		f.full = func() { s.end(cleanEnd) }
+		if f.Over != nil {
+			defer context.AfterFunc(f.Over, f.full)()
+		}
 	}
 	s.pulse.start(all.heartbeat, all.stall, out)
 	defer s.pulse.stop()
