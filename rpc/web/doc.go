@@ -32,6 +32,14 @@
 // Plain HTTP takes the same way in: caches.go, lists.go, topics.go and events.go make the
 // message of a call out of a request, and an answer out of those of the call.
 //
+// A WebSocket is many such calls on a connection that net/http no longer looks
+// after: socket.go is its life, socketwords.go what is said on it, socketstream.go
+// its subscriptions. Each has a goroutine, as have the socket's reader and its
+// watch, and the socket waits for all of them. It is never the end of a socket that
+// one subscription fails; when one ends well, as streams do whose node stops or
+// whose topic moves, all of them are asked to, and the socket is closed, so that its
+// client has one way to come back.
+//
 // A browser is also a way around a loopback address and a firewall: any page in it
 // may send requests. origin.go keeps out those that have no business here.
 //
@@ -43,8 +51,8 @@
 // # Concurrency and memory
 //
 // A Port and a Server may be used by many goroutines. Each has one goroutine of
-// the caller's, in Serve, and one per connection; Port.Close and Server.Stop wait
-// for them. A connection belongs to the side that accepted it.
+// the caller's, in Serve, and one per connection, more for a WebSocket; Port.Close
+// and Server.Stop wait for them. A connection belongs to the side that accepted it.
 //
 // No credential is logged or put into an answer.
 package web

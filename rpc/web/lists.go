@@ -209,8 +209,11 @@ func (s *Server) pop(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var found, left = false, length{}
-	var entry []byte
+	var (
+		found bool
+		entry []byte
+		left  length
+	)
 	if at == front {
 		answer := new(cachepb.ListPopFrontResponse)
 		if !s.do(w, r, cachepb.Scs_ListPopFront_FullMethodName, md, &plainCall{just(&cachepb.ListPopFrontRequest{ListName: name}), answer}) {

@@ -70,7 +70,7 @@ func TestListRequests(t *testing.T) {
 		"pop, where?":        {"POST", l + "/pop", "", nil, nil, good, 400, "at=front", ""},
 		"delete":             {"DELETE", l, "", nil, &cachepb.ListEraseResponse{}, good, 204, "", `list_name:"l" all:{}`},
 		"delete, token":      {"DELETE", l + "?token=x", "", nil, &cachepb.ListEraseResponse{}, good, 204, "", `list_name:"l" all:{}`},
-		"delete, misspelt":   {"DELETE", l + "?strat=1", "", nil, nil, good, 400, "nothing else", ""},
+		"delete, misspelt":   {"DELETE", l + "?from=1", "", nil, nil, good, 400, "nothing else", ""},
 		"delete, a slice":    {"DELETE", l + "?start=2&end=5", "", nil, &cachepb.ListEraseResponse{}, good, 204, "", `list_name:"l" some:{ranges:{begin_index:2 count:3}}`},
 		"delete, to the end": {"DELETE", l + "?start=2", "", nil, &cachepb.ListEraseResponse{}, good, 204, "", `list_name:"l" some:{ranges:{begin_index:2 count:4294967293}}`},
 		"delete, from 0":     {"DELETE", l + "?end=5", "", nil, &cachepb.ListEraseResponse{}, good, 204, "", `list_name:"l" some:{ranges:{count:5}}`},

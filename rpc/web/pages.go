@@ -28,7 +28,7 @@ const welcomeText = `This is the client port of a Mayfly broker. Momento SDKs co
 
   /cache/{cache}               one item: GET, PUT, DELETE
   /cache/{cache}/lists/{name}  a list: GET, POST adds, DELETE
-  /topics/{cache}/{topic}      POST publishes; GET waits for what is published
+  /topics/{cache}/{topic}      POST publishes; GET waits for what is published, also as events and WebSocket
   /console                     pages to look into the broker with
   /livez                       whether the process is alive
   /readyz                      whether it can serve, and why not

@@ -291,6 +291,19 @@ func TestEventsOverTime(t *testing.T) {
 	})
 }
 
+// A stream of events ends one day, cleanly; the memory of a browser does not fill with
+// it, so it may have any number of bytes.
+func TestEventsAreRecycled(t *testing.T) {
+	var got api.Call
+	send(serverOf(t, callFunc(func(_ context.Context, call api.Call, _ api.Exchange) (*status.Status, metadata.MD) {
+		got = call
+		return status.New(codes.Unavailable, ""), nil
+	})), "GET", "/topics/c/t", "", "Accept", eventStream)
+	if got.MaxAge != eventStreamAge || got.MaxBytes != 0 {
+		t.Errorf("the call is %+v", got)
+	}
+}
+
 // Whatever the path and the query: an answer, and never a 500.
 func FuzzPlainRequests(f *testing.F) {
 	for _, path := range []string{"/cache/c?key=k", "/cache/c?key_base64=_wA", "/topics/c/t?sequence_number=1&sequence_page=2", "/topics/%00/%ff", "/cache/c/lists/l?start=-1&end=2&as=binary", "/cache/c/lists/l?ttl_seconds=1&at=front&truncate_to_size=9&refresh_ttl=false", "/cache/c/lists/%ff/pop?at=back", "/cache/c/lists/l?value_base64=_wA", "/cache/c?key=k&ttl_seconds=1&token=x", "//", "/cache/%2e%2e/x?%zz"} {

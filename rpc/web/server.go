@@ -60,9 +60,14 @@ type Server struct {
 	calls    atomic.Pointer[Calls] // nil before Open
 	draining atomic.Bool
 
+	// life is done when sockets are to be dropped, leaving when they are to be sent
+	// away.
+	life, leaving context.Context
+	cut, sendAway context.CancelFunc
+
 	mu      sync.Mutex
 	stopped bool
-	busy    sync.WaitGroup // Serve and its connections
+	busy    sync.WaitGroup // Serve, its connections, and sockets
 }
 
 // NewServer makes a Server that serves nothing yet. It fails when something
@@ -78,6 +83,8 @@ func NewServer(config Config) (*Server, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{config: config}
+	s.life, s.cut = context.WithCancel(context.Background())
+	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
 		Handler:           bounded(s.guarded(s.routes())),
 		ReadHeaderTimeout: headerTime,
@@ -86,12 +93,12 @@ func NewServer(config Config) (*Server, error) {
 		// What net/http has to say is about clients that misbehave.
 		ErrorLog: slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 		// A connection is new before Serve has returned, and closed after its
-		// last handler has.
+		// last handler has. That of a socket is counted on by its handler.
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
 				s.busy.Add(1)
-			case http.StateClosed:
+			case http.StateClosed, http.StateHijacked:
 				s.busy.Done()
 			}
 		},
@@ -164,8 +171,12 @@ func (s *Server) turnAway() {
 
 // Drain prepares for the end. A page whose subscription is ended comes back at
 // once, and gives up for good if it is then told any status; so calls of pages
-// are left without an answer from now on, as if nobody listened any more.
-func (s *Server) Drain() { s.draining.Store(true) }
+// are left without an answer from now on, as if nobody listened any more. Sockets
+// are closed within a moment, and their clients told to come back.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.sendAway()
+}
 
 // Stop ends the server: it accepts nothing more and lets the requests under way
 // finish. When ctx is done it cuts what is left and returns the error of ctx. It
@@ -174,10 +185,16 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()
+	s.sendAway()
+	late := context.AfterFunc(ctx, s.cut)
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close()
 	}
 	s.busy.Wait()
+	if !late() && err == nil {
+		err = ctx.Err()
+	}
+	s.cut()
 	return err
 }

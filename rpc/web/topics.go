@@ -27,11 +27,14 @@ const pollEvents = 256
 
 // listen answers with what is published to a topic, in the form that is asked for.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.Header.Get("Accept"), eventStream) {
+	switch {
+	case asksForSocket(r):
+		s.socket(w, r)
+	case strings.Contains(r.Header.Get("Accept"), eventStream):
 		s.events(w, r)
-		return
+	default:
+		s.poll(w, r)
 	}
-	s.poll(w, r)
 }
 
 // publish publishes the body.

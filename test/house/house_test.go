@@ -76,6 +76,7 @@ var owners = map[string]string{
 	"go.etcd.io/bbolt":                "cluster/replica",
 	"github.com/spf13/cobra":          "cmd",
 	"github.com/prometheus":           "rpc/metrics",
+	"github.com/coder/websocket":      "rpc/web",
 }
 
 type pkg struct {
