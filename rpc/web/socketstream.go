@@ -12,9 +12,9 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/api"
 )
 
-// socketBatch is how many bytes of items come together in one message, or a little
-// more.
-const socketBatch = 32 << 10
+// socketBatch is how many bytes of items come together in one message, or one item
+// more: some clients take no more than 32 KiB unless they are told to.
+const socketBatch = 16 << 10
 
 // subscribe adds a topic to the socket.
 func (k *socket) subscribe(id string, request *pubsubpb.SubscribeRequest) {
