@@ -11,7 +11,7 @@
 //	open      who is let in before and after the first API key
 //	cli       the mayfly command as a person or a script uses it
 //	readme    the programs in the README, run as they are printed there
-//	http      caches and topics with nothing but HTTP
+//	http      caches and topics with nothing but HTTP, also while nodes come and go
 //	page      a web page that listens while the broker comes and goes
 //	rolling   a cluster restarted node by node, reached through a balancer
 //	port      SDKs and plain HTTP on one port, health, metrics, silent peers
