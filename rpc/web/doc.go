@@ -41,6 +41,14 @@
 // whose topic moves, all of them are asked to, and the socket is closed, so that its
 // client has one way to come back.
 //
+// A WebSocket is many such calls on a connection that net/http no longer looks
+// after: socket.go is its life, socketwords.go what is said on it, socketstream.go
+// its subscriptions. Each has a goroutine, as have the socket's reader and its
+// watch, and the socket waits for all of them. It is never the end of a socket that
+// one subscription fails; when one ends well, as streams do whose node stops or
+// whose topic moves, all of them are asked to, and the socket is closed, so that its
+// client has one way to come back.
+//
 // A browser is also a way around a loopback address and a firewall: any page in it
 // may send requests. origin.go keeps out those that have no business here.
 //
