@@ -15,7 +15,14 @@ const devHelp = `Run a broker to develop against: everything in memory, no crede
 the cache "default" already there. When it stops, it forgets everything.
 
 Heartbeats come a little more often than once a second, as the test suites of
-the SDKs expect.`
+the SDKs expect.
+
+An app's tests can provoke faults. Calls fail, are late or lose their stream as
+their headers ask for (error-rpcs, return-error, delay-rpcs, delay-ms and so on;
+see docs/testing.md); with --fault-percent so many of all other calls do, the
+same ones for the same --fault-seed. With --admin-listen, GET /block there breaks
+all connections of the client port, and GET /unblock lets new ones in again. With
+--clock 60 a minute passes in a second for whatever expires.`
 
 // devHeartbeat is just under the second that the retry suites of the SDKs wait.
 const devHeartbeat = 900 * time.Millisecond
@@ -29,11 +36,21 @@ func (p *Program) devCommand() *cobra.Command {
 	cfg.Heartbeat = devHeartbeat
 	var file string
 	var logs logOptions
+	faults := faultOptions{clock: 1}
 	settings := append([]config.Setting{listenSetting(&cfg.Listen), originsSetting(&cfg.Origins), fileSetting(&file)}, logs.settings()...)
+	settings = append(settings, faults.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
-	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000"}
+	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000\n  mayfly dev --fault-percent 5 --fault-seed 42"}
 	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		cfg.Logger = p.nodeLogger(&logs, strangers)
+		if err := faults.apply(&cfg); err != nil {
+			return usageError{cmd, err}
+		}
+		stop, err := faults.serveAdmin(ctx, &cfg)
+		if err != nil {
+			return startError(err)
+		}
+		defer stop()
 		return p.runNode(ctx, cmd, cfg, func(addr string) { p.welcome(addr) })
 	}, p.vendSection(&cfg.Vend))
 }

@@ -84,6 +84,14 @@ type Config struct {
 	Limits Limits
 	// Version and Commit say what is running.
 	Version, Commit string
+	// Faults, Line and Pace are for brokers that apps are tested against, and unset
+	// elsewhere: what makes calls fail on purpose, what the connections of the client
+	// port run through, and how many times as fast time passes for what is stored.
+	Faults api.Faults
+	Line   interface {
+		Listen(on net.Listener) net.Listener
+	}
+	Pace float64
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }

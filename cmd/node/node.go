@@ -79,6 +79,9 @@ func (n *Node) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.config.Line != nil {
+		listener = n.config.Line.Listen(listener)
+	}
 	n.listener = listener
 	n.doors.port = web.NewPort(listener, n.logger)
 	if err := n.listen(ctx); err != nil {
@@ -143,7 +146,7 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Logger: n.logger}
+	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Pace: n.config.Pace, Logger: n.logger}
 	if !n.config.alone() {
 		own.Survey = n.survey
 	}
@@ -323,6 +326,7 @@ func (n *Node) openDoor() (err error) {
 		Limits:    n.config.Limits,
 		Meter:     meter(n.measured),
 		Lookup:    n.measured.Lookup,
+		Faults:    n.config.Faults,
 		Logger:    n.logger,
 	}, api.Ports{
 		Data:        n.router,

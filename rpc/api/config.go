@@ -35,6 +35,8 @@ type Config struct {
 	// Lookup is told about every question about an item whether the item was there.
 	// Many goroutines call it, so it must be quick; nil counts nothing.
 	Lookup func(found bool)
+	// Faults makes calls fail on purpose; nil lets them all be.
+	Faults Faults
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }

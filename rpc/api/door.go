@@ -31,6 +31,7 @@ type door struct {
 	logger      *slog.Logger
 	meter       func(method string, stream bool) Meter
 	budget      *budget
+	faults      Faults // nil: none on purpose
 	draining    atomic.Bool
 	underWay    atomic.Int64 // calls being served
 
@@ -83,7 +84,7 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		c := d.enter(ctx, m)
 		defer func() { err = c.leave(err, recover()) }()
-		if err := c.identify(); err != nil {
+		if err := c.begin(); err != nil {
 			return nil, err
 		}
 		return handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
@@ -102,10 +103,10 @@ func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 		}
 		c := d.enter(ctx, m)
 		defer func() { err = c.leave(err, recover()) }()
-		if err := c.identify(); err != nil {
+		if err := c.begin(); err != nil {
 			return err
 		}
-		return handle(impl, &checkedStream{ServerStream: stream, call: c})
+		return c.breaks.outcome(handle(impl, &checkedStream{ServerStream: c.breaks.wrap(stream), call: c}))
 	}
 }
 
@@ -132,6 +133,8 @@ type call struct {
 	who     auth.Principal
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
+	// breaks is the end that the call's stream is to meet; nil for none.
+	breaks *breaking
 }
 
 func (d *door) enter(ctx context.Context, m *method) *call {
@@ -157,6 +160,14 @@ func callOf(ctx context.Context) *call {
 		return c
 	}
 	return ctx.Value(callKey{}).(*call)
+}
+
+// begin looks at what is known before the body is read.
+func (c *call) begin() error {
+	if err := c.provoke(); err != nil {
+		return err
+	}
+	return c.identify()
 }
 
 // identify finds out who calls, from the header, before the body is read.

@@ -70,7 +70,7 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 	if err := hello.send(); err != nil {
 		return err
 	}
-	return p.streams.run(c, out, sub)
+	return p.streams.run(c, c.breaks.wrapOut(out), sub)
 }
 
 // greetingPatience is how long a client waits for its first heartbeat while the

@@ -82,6 +82,7 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 			logger:      config.Logger,
 			meter:       config.Meter,
 			budget:      &budget{limit: config.Limits.InFlightBytes},
+			faults:      config.Faults,
 
 			handlers:  make(map[string]handler),
 			listening: listening,

@@ -43,6 +43,16 @@ func systemClock() func() (time.Time, time.Duration) {
 	}
 }
 
+// pacedClock is systemClock with time that passes pace times as fast from now on, for
+// tests that do not want to wait until something expires.
+func pacedClock(pace float64) func() (time.Time, time.Duration) {
+	start := time.Now()
+	return func() (time.Time, time.Duration) {
+		elapsed := time.Duration(float64(time.Since(start)) * pace)
+		return start.Add(elapsed), elapsed
+	}
+}
+
 func newClock(read func() (time.Time, time.Duration), logger *slog.Logger) *clock {
 	wall, elapsed := read()
 	return &clock{read: read, logger: logger, last: wall.Round(0), elapsed: elapsed}

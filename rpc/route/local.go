@@ -47,6 +47,9 @@ type LocalConfig struct {
 	// this node, which was elected in that term. It returns soon, however many
 	// answer. Nil means that there are no others.
 	Survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error)
+	// Pace is how many times as fast as it is time passes for what is stored; 0
+	// means 1. Anything else is for brokers that apps are tested against.
+	Pace float64
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -78,12 +81,16 @@ func NewLocal(config LocalConfig) *Local {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	read := systemClock()
+	if config.Pace != 0 {
+		read = pacedClock(config.Pace)
+	}
 	l := &Local{
 		topics: config.Topics,
 		encode: config.Encode,
 		survey: config.Survey,
 		logger: config.Logger,
-		clock:  newClock(systemClock(), config.Logger),
+		clock:  newClock(read, config.Logger),
 		fresh:  make(map[cluster.GroupID]replica.StateMachine),
 	}
 	l.meta.Store(newMeta(l.topics.DropCache))
