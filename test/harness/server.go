@@ -70,11 +70,11 @@ func Start(t testing.TB, o Options) *Server {
 }
 
 // StartDev starts `mayfly dev`, a broker that keeps everything in memory and has
-// a cache called default.
-func StartDev(t testing.TB) *Server {
+// a cache called default. Flags are added to those that the harness gives.
+func StartDev(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	s := &Server{Addr: FreeAddr(t), log: openLog(t, "mayfly-dev")}
-	s.args = []string{"dev", "--listen", s.Addr}
+	s.args = append([]string{"dev", "--listen", s.Addr}, flags...)
 	s.Start(t)
 	return s
 }
