@@ -60,10 +60,7 @@ var rules = []struct {
 	{"rpc/metrics", rule{ours: []string{"rpc/usage", "cluster", "fanout"}}},
 	{"rpc/vend", rule{ours: []string{"rpc/auth", "proto/permission"}}},
 	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/vend", "proto/cache", "proto/pubsub"}}},
-	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/fault", rule{ours: none}},
-	{"rpc/metrics", rule{ours: []string{"cluster", "fanout"}}},
-	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/auth", "proto/cache", "proto/pubsub"}}},
 	{"rpc/console", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/usage", "rpc/web", "cluster", "proto"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
 	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
