@@ -44,6 +44,7 @@ units: ## Run the unit tests, under the race detector
 
 stories: build ## Run the stories: real processes, real SDKs
 	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
+	cd $(CONSOLE) && npm test --silent
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
 	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 15m ./test ./test/faults

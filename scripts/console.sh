@@ -3,7 +3,6 @@
 # part of the binary. `make` calls this when their sources have changed.
 set -euo pipefail
 cd "$(dirname "$0")/../rpc/console/app"
-[[ -f package.json ]] || exit 0 # nothing to build yet
 
 if ! command -v npm >/dev/null; then
   cat >&2 <<'SAY'
