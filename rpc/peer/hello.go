@@ -49,6 +49,25 @@ func (v versions) common(other versions) (byte, error) {
 // ErrRefused: the other side does not want this connection; the text says why.
 var ErrRefused = errors.New("peer: refused by the other node")
 
+// turnedAway is an ErrRefused that came as the answer to a hello.
+type turnedAway struct{ why string }
+
+func (t *turnedAway) Error() string { return fmt.Sprintf("%v: %q", ErrRefused, t.why) }
+
+// Unwrap lets errors.Is find ErrRefused.
+func (t *turnedAway) Unwrap() error { return ErrRefused }
+
+// Refusals that end by themselves.
+var (
+	errStopping  = errors.New("this node is stopping")
+	errNoReplica = errors.New("no such replica runs here")
+)
+
+// passes reports whether the refusal ends by itself.
+func (t *turnedAway) passes() bool {
+	return t.why == errStopping.Error() || t.why == errNoReplica.Error()
+}
+
 // Identity says who a node is, in every hello. All fields are needed.
 type Identity struct {
 	// ClusterID names the cluster; nodes of another are refused.
@@ -91,7 +110,7 @@ func sayHello(conn net.Conn, hello *peerv1.Hello, ours versions) (version byte, 
 	case err != nil:
 		return 0, fmt.Errorf("peer: no answer to the hello: %w", err)
 	case version == 0:
-		return 0, fmt.Errorf("%w: %q", ErrRefused, refusal)
+		return 0, &turnedAway{why: string(refusal)}
 	case version < ours.oldest || version > ours.newest:
 		return 0, fmt.Errorf("peer: the other node chose version %d of the peer protocol, this one speaks %d to %d", version, ours.oldest, ours.newest)
 	}

@@ -53,6 +53,8 @@ type Mux struct {
 	calls  *portion
 	door   *door
 
+	refused, spurned hush // callers by this node, and this node by others
+
 	ctx       context.Context // of what newborn nodes ask; ends with Close
 	end       context.CancelFunc
 	running   sync.WaitGroup
@@ -158,9 +160,19 @@ func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello
 	}
 	if err != nil {
 		_ = conn.Close()
+		m.lament(node, err)
 		return nil, fmt.Errorf("peer: node %s at %s: %w", node, addr, err)
 	}
 	return conn, nil
+}
+
+// lament tells the log that another node refuses this one, if that will not end by
+// itself.
+func (m *Mux) lament(node cluster.NodeID, err error) {
+	refusal, ok := errors.AsType[*turnedAway](err)
+	if ok && !refusal.passes() && m.spurned.news(string(node)+": "+refusal.why, time.Now()) {
+		m.config.Logger.Warn("another node refuses this one", slog.String("peer", string(node)), slog.Any("err", refusal))
+	}
 }
 
 // Close closes the port and waits until nothing of the Mux runs any more.
@@ -247,8 +259,8 @@ func (m *Mux) welcome(conn net.Conn) {
 		to, refusal = m.judge(hello)
 	}
 	if err := answer(conn, version, refusal); err != nil || refusal != nil {
-		if refusal != nil {
-			m.config.Logger.Warn("a node was refused", slog.String("caller", clip(hello.GetNode())),
+		if caller := clip(hello.GetNode()); refusal != nil && m.refused.news(caller+": "+refusal.Error(), time.Now()) {
+			m.config.Logger.Warn("a node was refused", slog.String("caller", caller),
 				slog.String("from", conn.RemoteAddr().String()), slog.Any("err", refusal))
 		}
 		_ = conn.Close()
@@ -288,7 +300,7 @@ func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
 	switch hello.GetClass() {
 	case peerv1.Hello_CLASS_CALLS:
 		if m.calls.closed() {
-			return nil, errors.New("this node is stopping")
+			return nil, errStopping
 		}
 		return m.calls, nil
 	case peerv1.Hello_CLASS_RAFT:
@@ -297,7 +309,7 @@ func (m *Mux) judge(hello *peerv1.Hello) (*portion, error) {
 		if p, ok := m.replicas[hello.GetReplica()]; ok {
 			return p, nil
 		}
-		return nil, errors.New("no such replica runs here")
+		return nil, errNoReplica
 	default:
 		return nil, errors.New("the hello does not say what for")
 	}

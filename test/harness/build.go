@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // Tools are the programs that the stories run. Paths are absolute.
@@ -108,8 +109,20 @@ func installed(folder, pkg string) (dir string, err error) {
 	return dir, nil
 }
 
-func goBuild(ctx context.Context, dir, out, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+// Speaking builds a broker that speaks these versions of the peer protocol, such as
+// 1-2, in place of those that it was released with.
+func Speaking(t testing.TB, versions string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "mayfly-"+versions)
+	spoken := "-X github.com/mayfly-broker/mayfly/rpc/peer.spoken=" + versions
+	if err := goBuild(t.Context(), "..", program, "./cmd/mayfly", "-tags", "peerversions", "-ldflags", spoken); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+func goBuild(ctx context.Context, dir, out, pkg string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", out}, flags...), pkg)...)
 	cmd.Dir = dir
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, text)

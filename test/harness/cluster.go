@@ -40,6 +40,9 @@ type ClusterOptions struct {
 	Groups int
 	// Args are flags added for every node.
 	Args []string
+	// Programs are what the founders run, in order; where there is none, or an
+	// empty one, the broker under test.
+	Programs []string
 }
 
 // StartCluster founds a cluster and waits until every node of it serves.
@@ -52,8 +55,11 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 	if o.Nodes == 0 {
 		o.Nodes = 3
 	}
-	for range o.Nodes {
-		c.place(t)
+	for i := range o.Nodes {
+		n := c.place(t)
+		if i < len(o.Programs) && o.Programs[i] != "" {
+			n.RunAs(o.Programs[i])
+		}
 	}
 	birth := []string{"--data-groups", strconv.Itoa(c.groups)}
 	if o.Nodes > 1 { // one alone waits for nobody

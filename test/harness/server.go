@@ -27,6 +27,7 @@ type Server struct {
 	// memory.
 	DataDir string
 
+	program   string
 	args, env []string
 	log       *os.File
 	running   *process
@@ -50,7 +51,7 @@ type Options struct {
 // New prepares a server without starting it.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, env: o.Env, log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-"))}
+	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, program: tools.Mayfly, env: o.Env, log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-"))}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(t.TempDir(), "data")
 	}
@@ -73,19 +74,22 @@ func Start(t testing.TB, o Options) *Server {
 // a cache called default. Flags are added to those that the harness gives.
 func StartDev(t testing.TB, flags ...string) *Server {
 	t.Helper()
-	s := &Server{Addr: FreeAddr(t), log: openLog(t, "mayfly-dev")}
+	s := &Server{Addr: FreeAddr(t), program: tools.Mayfly, log: openLog(t, "mayfly-dev")}
 	s.args = append([]string{"dev", "--listen", s.Addr}, flags...)
 	s.Start(t)
 	return s
 }
 
+// RunAs has another program be the server when it is started next.
+func (s *Server) RunAs(program string) { s.program = program }
+
 // Launch starts the server without waiting for it to serve.
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(tools.Mayfly, s.args...) //nolint:noctx // ends with the test, by signal
+	cmd := exec.Command(s.program, s.args...) //nolint:noctx // ends with the test, by signal
 	cmd.Env = environment(s.env...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
-	note(s.log, "--- %s %s", filepath.Base(tools.Mayfly), strings.Join(s.args, " "))
+	note(s.log, "--- %s %s", filepath.Base(s.program), strings.Join(s.args, " "))
 	s.running, s.frozen = start(t, "mayfly", cmd), false
 }
 
