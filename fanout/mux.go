@@ -29,7 +29,8 @@ type Mux struct {
 
 // Portion is what a Mux has to tell about one topic.
 type Portion struct {
-	// Handle and Partition are what the topic was opened with.
+	// Handle and Partition are what the topic was opened with. A transport need not carry the partition: the other end
+	// knows it, see Relay.Partition.
 	Handle, Partition uint32
 	// Kind says which of the others is set.
 	Kind PortionKind

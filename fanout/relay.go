@@ -110,6 +110,18 @@ func (r *Relay) Joined(partition uint32) bool {
 	return l != nil && l.partition.link.Load() == l
 }
 
+// Partition returns the partition of a topic that was asked for under the handle. False means that its portions are
+// wanted no more: Take passes over them.
+func (r *Relay) Partition(handle uint32) (id uint32, wanted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.feeds[handle]
+	if f == nil {
+		return 0, false
+	}
+	return f.link.partition.id, true
+}
+
 // Requests returns what the other node is to be told since the last call, in order. It is called after Join and Leave,
 // after Take returned an error, and whenever Config.Notify named a partition of this relay. Who calls it must send
 // what it returns before it is called again.

@@ -139,7 +139,7 @@ func (n *Node) start(ctx context.Context) error {
 // openGroups recovers the data.
 func (n *Node) openGroups(ctx context.Context) error {
 	bell := route.NewBell()
-	topics, err := fanout.New(fanout.Config{Notify: bell.Ring}, time.Now())
+	topics, err := fanout.New(fanout.Config{Notify: func(uint32) { bell.Ring() }}, time.Now())
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type MuxConfig struct {
 	Guard Guard
 	// Resolve returns where a node's peer port is, or false.
 	Resolve func(node cluster.NodeID) (addr string, ok bool)
+	// Dial opens a connection to the address of a peer port; nil dials TCP.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Doorkeeper decides about new nodes with a join token; nil lets none in.
 	Doorkeeper Doorkeeper
 	// Charter returns what this node was born with, if that was together with
@@ -71,6 +73,9 @@ type Mux struct {
 func NewMux(config MuxConfig) *Mux {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Dial == nil {
+		config.Dial = dialTCP
 	}
 	if config.speaks == (versions{}) {
 		config.speaks = ourVersions
@@ -149,7 +154,7 @@ func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello
 		return nil, fmt.Errorf("peer: where node %s is, is not known", node)
 	}
 	hello.Callee = string(node)
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	conn, err := m.config.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

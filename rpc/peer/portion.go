@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"net"
 	"sync"
 	"syscall"
@@ -100,6 +101,10 @@ var dialer = net.Dialer{
 	Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { limitUnsent(int(fd)) })
 	},
+}
+
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return dialer.DialContext(ctx, "tcp", addr)
 }
 
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: keepIdle, Interval: keepInterval, Count: keepCount}

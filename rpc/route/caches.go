@@ -3,7 +3,6 @@ package route
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -78,6 +77,8 @@ func (r *Router) Lookup(name string) (*storev1.CacheRecord, bool) {
 	return r.local.meta.Load().cache(name)
 }
 
+const notFreed = "the memory of a dropped cache is not freed yet"
+
 // retire tells every group that everything of the cache below the generation is
 // dead: it frees the memory, and refuses nodes that have not heard of it. A group
 // that cannot be told now finds out by itself, see reconcile.
@@ -93,8 +94,8 @@ func (r *Router) retire(ctx context.Context, cache string, generation uint64, de
 				_, err := n.Apply(ctx, g, retirement(cache, generation, deleted))
 				return err
 			})
-			if err != nil && !errors.Is(err, context.Canceled) {
-				r.local.logger.Warn("the memory of a dropped cache is not freed yet", slog.Uint64("group", uint64(g)), slog.Any("err", err))
+			if !errors.Is(err, context.Canceled) {
+				r.local.warn(g, notFreed, err)
 			}
 		})
 	}
@@ -107,10 +108,8 @@ func (r *Router) retire(ctx context.Context, cache string, generation uint64, de
 func (l *Local) reconcile(ctx context.Context, current func(context.Context) error) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for g, p := range l.data {
-		if now, _ := p.group.Leadership(); now.Leading {
-			all.Go(func() { l.free(ctx, g, p, current) })
-		}
+	for g, p := range l.led {
+		all.Go(func() { l.free(ctx, g, p, current) })
 	}
 }
 
@@ -129,9 +128,8 @@ func (l *Local) free(ctx context.Context, g cluster.GroupID, p *partition, curre
 		if retirement == nil {
 			continue
 		}
-		if _, err := p.apply(ctx, retirement); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
-			l.logger.Warn("the memory of a dropped cache is not freed yet", slog.Uint64("group", uint64(g)), slog.Any("err", err))
-		}
+		_, err := p.apply(ctx, retirement)
+		l.later(ctx, g, notFreed, err)
 	}
 }
 

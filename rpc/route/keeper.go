@@ -57,16 +57,32 @@ func every(ctx context.Context, pause time.Duration, sooner func() <-chan struct
 func (l *Local) sweep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
+	for g, p := range l.led {
+		all.Go(func() { l.later(ctx, g, "expired items are not freed yet", p.sweep(ctx)) })
+	}
+}
+
+// led yields the data groups that this node leads.
+func (l *Local) led(yield func(cluster.GroupID, *partition) bool) {
 	for g, p := range l.data {
-		if now, _ := p.group.Leadership(); !now.Leading {
-			continue
+		if now, _ := p.group.Leadership(); now.Leading && !yield(g, p) {
+			return
 		}
-		all.Go(func() {
-			err := p.sweep(ctx)
-			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
-				l.logger.Warn("expired items are not freed yet", slog.Uint64("group", uint64(g)), slog.Any("err", err))
-			}
-		})
+	}
+}
+
+// later tells the log what an errand of the keeper could not do this time, unless
+// it ends, or another node leads the group and does it.
+func (l *Local) later(ctx context.Context, g cluster.GroupID, what string, err error) {
+	if ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
+		l.warn(g, what, err)
+	}
+}
+
+// warn tells the log of an error, if there is one.
+func (l *Local) warn(g cluster.GroupID, what string, err error) {
+	if err != nil {
+		l.logger.Warn(what, slog.Uint64("group", uint64(g)), slog.Any("err", err))
 	}
 }
 
@@ -84,7 +100,6 @@ func (l *Local) sweepCredentials(ctx context.Context) {
 		return
 	}
 	sweep := &storev1.CatalogCommand{Op: &storev1.CatalogCommand_SweepCredentials{SweepCredentials: &storev1.SweepCredentials{}}}
-	if _, _, err := l.ApplyCatalog(ctx, sweep); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecuted) {
-		l.logger.Warn("expired keys are not forgotten yet", slog.Any("err", err))
-	}
+	_, _, err := l.ApplyCatalog(ctx, sweep)
+	l.later(ctx, cluster.MetaGroup, "expired keys are not forgotten yet", err)
 }

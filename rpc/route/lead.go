@@ -115,13 +115,13 @@ func (r *Router) ask(ctx context.Context, g cluster.GroupID, at guess, ask func(
 	}
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if r.local.replica(g) == nil {
+	if b := r.local.replica(g); b == nil {
 		var end context.CancelFunc
 		asking, end = context.WithTimeoutCause(asking, blindly, errMoved)
 		defer end()
-	}
-	if reign := r.local.reign(g); reign != nil {
-		seen, _, _ := r.local.leadership(g)
+	} else {
+		reign := *b.reign.Load()
+		seen, _ := b.group.Leadership()
 		stop := context.AfterFunc(reign, func() {
 			if r.deposed(asking, g, at, seen.Leader == at.node) {
 				cancel(errMoved)
@@ -201,11 +201,13 @@ func (r *Router) voters(g cluster.GroupID) []cluster.NodeID {
 // worth following.
 func (r *Router) learn(g cluster.GroupID, asked guess, err error) bool {
 	hint, ok := errors.AsType[*NotLeaderError](err)
-	if !ok || hint.Group != g || hint.Leader == "" || hint.Leader == asked.node {
+	// What this node leads it knows better itself; it may have no replica any more.
+	self := ok && hint.Group == g && hint.Leader == r.self
+	if !ok || hint.Group != g || hint.Leader == "" || hint.Leader == asked.node || self {
 		if told := r.told[g].Load(); told != nil && told.node == asked.node {
 			r.told[g].CompareAndSwap(told, nil)
 		}
-		return false
+		return self && r.local.leads(g)
 	}
 	word := &guess{hint.Leader, hint.Term}
 	for {
@@ -214,7 +216,7 @@ func (r *Router) learn(g cluster.GroupID, asked guess, err error) bool {
 			return true // what was said before is newer
 		}
 		if r.told[g].CompareAndSwap(told, word) {
-			return word.node != r.self || r.local.leads(g)
+			return true
 		}
 	}
 }

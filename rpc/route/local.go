@@ -130,24 +130,25 @@ func (l *Local) Bind(g *replica.Group) {
 			l.own(g.ID(), cluster.RecoveryEpoch(g.Number()), now.Term) // so that a lone node serves at once
 		}
 		l.partitions[g.ID()].Store(machine)
-		l.following.Go(func() { l.follow(machine, g) })
+		l.following.Go(func() { l.follow(machine, cluster.RecoveryEpoch(g.Number()), g.Done()) })
 	}
 }
 
 // Wait waits until every group that was bound has stopped.
 func (l *Local) Wait() { l.following.Wait() }
 
-// follow serves a data group until its replica stops. While this node leads the
+// follow serves a data group until its replica is done. While this node leads the
 // group it numbers its topics, under a page that no earlier leader used.
-func (l *Local) follow(p *partition, g *replica.Group) {
-	p.follow(g.Done(), func(now replica.Leadership) {
+func (l *Local) follow(p *partition, epoch uint64, done <-chan struct{}) {
+	g := p.group.ID()
+	p.follow(done, func(now replica.Leadership) {
 		if now.Leading {
-			l.own(g.ID(), cluster.RecoveryEpoch(g.Number()), now.Term)
+			l.own(g, epoch, now.Term)
 		} else {
-			l.yield(g.ID())
+			l.yield(g)
 		}
 	})
-	l.partitions[g.ID()].CompareAndSwap(p, nil)
+	l.partitions[g].CompareAndSwap(p, nil)
 }
 
 // data yields the data groups that live here.
@@ -190,16 +191,6 @@ func (l *Local) leadership(g cluster.GroupID) (now replica.Leadership, changed <
 	}
 	now, changed = b.group.Leadership()
 	return now, changed, true
-}
-
-// reign returns a context that ends when who leads the group changes, nil if no
-// replica of it lives here.
-func (l *Local) reign(g cluster.GroupID) context.Context {
-	b := l.replica(g)
-	if b == nil {
-		return nil
-	}
-	return *b.reign.Load()
 }
 
 func (l *Local) partition(g cluster.GroupID) (*partition, error) {

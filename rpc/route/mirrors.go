@@ -42,7 +42,7 @@ type Bell chan struct{}
 func NewBell() Bell { return make(Bell, 1) }
 
 // Ring wakes whoever waits; it never does itself.
-func (b Bell) Ring(uint32) {
+func (b Bell) Ring() {
 	select {
 	case b <- struct{}{}:
 	default:
@@ -68,7 +68,8 @@ type Mirrors struct {
 	topics *fanout.Broker
 
 	lines   map[cluster.NodeID]*line
-	lost    map[cluster.GroupID]time.Time // since when what is wanted has no link
+	lost    map[cluster.GroupID]time.Time // since when nobody has answered for what is wanted
+	retried time.Time                     // when what was refused was asked for again
 	running sync.WaitGroup
 }
 
@@ -109,7 +110,7 @@ func (m *Mirrors) Run(ctx context.Context) {
 }
 
 // arrange joins every group that is read here and led elsewhere to its leader,
-// and reports whether all of them are.
+// and reports whether all of them have answered.
 func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
 	linked = true
 	for g := range m.config.Router.topology.All() {
@@ -121,7 +122,7 @@ func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
 			delete(m.lost, g)
 			continue
 		}
-		if held, joined := m.join(ctx, g, now); joined {
+		if held, answered := m.join(ctx, g, now); answered {
 			if held >= lookAfter { // one that was refused at once was none
 				delete(m.lost, g)
 			}
@@ -138,20 +139,31 @@ func (m *Mirrors) arrange(ctx context.Context, now time.Time) (linked bool) {
 			m.lost[g] = now
 		}
 	}
-	for node, l := range m.lines {
-		if l.unused(now) {
-			l.end()
-			delete(m.lines, node)
-			continue
-		}
-		l.retry()
-	}
+	m.tidy(now)
 	return linked
 }
 
-// join links a group to whoever leads it, and reports whether it is linked, and
-// for how long.
-func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) (held time.Duration, joined bool) {
+// tidy ends connections that nobody uses, and about once a second asks again, over
+// the others, for what was refused.
+func (m *Mirrors) tidy(now time.Time) {
+	due := now.Sub(m.retried) >= lookAfter
+	if due {
+		m.retried = now
+	}
+	for node, l := range m.lines {
+		switch {
+		case l.unused(now):
+			l.end()
+			delete(m.lines, node)
+		case due:
+			l.retry()
+		}
+	}
+}
+
+// join links a group to whoever leads it, and reports whether the other node has
+// answered, and for how long the link has been there.
+func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) (held time.Duration, answered bool) {
 	node := m.leader(g, now)
 	if node == "" || node == m.config.Router.self {
 		return 0, false
@@ -168,15 +180,15 @@ func (m *Mirrors) join(ctx context.Context, g cluster.GroupID, now time.Time) (h
 const askNext = 200 * time.Millisecond
 
 // leader guesses who leads a group. Where nothing is known, or only who led in a
-// term that is over, a link that holds is kept; else the voters are asked in
-// turn, and say who does.
+// term that is over, a link on which the other node answers is kept; else the
+// voters are asked in turn, and say who does.
 func (m *Mirrors) leader(g cluster.GroupID, now time.Time) cluster.NodeID {
 	at, _ := m.config.Router.guess(g)
 	if at.node != "" && at.term >= m.local.fences[g].term.Load() {
 		return at.node
 	}
 	for node, l := range m.lines {
-		if l.joined(g) {
+		if l.holds(g, now) {
 			return node
 		}
 	}
@@ -205,20 +217,24 @@ type line struct {
 	mu    sync.Mutex
 	relay *fanout.Relay // nil while there is no connection
 	tried map[cluster.GroupID]time.Time
-	used  time.Time // when a group was joined last
+	heard map[cluster.GroupID]bool // something came over the link; who accepts a stream may yet be cut off
+	used  time.Time                // when a group was joined last
 }
 
 func (m *Mirrors) newLine(ctx context.Context, node cluster.NodeID) *line {
 	ctx, end := context.WithCancel(ctx)
-	l := &line{m: m, node: node, end: end, bell: NewBell(), tried: make(map[cluster.GroupID]time.Time), used: time.Now()}
+	l := &line{
+		m: m, node: node, end: end, bell: NewBell(), used: time.Now(),
+		tried: make(map[cluster.GroupID]time.Time), heard: make(map[cluster.GroupID]bool),
+	}
 	m.lines[node] = l
 	m.running.Go(func() { l.run(ctx) })
 	return l
 }
 
 // join links a group over this line, not faster than every lookSoon, and reports
-// whether it is linked, and for how long.
-func (l *line) join(g cluster.GroupID, now time.Time) (held time.Duration, joined bool) {
+// whether the other node has answered, and for how long the link has been there.
+func (l *line) join(g cluster.GroupID, now time.Time) (held time.Duration, answered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.used = now
@@ -230,19 +246,31 @@ func (l *line) join(g cluster.GroupID, now time.Time) (held time.Duration, joine
 			return 0, false
 		}
 		l.tried[g] = now
+		delete(l.heard, g)
 		if err := l.relay.Join(uint32(g)); err != nil {
 			return 0, false
 		}
 	}
-	l.bell.Ring(0) // there may be new wishes
-	return now.Sub(l.tried[g]), true
+	l.bell.Ring() // there may be new wishes
+	return now.Sub(l.tried[g]), l.heard[g]
 }
 
-// joined reports whether the group is linked over this line now.
-func (l *line) joined(g cluster.GroupID) bool {
+// holds reports whether the group is linked over this line now, and the other node
+// has answered or still may.
+func (l *line) holds(g cluster.GroupID, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.relay != nil && l.relay.Joined(uint32(g))
+	return l.relay != nil && l.relay.Joined(uint32(g)) && (l.heard[g] || now.Sub(l.tried[g]) < lookAfter)
+}
+
+// hear notes that something came over the link of a group.
+func (l *line) hear(g cluster.GroupID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.heard[g] {
+		l.heard[g] = true
+		l.m.config.Bell.Ring()
+	}
 }
 
 func (l *line) leave(g cluster.GroupID) {
@@ -250,7 +278,7 @@ func (l *line) leave(g cluster.GroupID) {
 	defer l.mu.Unlock()
 	if l.relay != nil && l.relay.Joined(uint32(g)) {
 		l.relay.Leave(uint32(g))
-		l.bell.Ring(0)
+		l.bell.Ring()
 	}
 }
 
@@ -260,7 +288,7 @@ func (l *line) retry() {
 	defer l.mu.Unlock()
 	if l.relay != nil {
 		l.relay.Retry()
-		l.bell.Ring(0)
+		l.bell.Ring()
 	}
 }
 
@@ -324,8 +352,9 @@ func (l *line) connected(relay *fanout.Relay) {
 	l.mu.Lock()
 	l.relay = relay
 	clear(l.tried)
+	clear(l.heard)
 	l.mu.Unlock()
-	l.m.config.Bell.Ring(0)
+	l.m.config.Bell.Ring()
 }
 
 // receive takes in what comes, until the stream breaks.
@@ -335,16 +364,21 @@ func (l *line) receive(up Upstream, relay *fanout.Relay) {
 		if err != nil {
 			return
 		}
-		if l.deposed(portion) {
-			err = &fanout.LinkLostError{Partition: portion.Partition, Err: fanout.ErrStaleLeader}
-			relay.Leave(portion.Partition)
+		g, wanted := relay.Partition(portion.Handle) // a stream need not tell
+		if !wanted {
+			continue
+		}
+		l.hear(cluster.GroupID(g))
+		if l.deposed(g, portion) {
+			err = &fanout.LinkLostError{Partition: g, Err: fanout.ErrStaleLeader}
+			relay.Leave(g)
 		} else {
 			err = relay.Take(portion, time.Now())
 		}
 		if lost, ok := errors.AsType[*fanout.LinkLostError](err); ok {
 			l.m.config.Router.learn(cluster.GroupID(lost.Partition), guess{node: l.node}, lost.Err)
-			l.bell.Ring(0)
-			l.m.config.Bell.Ring(0)
+			l.bell.Ring()
+			l.m.config.Bell.Ring()
 		}
 	}
 }
@@ -352,8 +386,7 @@ func (l *line) receive(up Upstream, relay *fanout.Relay) {
 // deposed reports whether the other node begins to tell a topic as the leader of a
 // term that is over, which it does not know yet. Its newest position is on the
 // page of its term.
-func (l *line) deposed(p fanout.Portion) bool {
+func (l *line) deposed(g uint32, p fanout.Portion) bool {
 	fences := &l.m.local.fences
-	return p.Kind == fanout.Begun && int(p.Partition) < len(fences) &&
-		fanout.PageOf(p.Position.Page).Term < fences[p.Partition].term.Load()
+	return p.Kind == fanout.Begun && int(g) < len(fences) && fanout.PageOf(p.Position.Page).Term < fences[g].term.Load()
 }

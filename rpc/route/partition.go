@@ -82,12 +82,8 @@ func (p *partition) sweep(ctx context.Context) error {
 	return nil
 }
 
-// retire declares everything of the cache below the generation dead.
-func (p *partition) retire(ctx context.Context, cache string, generation uint64, deleted bool) error {
-	_, err := p.apply(ctx, retirement(cache, generation, deleted))
-	return err
-}
-
+// retirement is the command that declares everything of the cache below the
+// generation dead.
 func retirement(cache string, generation uint64, deleted bool) *storev1.Command {
 	return &storev1.Command{
 		Cache:      cache,

@@ -206,7 +206,7 @@ func TestStaleCommandRunsAgain(t *testing.T) {
 	command := set("k", "v", time.Hour)
 	known := record.GetGeneration()
 	g := r.group("chat", []byte("k"))
-	if err := r.local.partitions[g].Load().retire(t.Context(), "chat", known+1, false); err != nil {
+	if _, err := r.local.partitions[g].Load().apply(t.Context(), retirement("chat", known+1, false)); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []storev1.Status{storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_OK} {
