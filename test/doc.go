@@ -13,6 +13,7 @@
 //	readme    the programs in the README, run as they are printed there
 //	vend      tokens that a node gives to pages, and to whom it gives none
 //	http      caches and topics with nothing but HTTP, also while nodes come and go
+//	examples  the apps in test/examples, and what mayfly init writes, in a real browser
 //	page      a web page that listens while the broker comes and goes
 //	directory a data directory that a process works on already
 //	rolling   a cluster restarted node by node, reached through a balancer

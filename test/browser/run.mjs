@@ -4,11 +4,10 @@
 // page is printed here, and the lines of standard input are handed to it.
 import {existsSync} from 'node:fs';
 import {createServer} from 'node:http';
-import {delimiter, join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {build} from 'esbuild';
-import {chromium} from 'playwright-core';
+import {launch} from './lib/chromium.mjs';
 
 const here = name => fileURLToPath(new URL(name, import.meta.url));
 
@@ -51,18 +50,9 @@ function serve(script) {
   });
 }
 
-/** The browser that the system has. */
-function browserPath() {
-  const names = ['chromium', 'chromium-browser', 'google-chrome'];
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const found = names.flatMap(name => folders.map(folder => join(folder, name))).find(existsSync);
-  if (found === undefined) throw new Error(`need a browser: none of ${names.join(', ')} is in the PATH`);
-  return found;
-}
-
 const program = process.argv[2];
 const url = await serve(await bundle(program));
-const browser = await chromium.launch({executablePath: browserPath()});
+const browser = await launch();
 const page = await browser.newPage();
 const over = new Promise((resolve, reject) => {
   page.on('pageerror', reject);

@@ -61,8 +61,12 @@ type outcome struct {
 // that checked nothing, fails the test.
 func RunChecks(t *testing.T, l Language, program string, c Client) {
 	t.Helper()
-	log := openLog(t, string(l)+"-"+program)
-	cmd := c.command(l, program)
+	runChecks(t, string(l)+"-"+program, c.command(l, program))
+}
+
+func runChecks(t *testing.T, program string, cmd *exec.Cmd) {
+	t.Helper()
+	log := openLog(t, program)
 	cmd.Stderr = log
 	out := outputOf(cmd)
 	p := start(t, program, cmd)
@@ -84,7 +88,7 @@ func RunChecks(t *testing.T, l Language, program string, c Client) {
 	<-read
 	report(t, outcomes)
 	if err != nil || code != 0 {
-		t.Errorf("%s program %s: code %d, %v\n%s", l, program, code, err, tail(log))
+		t.Errorf("program %s: code %d, %v\n%s", program, code, err, tail(log))
 	}
 }
 
