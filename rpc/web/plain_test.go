@@ -190,6 +190,7 @@ func TestPlainRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &backend{answers: test.answers, end: test.end, trailer: test.trailer}
 			w := send(serverOf(t, b), test.method, test.path, test.body, test.headers...)
+			isKnown(t, test.method, test.path, w)
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) || test.says == "" && w.Body.Len() > 0 {
 				t.Errorf("%d %q, want %d and %q", w.Code, w.Body, test.status, test.says)
 			}
