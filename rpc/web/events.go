@@ -43,6 +43,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md, MaxAge: eventStreamAge,
 	}, x)
 	switch {
+	case !x.begun && end.Code() == codes.Unavailable:
+		// A browser would never come back after any status but 200.
+		if x.begin() == nil {
+			_ = x.write([]byte(": not at this moment, come back\n\n"))
+		}
 	case !x.begun && end.Code() != codes.OK:
 		failed(w, end, trailer)
 	case x.begun:
@@ -82,12 +87,7 @@ func (x *eventExchange) Send(message []byte) error {
 		return err
 	}
 	if !x.begun {
-		x.begun = true
-		h := x.w.Header()
-		h.Set("Content-Type", eventStream)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
-		if err := x.write([]byte("retry: 1000\n\n")); err != nil {
+		if err := x.begin(); err != nil {
 			return err
 		}
 	}
@@ -99,6 +99,16 @@ func (x *eventExchange) Send(message []byte) error {
 	default:
 		return x.event("event: discontinuity\n", eventID(e.Discontinuity.Page, e.Discontinuity.New), e.Discontinuity)
 	}
+}
+
+// begin begins the answer, which says how soon to come back after its end.
+func (x *eventExchange) begin() error {
+	x.begun = true
+	h := x.w.Header()
+	h.Set("Content-Type", eventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
+	return x.write([]byte("retry: 1000\n\n"))
 }
 
 // event writes one event. JSON has no line breaks, so its data is one line.

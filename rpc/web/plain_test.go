@@ -185,6 +185,7 @@ func TestPlainRequests(t *testing.T) {
 		"events, from here": {"GET", "/topics/c/t?sequence_number=9&sequence_page=7", "", []string{"Accept", "text/event-stream"}, []proto.Message{heartbeat()}, good, nil, 200, "heartbeat", `cache_name:"c" topic:"t" resume_at_topic_sequence_number:9 sequence_page:7`},
 		"events, bad id":    {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream", "Last-Event-ID", "7"}, nil, good, nil, 400, "Last-Event-ID", ""},
 		"events, huge id":   {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream", "Last-Event-ID", "7-18446744073709551615"}, nil, good, nil, 400, "Last-Event-ID", ""},
+		"events, no leader": {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream"}, nil, status.New(codes.Unavailable, "soon"), nil, 200, "retry: 1000\n\n: not at this moment", `cache_name:"c" topic:"t"`},
 		"events, nobody":    {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream"}, nil, status.New(codes.Unauthenticated, "who?"), nil, 401, "who?", `cache_name:"c" topic:"t"`},
 	} {
 		t.Run(name, func(t *testing.T) {

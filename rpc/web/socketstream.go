@@ -78,7 +78,7 @@ func (k *socket) listen(ctx context.Context, x *socketExchange) {
 	switch {
 	case k.displace(topic, x) == nil: // it was unsubscribed
 	case ctx.Err() != nil: // the socket is dropped
-	case end.Code() == codes.OK:
+	case end.Code() == codes.OK, end.Code() == codes.Unavailable:
 		k.leave(goingAway)
 	default:
 		k.failed(x.id, topic, end)
