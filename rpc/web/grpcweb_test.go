@@ -284,8 +284,12 @@ func TestCallsEndWithTheirClients(t *testing.T) {
 				c := d.dial()
 				say(c, test.request)
 				synctest.Wait()
+				began := time.Now()
 				test.leave(c)
 				ended.Wait()
+				if took := time.Since(began); took > writeTime+time.Second {
+					t.Errorf("it went on for %v", took)
+				}
 				c.Close()
 			})
 		})
