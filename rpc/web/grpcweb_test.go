@@ -46,7 +46,7 @@ func echo(_ context.Context, _ api.Call, x api.Exchange) (*status.Status, metada
 	return status.New(codes.OK, ""), nil
 }
 
-func serverOf(t *testing.T, calls Calls, origins ...string) *Server {
+func serverOf(t testing.TB, calls Calls, origins ...string) *Server {
 	t.Helper()
 	s := newTestServer(t, newKeyring(t).gate(t), nil)
 	s.Open(calls)
