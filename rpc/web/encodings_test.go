@@ -28,6 +28,9 @@ func TestEncodings(t *testing.T) {
 	check([]byte("hello"), "HELLO", 1) // it is elsewhere
 	check(m, "HELLO", 1)               // and took the place
 	check(m[:4], "HELL", 1)
+	long := []byte(strings.Repeat("x", 100))
+	check(long, strings.Repeat("X", 100), 1)
+	check(long[:90], strings.Repeat("X", 90), 1)
 	check(nil, "", 1)
 	large := make([]byte, keptMessage+1)
 	check(large, string(large), 1)
