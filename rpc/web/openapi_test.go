@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
@@ -18,6 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/vend"
 )
 
 // document is openapi.json as far as the tests look at it.
@@ -317,7 +320,7 @@ func TestTheDocumentIsTrue(t *testing.T) {
 	for name, o := range d.operations(t) {
 		verb, path, _ := strings.Cut(name, " ")
 		if !strings.HasPrefix(path, "/cache/") && !strings.HasPrefix(path, "/topics/") {
-			continue // see TestTheDocumentKnowsThePages
+			continue // see TestTheDocumentKnowsThePages, and Vending
 		}
 		if len(trials[name]) == 0 {
 			t.Errorf("%s is not tried", name)
@@ -360,6 +363,38 @@ func TestTheDocumentIsTrue(t *testing.T) {
 		for _, p := range o.Parameters {
 			if p.In != "path" && !strings.Contains(asked, p.Name+"=") {
 				t.Errorf("%s: nothing was asked with %s", name, p.Name)
+			}
+		}
+	}
+}
+
+func TestTheDocumentKnowsVending(t *testing.T) {
+	d := readDocument(t)
+	for name, o := range d.operations(t) {
+		verb, path, _ := strings.Cut(name, " ")
+		if path != "/vend/{name}" {
+			continue
+		}
+		seen := map[string]bool{}
+		try := func(err error, body string) {
+			s := newTestServer(t, newKeyring(t).gate(t), nil)
+			s.config.Vending = &counter{err: err}
+			w := send(s, verb, "/vend/chat?room=a", body, "Content-Type", "application/json", "Mayfly-Secret", "x")
+			d.conforms(t, name, o, verb, w)
+			seen[fmt.Sprint(w.Code)] = true
+		}
+		for _, err := range []error{
+			nil, auth.ErrExpired, auth.ErrPermissionDenied, auth.ErrInvalidArgument,
+			vend.ErrNoEndpoint, vend.ErrUnavailable, vend.TooOften{}, errors.New("a bug"),
+		} {
+			try(err, "{}")
+		}
+		if verb == "POST" {
+			try(nil, strings.Repeat("x", maxVendBody+1))
+		}
+		for code := range o.Responses {
+			if !seen[code] {
+				t.Errorf("%s: nothing led to %s", name, code)
 			}
 		}
 	}
