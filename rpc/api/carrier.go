@@ -21,10 +21,14 @@ type carrier interface {
 func (f *foreign) Deliver(source h2.Source) error {
 	var room [h2.Batch][]byte
 	turn := h2.Turn{Messages: room[:]}
+	send := f.x.Send
+	if sharer, ok := f.x.(SharedSender); ok {
+		send = sharer.SendShared
+	}
 	for {
 		turn.Now = time.Now()
 		n, over := source.Next(&turn)
-		err := f.postAll(room[:n])
+		err := f.postAll(send, room[:n])
 		if err == nil && n == len(room) && !over {
 			continue
 		}
@@ -48,10 +52,10 @@ func (f *foreign) Deliver(source h2.Source) error {
 }
 
 // postAll sends messages and lets go of them.
-func (f *foreign) postAll(messages [][]byte) error {
+func (f *foreign) postAll(send func([]byte) error, messages [][]byte) error {
 	defer clear(messages)
 	for _, m := range messages {
-		if err := f.post(m); err != nil {
+		if err := f.post(send, m); err != nil {
 			return err
 		}
 		f.moved.Add(1)

@@ -52,6 +52,13 @@ type Exchange interface {
 	Cut()
 }
 
+// SharedSender is an Exchange that makes use of it when many are sent the same.
+type SharedSender interface {
+	// SendShared is Send of a message of a topic, whose bytes nobody ever writes to.
+	// Every subscription to the topic is sent the same ones, and they may be kept.
+	SendShared(message []byte) error
+}
+
 // ErrTooLarge is what Exchange.Receive returns for a message above its limit.
 var ErrTooLarge = errors.New("the message is too large")
 
@@ -181,7 +188,7 @@ func (f *foreign) SendMsg(message any) error {
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool()) // no copy when it is in one piece
 	defer func() { whole.Free(); data.Free() }()
-	if err := f.post(whole.ReadOnlyData()); err != nil {
+	if err := f.post(f.x.Send, whole.ReadOnlyData()); err != nil {
 		return err
 	}
 	if f.patient {
@@ -191,8 +198,8 @@ func (f *foreign) SendMsg(message any) error {
 }
 
 // post sends one message, and counts.
-func (f *foreign) post(message []byte) error {
-	if err := f.x.Send(message); err != nil {
+func (f *foreign) post(send func([]byte) error, message []byte) error {
+	if err := send(message); err != nil {
 		return err
 	}
 	f.sent += len(message)

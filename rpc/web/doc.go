@@ -41,6 +41,10 @@
 // whose topic moves, all of them are asked to, and the socket is closed, so that its
 // client has one way to come back.
 //
+// What a topic says goes to many in the same words: encodings.go keeps the last
+// messages in the form in which they are sent, so that an item for ten thousand
+// readers is made into JSON once.
+//
 // A WebSocket is many such calls on a connection that net/http no longer looks
 // after: socket.go is its life, socketwords.go what is said on it, socketstream.go
 // its subscriptions. Each has a goroutine, as have the socket's reader and its

@@ -38,11 +38,16 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	x := &eventExchange{exchange: newExchange(w, r), request: request}
+	x := &eventExchange{exchange: newExchange(w, r), request: request, texts: s.eventTexts}
 	end, trailer := s.call(r.Context(), api.Call{
 		Method: pubsubpb.Pubsub_Subscribe_FullMethodName, Header: md, MaxAge: eventStreamAge,
 	}, x)
 	switch {
+	case !x.begun && end.Code() == codes.Unavailable:
+		// A browser would never come back after any status but 200.
+		if x.begin() == nil {
+			_ = x.write([]byte(": not at this moment, come back\n\n"))
+		}
 	case !x.begun && end.Code() != codes.OK:
 		failed(w, end, trailer)
 	case x.begun:
@@ -69,6 +74,7 @@ func resume(request *pubsubpb.SubscribeRequest, id string) error {
 type eventExchange struct {
 	exchange
 	request *pubsubpb.SubscribeRequest
+	texts   *encodings
 	begun   bool
 }
 
@@ -76,36 +82,55 @@ type eventExchange struct {
 func (x *eventExchange) Receive(int) ([]byte, error) { return proto.Marshal(x.request) }
 
 // Send implements api.Exchange.
-func (x *eventExchange) Send(message []byte) error {
-	e, ok, err := decodeEvent(message)
+func (x *eventExchange) Send(message []byte) error { return x.send(eventText(message)) }
+
+// SendShared implements api.SharedSender.
+func (x *eventExchange) SendShared(message []byte) error { return x.send(x.texts.of(message)) }
+
+func (x *eventExchange) send(text []byte, err error) error {
 	if err != nil {
 		return err
 	}
 	if !x.begun {
-		x.begun = true
-		h := x.w.Header()
-		h.Set("Content-Type", eventStream)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
-		if err := x.write([]byte("retry: 1000\n\n")); err != nil {
+		if err := x.begin(); err != nil {
 			return err
 		}
 	}
-	switch {
-	case !ok:
-		return x.write([]byte(": heartbeat\n\n"))
-	case e.Item != nil:
-		return x.event("", eventID(e.Item.Page, e.Item.Sequence), e.Item)
-	default:
-		return x.event("event: discontinuity\n", eventID(e.Discontinuity.Page, e.Discontinuity.New), e.Discontinuity)
-	}
+	return x.write(text)
 }
 
-// event writes one event. JSON has no line breaks, so its data is one line.
-func (x *eventExchange) event(name, id string, data any) error {
+// begin begins the answer, which says how soon to come back after its end.
+func (x *eventExchange) begin() error {
+	x.begun = true
+	h := x.w.Header()
+	h.Set("Content-Type", eventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold back what is streamed
+	return x.write([]byte("retry: 1000\n\n"))
+}
+
+// eventText is a message of a subscription as an event. JSON has no line breaks, so
+// its data is one line.
+func eventText(message []byte) ([]byte, error) {
+	e, ok, err := decodeEvent(message)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		name, id string
+		data     any
+	)
+	switch {
+	case !ok:
+		return []byte(": heartbeat\n\n"), nil
+	case e.Item != nil:
+		id, data = eventID(e.Item.Page, e.Item.Sequence), e.Item
+	default:
+		name, id, data = "event: discontinuity\n", eventID(e.Discontinuity.Page, e.Discontinuity.New), e.Discontinuity
+	}
 	text, err := json.Marshal(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return x.write(fmt.Appendf(nil, "%sid: %s\ndata: %s\n\n", name, id, text))
+	return fmt.Appendf(nil, "%sid: %s\ndata: %s\n\n", name, id, text), nil
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
 )
@@ -45,7 +46,7 @@ func echo(_ context.Context, _ api.Call, x api.Exchange) (*status.Status, metada
 	return status.New(codes.OK, ""), nil
 }
 
-func serverOf(t *testing.T, calls Calls, origins ...string) *Server {
+func serverOf(t testing.TB, calls Calls, origins ...string) *Server {
 	t.Helper()
 	s := newTestServer(t, newKeyring(t).gate(t), nil)
 	s.Open(calls)
@@ -250,9 +251,21 @@ func TestStreaming(t *testing.T) {
 
 // A call ends when its client goes, and when its client does not read.
 func TestCallsEndWithTheirClients(t *testing.T) {
-	for name, leave := range map[string]func(c io.Closer){
-		"closes":        func(c io.Closer) { c.Close() },
-		"reads nothing": func(io.Closer) { time.Sleep(writeTime + time.Second) },
+	const page = "POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00"
+	const events = "GET /topics/c/t HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+	closes, readsNothing := func(c io.Closer) { c.Close() }, func(io.Closer) { time.Sleep(writeTime + time.Second) }
+	item, err := proto.Marshal(itemOf(1, textValue(strings.Repeat("x", 1000))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		request string
+		leave   func(c io.Closer)
+	}{
+		"page closes":         {page, closes},
+		"page reads nothing":  {page, readsNothing},
+		"events closed":       {events, closes},
+		"events nobody reads": {events, readsNothing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -262,17 +275,21 @@ func TestCallsEndWithTheirClients(t *testing.T) {
 					defer ended.Done()
 					_, _ = x.Receive(100)
 					for ctx.Err() == nil {
-						if x.Send(make([]byte, 1000)) != nil || x.Flush() != nil {
+						if x.Send(item) != nil || x.Flush() != nil {
 							break
 						}
 					}
 					return status.New(codes.Canceled, ""), nil
 				})))
 				c := d.dial()
-				say(c, "POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00")
+				say(c, test.request)
 				synctest.Wait()
-				leave(c)
+				began := time.Now()
+				test.leave(c)
 				ended.Wait()
+				if took := time.Since(began); took > writeTime+time.Second {
+					t.Errorf("it went on for %v", took)
+				}
 				c.Close()
 			})
 		})

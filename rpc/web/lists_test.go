@@ -94,6 +94,7 @@ func TestListRequests(t *testing.T) {
 				b.answers = []proto.Message{test.answer}
 			}
 			w := send(serverOf(t, b), test.method, test.path, test.body, test.headers...)
+			isKnown(t, test.method, test.path, w)
 			body := w.Body.String()
 			if w.Code != test.status || w.Code < 300 && strings.TrimSuffix(body, "\n") != test.says || !strings.Contains(body, test.says) {
 				t.Errorf("%d %q, want %d and %q", w.Code, w.Body, test.status, test.says)

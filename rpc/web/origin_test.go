@@ -1,8 +1,17 @@
 package web
 
 import (
+	"context"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/mayfly-broker/mayfly/rpc/api"
 )
 
 func TestOrigins(t *testing.T) {
@@ -76,6 +85,41 @@ func TestOrigins(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A page that nobody allowed gets nothing from any path, whatever it asks in which
+// form: no answer of a handler, and no word that would let it read one.
+func TestNoGrantForStrangers(t *testing.T) {
+	called := false
+	s := serverOf(t, callFunc(func(context.Context, api.Call, api.Exchange) (*status.Status, metadata.MD) {
+		called = true
+		return status.New(codes.OK, ""), nil
+	}), "https://chat.example")
+	ask := func(verb, path string, headers ...string) {
+		t.Helper()
+		w := send(s, verb, path, "x", append([]string{"Origin", "https://evil.example"}, headers...)...)
+		if w.Code != http.StatusForbidden || w.Header().Get("Vary") != "Origin" || called {
+			t.Errorf("%s %s: %d, vary %q, called %v", verb, path, w.Code, w.Header().Get("Vary"), called)
+		}
+		for name := range w.Header() {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s %s: granted %s %q", verb, path, name, w.Header().Get(name))
+			}
+		}
+	}
+	paths := []string{"/nothing", "/cache_client.Scs/Get"}
+	for _, r := range s.table() {
+		paths = append(paths, strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(r.path))
+	}
+	for _, path := range paths {
+		for _, verb := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {
+			ask(verb, path)
+			ask(verb, path, "Access-Control-Request-Method", "POST", "Access-Control-Request-Private-Network", "true")
+			ask(verb, path, "Accept", eventStream)
+			ask(verb, path, "Connection", "Upgrade", "Upgrade", "websocket")
+			ask(verb, path, "Content-Type", typeText)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ const welcomeText = `This is the client port of a Mayfly broker. Momento SDKs co
   /topics/{cache}/{topic}      POST publishes; GET waits for what is published, also as events and WebSocket
   /vend/{name}                 a token for a page, where the node's settings have that endpoint
   /console                     pages to look into the broker with
+  /openapi.json                these paths, described for programs
   /livez                       whether the process is alive
   /readyz                      whether it can serve, and why not
   /metrics                     its numbers, for Prometheus`

@@ -185,11 +185,13 @@ func TestPlainRequests(t *testing.T) {
 		"events, from here": {"GET", "/topics/c/t?sequence_number=9&sequence_page=7", "", []string{"Accept", "text/event-stream"}, []proto.Message{heartbeat()}, good, nil, 200, "heartbeat", `cache_name:"c" topic:"t" resume_at_topic_sequence_number:9 sequence_page:7`},
 		"events, bad id":    {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream", "Last-Event-ID", "7"}, nil, good, nil, 400, "Last-Event-ID", ""},
 		"events, huge id":   {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream", "Last-Event-ID", "7-18446744073709551615"}, nil, good, nil, 400, "Last-Event-ID", ""},
+		"events, no leader": {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream"}, nil, status.New(codes.Unavailable, "soon"), nil, 200, "retry: 1000\n\n: not at this moment", `cache_name:"c" topic:"t"`},
 		"events, nobody":    {"GET", "/topics/c/t", "", []string{"Accept", "text/event-stream"}, nil, status.New(codes.Unauthenticated, "who?"), nil, 401, "who?", `cache_name:"c" topic:"t"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &backend{answers: test.answers, end: test.end, trailer: test.trailer}
 			w := send(serverOf(t, b), test.method, test.path, test.body, test.headers...)
+			isKnown(t, test.method, test.path, w)
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) || test.says == "" && w.Body.Len() > 0 {
 				t.Errorf("%d %q, want %d and %q", w.Code, w.Body, test.status, test.says)
 			}

@@ -17,14 +17,15 @@ type verb struct {
 	handle http.HandlerFunc
 }
 
-// table is all that can be asked for, beside calls in gRPC-Web, which have paths of
-// their own. A verb that is not here is answered with 405 and those that are.
+// table is all that can be asked for, beside the console and calls in gRPC-Web, which
+// have paths of their own. What is here is in openapi.json, too. A verb that is not here is answered with 405 and those that are.
 func (s *Server) table() []route {
 	return []route{
 		{"/{$}", page(s.welcome)},
 		{"/livez", page(s.live)},
 		{"/readyz", page(s.ready)},
 		{"/metrics", page(s.metrics)},
+		{"/openapi.json", page(s.describe)},
 		{"/cache/{cache}", []verb{{"GET", s.getItem}, {"HEAD", s.getItem}, {"PUT", s.putItem}, {"DELETE", s.deleteItem}}},
 		{"/cache/{cache}/lists/{name}", []verb{{"GET", s.getList}, {"POST", s.push}, {"DELETE", s.deleteList}}},
 		{"/cache/{cache}/lists/{name}/length", []verb{{"GET", s.getLength}}},

@@ -62,6 +62,8 @@ type Server struct {
 	calls    atomic.Pointer[Calls] // nil before Open
 	draining atomic.Bool
 
+	eventTexts, itemTexts *encodings // of what topics say
+
 	// life is done when sockets are to be dropped, leaving when they are to be sent
 	// away.
 	life, leaving context.Context
@@ -84,7 +86,7 @@ func NewServer(config Config) (*Server, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config}
+	s := &Server{config: config, eventTexts: newEncodings(eventText), itemTexts: newEncodings(itemText)}
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{

@@ -216,6 +216,7 @@ func TestSocketConversations(t *testing.T) {
 		"late token":    {"?subscribe=false", []string{`> {"token":"x"}`, `< {"error":{"code":"FAILED_PRECONDITION"`}, ""},
 		"bytes":         {"?subscribe=false", []string{"b {}", `< {"error":{"code":"INVALID_ARGUMENT","message":"a message is text`, `> {"subscribe":{}}`, "< " + beat}, ""},
 		"cut off":       {"", []string{"< " + beat, `> {"subscribe":{"topic":"expired"}}`, `< {"topic":"expired","heartbeat":{}}`, `< {"topic":"t","items":[{"discontinuity":{"last_topic_sequence":0,"new_topic_sequence":41,"new_sequence_page":7}}]}`, "< closed 4401 the token has expired"}, ""},
+		"no leader":     {"", []string{"< " + beat, `> {"id":"1","subscribe":{"topic":"leaderless"}}`, `< {"topic":"t","items":[{"discontinuity":`, "< closed 1001 come back"}, ""},
 		"moved":         {"", []string{"< " + beat, `> {"id":"1","subscribe":{"topic":"moved"}}`, `< {"topic":"t","items":[{"discontinuity":{"last_topic_sequence":0,"new_topic_sequence":41,"new_sequence_page":7}}]}`, "< closed 1001 come back and go on from where you are"}, ""},
 		"too much":      {"?subscribe=false", []string{"> " + strings.Repeat(" ", socketMessage+1), "< closed 1009 "}, ""},
 	} {
@@ -224,6 +225,7 @@ func TestSocketConversations(t *testing.T) {
 				h := newHub()
 				h.ends["lost"] = status.New(codes.NotFound, "")
 				h.ends["expired"] = status.New(codes.Unauthenticated, "the token has expired")
+				h.ends["leaderless"] = status.New(codes.Unavailable, "soon")
 				h.ends["moved"] = status.New(codes.OK, "")
 				c := mustKnock(t, openDoorTo(t, serverOf(t, h)), "/topics/c/t"+test.query)
 				c.SetReadLimit(-1)

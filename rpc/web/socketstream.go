@@ -78,7 +78,7 @@ func (k *socket) listen(ctx context.Context, x *socketExchange) {
 	switch {
 	case k.displace(topic, x) == nil: // it was unsubscribed
 	case ctx.Err() != nil: // the socket is dropped
-	case end.Code() == codes.OK:
+	case end.Code() == codes.OK, end.Code() == codes.Unavailable:
 		k.leave(goingAway)
 	default:
 		k.failed(x.id, topic, end)
@@ -109,22 +109,34 @@ type socketExchange struct {
 func (x *socketExchange) Receive(int) ([]byte, error) { return proto.Marshal(x.request) }
 
 // Send implements api.Exchange.
-func (x *socketExchange) Send(message []byte) error {
+func (x *socketExchange) Send(message []byte) error { return x.send(itemText(message)) }
+
+// SendShared implements api.SharedSender.
+func (x *socketExchange) SendShared(message []byte) error {
+	return x.send(x.socket.server.itemTexts.of(message))
+}
+
+// itemText is a message of a subscription as it stands among others; a heartbeat does
+// not.
+func itemText(message []byte) ([]byte, error) {
 	e, ok, err := decodeEvent(message)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return json.Marshal(e)
+}
+
+func (x *socketExchange) send(text []byte, err error) error {
 	if err != nil {
 		return err
 	}
 	x.socket.done(x.id)
 	x.id = ""
-	if !ok {
+	if text == nil {
 		if err := x.Flush(); err != nil {
 			return err
 		}
 		return x.heartbeat()
-	}
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err
 	}
 	if len(x.buf) == 0 {
 		topic, err := json.Marshal(x.request.GetTopic())

@@ -84,7 +84,7 @@ type keyring struct {
 	records map[string]auth.APIKey
 }
 
-func newKeyring(t *testing.T) *keyring {
+func newKeyring(t testing.TB) *keyring {
 	t.Helper()
 	signing, err := auth.NewSigningKey(rand.Reader, time.Now())
 	if err != nil {
@@ -104,7 +104,7 @@ func (k *keyring) APIKey(id string) (auth.APIKey, bool) {
 func (k *keyring) Secured() bool    { return len(k.records) > 0 }
 func (k *keyring) Revision() uint64 { return uint64(len(k.records)) }
 
-func (k *keyring) gate(t *testing.T) *auth.Gate {
+func (k *keyring) gate(t testing.TB) *auth.Gate {
 	t.Helper()
 	v, err := auth.NewVerifier(auth.VerifierConfig{ClusterID: "test", Keys: k})
 	if err != nil {
@@ -152,7 +152,7 @@ func (k *keyring) mint(t *testing.T, gate *auth.Gate) (key, token, admin string)
 }
 
 // newTestServer makes a Server whose metrics are the line "metrics".
-func newTestServer(t *testing.T, gate *auth.Gate, ready func() []Reason) *Server {
+func newTestServer(t testing.TB, gate *auth.Gate, ready func() []Reason) *Server {
 	t.Helper()
 	if ready == nil {
 		ready = func() []Reason { return nil }

@@ -34,6 +34,11 @@
 // with up to as much garbage as data in it; it is what an operator sees. For
 // collections it is compared with redis-server, which keeps small ones packed.
 //
+// Server-sent events: as many readers of one topic as a limit of open files allows,
+// up to ten thousand, each on a connection as browsers are, beside as many over
+// native gRPC on connections of their own. Both are the same program, in processes
+// of their own, so memory per reader can be told as well.
+//
 // Cluster: three nodes on loopback beside one node with the same work, and each
 // cost is the sum over all nodes. Items go in at one node and out at another, at
 // a pace far below what either can do, with the topic led by the first, by the

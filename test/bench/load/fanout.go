@@ -38,7 +38,7 @@ type bus interface {
 func (t Task) dial(ctx context.Context, topic string, fail func(error)) (bus, error) {
 	switch t.System {
 	case Mayfly:
-		return dialMayfly(ctx, t.Addr, t.Fanout.through(t.Addr), topic, fail)
+		return dialMayfly(ctx, t.Addr, t.Fanout.through(t.Addr), topic, t.Fanout.form(), fail)
 	case NATS:
 		return dialNATS(ctx, t.Addr, topic, fail)
 	default:
@@ -52,6 +52,14 @@ func (f *Fanout) through(addr string) string {
 		return addr
 	}
 	return f.Through
+}
+
+// form is how a task's subscriptions are carried.
+func (f *Fanout) form() Form {
+	if f == nil {
+		return GRPC
+	}
+	return f.Form
 }
 
 // fanoutJob does a Fanout.

@@ -56,6 +56,8 @@ func dialH2(ctx context.Context, addr string) (*h2Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Thousands of connections that wait for their end would use up the ports.
+	_ = socket.(*net.TCPConn).SetLinger(0) // fails only on a connection that is dead
 	c := &h2Conn{Conn: socket, addr: addr, in: bufio.NewReaderSize(socket, h2Buffer), out: bufio.NewWriterSize(socket, h2Buffer)}
 	c.framer = http2.NewFramer(c.out, c.in)
 	c.framer.SetReuseFrames()

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -24,9 +25,10 @@ type mayflyBus struct {
 	stop  context.CancelFunc
 	addr  string
 	topic string
+	form  Form
 
 	pool    connections
-	conns   []*h2Conn
+	conns   []io.Closer
 	items   chan []byte
 	asked   sync.WaitGroup // publishes without an answer yet
 	running sync.WaitGroup
@@ -34,8 +36,8 @@ type mayflyBus struct {
 
 // dialMayfly makes a bus that subscribes at addr and publishes through another
 // node, or the same.
-func dialMayfly(ctx context.Context, addr, through, topic string, fail func(error)) (*mayflyBus, error) {
-	b := &mayflyBus{addr: addr, topic: topic, items: make(chan []byte)}
+func dialMayfly(ctx context.Context, addr, through, topic string, form Form, fail func(error)) (*mayflyBus, error) {
+	b := &mayflyBus{addr: addr, topic: topic, form: form, items: make(chan []byte)}
 	b.ctx, b.stop = context.WithCancel(ctx)
 	conn, err := b.pool.dial(through)
 	if err != nil {
@@ -77,6 +79,9 @@ func (b *mayflyBus) settle() error {
 }
 
 func (b *mayflyBus) subscribe(readers []*reader, perConnection int, fail func(error)) error {
+	if b.form == Events {
+		return b.subscribeEvents(readers, fail)
+	}
 	for len(readers) > 0 {
 		n := min(perConnection, len(readers))
 		conn, err := dialH2(b.ctx, b.addr)
@@ -95,6 +100,23 @@ func (b *mayflyBus) subscribe(readers []*reader, perConnection int, fail func(er
 			}
 		})
 		readers = readers[n:]
+	}
+	return nil
+}
+
+// subscribeEvents is subscribe for readers of server-sent events, who share nothing.
+func (b *mayflyBus) subscribeEvents(readers []*reader, fail func(error)) error {
+	for _, r := range readers {
+		conn, err := dialEvents(b.ctx, b.addr, b.topic, follow(r))
+		if err != nil {
+			return err
+		}
+		b.conns = append(b.conns, conn)
+		b.running.Go(func() {
+			if err := conn.receive(); b.ctx.Err() == nil {
+				fail(err)
+			}
+		})
 	}
 	return nil
 }

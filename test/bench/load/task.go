@@ -39,6 +39,8 @@ type Fanout struct {
 	Through string `json:",omitempty"`
 	// PerConnection is how many subscriptions share a connection.
 	PerConnection int
+	// Form is how the subscriptions are carried; only Mayfly has more than one.
+	Form Form `json:",omitempty"`
 	// Payload is the size of an item in bytes, at least minPayload.
 	Payload int
 	// Rate is how many items are published per second, Items how many in all.
