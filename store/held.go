@@ -4,6 +4,8 @@ package store
 type Held struct {
 	Cache      string
 	Generation uint64
+	// Items counts what is in it, expired items included until they are swept.
+	Items int
 }
 
 // Caches returns the live caches this partition has heard of, by name. Those
@@ -12,7 +14,7 @@ func (m *Machine) Caches() []Held {
 	all := make([]Held, 0, m.caches.Len()-m.graves.len())
 	m.caches.Scan(func(name string, c *cache) bool {
 		if c.forgetAt == 0 {
-			all = append(all, Held{Cache: name, Generation: c.generation})
+			all = append(all, Held{Cache: name, Generation: c.generation, Items: c.sum()})
 		}
 		return true
 	})

@@ -170,7 +170,7 @@ func TestGenerations(t *testing.T) {
 	if got := r.retire(7, 0, false); got != ok || r.m.Stats().Items != 1 {
 		t.Errorf("the same flush again: %v, %+v", got, r.m.Stats())
 	}
-	if got := r.m.Caches(); !slices.Equal(got, []Held{{"c", 7}}) {
+	if got := r.m.Caches(); !slices.Equal(got, []Held{{"c", 7, 1}}) {
 		t.Errorf("holds %v", got)
 	}
 }

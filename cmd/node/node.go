@@ -46,6 +46,7 @@ type Node struct {
 	boot    string     // the random name of this process
 	ending  chan error // why the node stops of its own accord
 	joining sync.Mutex // held while it asks to be let into another cluster
+	leaving bool       // it was let in, under joining
 	links   links
 	steward *steward.Steward // nil when alone, as are mirrors
 	mirrors *route.Mirrors

@@ -48,41 +48,59 @@ func (o office) Join(ctx context.Context, seeds []string, token string, replace 
 		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: "it is asking to be let into one at this moment"}
 	}
 	defer n.joining.Unlock()
-	if err := n.mayMove(ctx); err != nil {
+	if n.leaving {
+		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: "it is on its way to one already"}
+	}
+	// What is acknowledged from here on would be left behind.
+	if err := n.router.Hold(ctx); err != nil {
 		return err
+	}
+	charter, err := n.askForPlace(ctx, seeds, token, replace)
+	if err != nil {
+		n.router.Resume()
+		return err
+	}
+	n.leaving = true
+	if err := writeCharter(n.config.DataDir, nextCharterFile, charter); err != nil {
+		// It may be on disk all the same: the next start knows where the node belongs.
+		n.end(fmt.Errorf("moving to another cluster: %w", err))
+		return err
+	}
+	n.logger.Info("let into another cluster, starting anew as its member", slog.String("cluster", charter.ClusterID))
+	n.end(ErrReborn)
+	return nil
+}
+
+// askForPlace has another cluster let this node in, if it leaves nothing behind,
+// and returns what it is to be there.
+func (n *Node) askForPlace(ctx context.Context, seeds []string, token string, replace bool) (*charter, error) {
+	if err := n.mayMove(ctx); err != nil {
+		return nil, err
 	}
 	next, err := readCharter(n.config.DataDir, nextCharterFile)
 	if err != nil {
-		return err
-	}
-	if next.decided() {
-		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: fmt.Sprintf("it is on its way to cluster %s already", next.ClusterID)}
+		return nil, err
 	}
 	// A call that is repeated is known by its store.
 	if next.Store == "" {
 		next.Node, next.Store = n.host.Node(), rand.Text()
 		if err := writeCharter(n.config.DataDir, nextCharterFile, next); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	self := n.self()
 	self.Store = next.Store
 	asking, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
-	charter, err := peer.Join(asking, peer.JoinConfig{Seeds: seeds, Token: token, Self: self, Replace: replace, Logger: n.logger})
+	granted, err := peer.Join(asking, peer.JoinConfig{Seeds: seeds, Token: token, Self: self, Replace: replace, Logger: n.logger})
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return err
+		return nil, err
 	case err != nil: // nothing has changed here, and to ask again does no harm
-		return &cluster.Refusal{What: "joining", Node: self.Node, Why: strings.TrimPrefix(err.Error(), "peer: ")}
+		return nil, &cluster.Refusal{What: "joining", Node: self.Node, Why: strings.TrimPrefix(err.Error(), "peer: ")}
 	}
-	next.take(charter)
-	if err := writeCharter(n.config.DataDir, nextCharterFile, next); err != nil {
-		return err
-	}
-	n.logger.Info("let into another cluster, starting anew as its member", slog.String("cluster", charter.ClusterID))
-	n.end(ErrReborn)
-	return nil
+	next.take(granted)
+	return next, nil
 }
 
 // mayMove refuses to leave anything behind that somebody may miss.

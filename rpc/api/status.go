@@ -114,6 +114,8 @@ var refusals = []struct {
 	{auth.ErrInvalidArgument, refusal{code: codes.InvalidArgument}},
 	{route.ErrUnknownOutcome, refusal{code: codes.Aborted, outcome: outcomeUnknown,
 		text: "it is unknown whether the change was made; look before you repeat it"}},
+	{route.ErrHeld, refusal{code: codes.Unavailable, outcome: outcomeNone,
+		text: "not executed: this node is joining another cluster and takes no changes until it has; try again, or at another node"}},
 	{route.ErrNotExecuted, refusal{code: codes.Unavailable, outcome: outcomeNone,
 		text: "not executed: no node leads this data at the moment, try again"}},
 	{route.ErrOverloaded, *errBusy},

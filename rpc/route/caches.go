@@ -54,8 +54,8 @@ func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
 	return read(r.local.meta.Load(), (*store.Catalog).Caches), nil
 }
 
-// Held returns the names of the caches that hold items, or held some a moment
-// ago, in the groups that this node leads.
+// Held returns the names of the caches that hold items, or held some that have
+// expired a moment ago, in the groups of which this node has a replica.
 func (r *Router) Held(ctx context.Context) ([]string, error) {
 	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
@@ -64,7 +64,9 @@ func (r *Router) Held(ctx context.Context) ([]string, error) {
 	for _, p := range r.local.data {
 		p.mu.RLock()
 		for _, held := range p.machine.Caches() {
-			names[held.Cache] = true
+			if held.Items > 0 {
+				names[held.Cache] = true
+			}
 		}
 		p.mu.RUnlock()
 	}

@@ -36,6 +36,10 @@ func (l *Local) ApplyCatalog(ctx context.Context, command *storev1.CatalogComman
 // knows of the change, and returns the generation it gave. notFound is what a
 // missing subject is called.
 func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, notFound error) (uint64, error) {
+	if err := r.hold.enter(); err != nil {
+		return 0, err
+	}
+	defer r.hold.leave()
 	command.Request = r.requests[cluster.MetaGroup].begin()
 	defer r.requests[cluster.MetaGroup].finish(command.GetRequest())
 	var result *storev1.CatalogResult

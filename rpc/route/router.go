@@ -39,6 +39,7 @@ type Router struct {
 	told     []atomic.Pointer[guess] // by group: what other nodes said
 	waiting  atomic.Int64            // requests that wait for leaders
 	catching rounds                  // see CatchUp
+	hold     hold
 }
 
 // NewRouter makes the router of a node.
@@ -47,6 +48,7 @@ func NewRouter(config RouterConfig) *Router {
 		topology: config.Topology, local: config.Local, self: config.Self, face: config.Face, seeds: config.Seeds,
 		requests: make([]*requests, config.Topology.Groups()+1),
 		told:     make([]atomic.Pointer[guess], config.Topology.Groups()+1),
+		hold:     newHold(),
 	}
 	for i := range r.requests {
 		r.requests[i] = newRequests(config.Gateway)
@@ -79,6 +81,10 @@ func (r *Router) Apply(ctx context.Context, command *storev1.Command) (*storev1.
 // once has a command carried out at most once, under an id of its own: a group
 // remembers what it refused, too, so a corrected command is a new one.
 func (r *Router) once(ctx context.Context, g cluster.GroupID, command *storev1.Command) (result *storev1.Result, err error) {
+	if err := r.hold.enter(); err != nil {
+		return nil, err
+	}
+	defer r.hold.leave()
 	command.Request = r.requests[g].begin()
 	defer r.requests[g].finish(command.GetRequest())
 	err = r.repeat(ctx, g, func(ctx context.Context, n Face) (err error) {
