@@ -21,7 +21,7 @@ const (
 	// fullOut is when no more data is put into the buffer before it was
 	// written, and floodOut when a client is taken for one that asks for much and
 	// reads nothing: only what is not data comes so far.
-	fullOut  = 64 << 10
+	fullOut  = 128 << 10
 	floodOut = 1 << 20
 	// frameHead is the length of a frame's head.
 	frameHead = 9
