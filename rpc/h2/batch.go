@@ -89,7 +89,7 @@ func (c *conn) closeBatch() []*conn {
 // is left to one that may.
 func (c *conn) round() {
 	c.mu.Lock()
-	able := c.eager != nil && !c.out.writing
+	able := c.line != nil && !c.out.writing
 	c.mu.Unlock()
 	if !able {
 		go c.courier()
@@ -121,7 +121,7 @@ func (c *conn) flushEagerly() bool {
 	b := o.buf
 	o.buf = nil
 	c.mu.Unlock()
-	n := c.eager.write(b)
+	n := c.line.write(b)
 	c.mu.Lock()
 	o.writing = false
 	if n == len(b) {

@@ -3,6 +3,7 @@ package h2
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ import (
 type conn struct {
 	server *Server
 	socket net.Conn
-	eager  *eager // nil if all writing may have to wait
+	line   *line // nil if it is not within reach
 	// ctx is the parent of the contexts of the connection's calls.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -45,7 +46,8 @@ type conn struct {
 
 // reader is what belongs to the goroutine that reads.
 type reader struct {
-	in     *bufio.Reader
+	inlet  inlet
+	in     *bufio.Reader // of the inlet
 	framer *http2.Framer
 	// shift counts how often the goroutine that reads went away to do something
 	// else, and came back or was relieved; see watch.
@@ -60,6 +62,10 @@ type reader struct {
 	pinged    time.Time // by the client, when last
 	idlers    int       // frames in a row that carried nothing
 }
+
+// inlet is where bytes come from: from the socket as it was given to us, which may have
+// some that were read before, and after the greeting straight from its line.
+type inlet struct{ io.Reader }
 
 // stage is how far a connection is on its way to its end. It only grows.
 type stage uint8
@@ -90,14 +96,15 @@ func newConn(s *Server, socket net.Conn) *conn {
 	c := &conn{
 		server:  s,
 		socket:  socket,
-		eager:   eagerOf(socket),
+		line:    lineOf(socket),
 		streams: make(map[uint32]*Stream),
 		out:     outbox{window: firstWindow, initial: firstWindow},
 	}
 	ctx := peer.NewContext(s.ctx, &peer.Peer{Addr: socket.RemoteAddr(), LocalAddr: socket.LocalAddr()})
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.turn.L = &c.mu
-	c.in = bufio.NewReaderSize(socket, inBuffer)
+	c.inlet.Reader = socket
+	c.in = bufio.NewReaderSize(&c.inlet, inBuffer)
 	c.framer = http2.NewFramer(nil, c.in)
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(frameSize)

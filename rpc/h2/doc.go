@@ -38,6 +38,18 @@
 // used up is put aside until the client gives more, so it is in nobody's way, on
 // its own connection neither; what its source has stays there.
 //
+// # How a publish travels
+//
+// The reader of the publisher's connection takes in the request, and all others
+// that came with it, serves each on the spot and wakes the streams concerned. Then
+// it goes round their connections, asks each stream's source, and writes once to
+// each; last it writes the answers, once for all, and waits for more. No other
+// goroutine takes part as long as the sockets have room. Nor does another thread:
+// sockets are read and written with system calls that the scheduler is not told of
+// (line_unix.go). Being told of one after a pause it wakes a thread that looks
+// every few microseconds whether the call has come back, and with few items a
+// second that alone costs more than the publish.
+//
 // A wake-up is never lost: the state of a stream changes by compare-and-swap, and
 // whoever takes it away from resting puts the stream into the queue; one that is
 // woken during its turn is queued again.
@@ -51,7 +63,9 @@
 // first window is not taken in before its handler asks for it. Compression is
 // not spoken: requests that use it are refused with UNIMPLEMENTED, as by grpc-go
 // without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
-// are written to without a goroutine that may wait.
+// are written to without a goroutine that may wait. One that wraps such a socket
+// and shows it (syscall.Conn) is passed by once the client has said its preface, and
+// told of what went by if it has a method Moved(received, sent int).
 //
 // # What it must never know
 //

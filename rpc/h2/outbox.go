@@ -21,7 +21,7 @@ const (
 	// fullOut is when no more data is put into the buffer before it was
 	// written, and floodOut when a client is taken for one that asks for much and
 	// reads nothing: only what is not data comes so far.
-	fullOut  = 64 << 10
+	fullOut  = 128 << 10
 	floodOut = 1 << 20
 	// frameHead is the length of a frame's head.
 	frameHead = 9
@@ -158,7 +158,7 @@ func (c *conn) flush() {
 		b := o.buf
 		o.buf = nil
 		c.mu.Unlock()
-		_, err := c.socket.Write(b)
+		err := c.write(b)
 		recycle(b)
 		c.mu.Lock()
 		if err != nil {
@@ -169,6 +169,19 @@ func (c *conn) flush() {
 	}
 	o.writing = false
 	c.leave()
+}
+
+// write writes all of it, at once as far as that is possible.
+func (c *conn) write(b []byte) error {
+	n := 0
+	if c.line != nil {
+		n = c.line.write(b)
+	}
+	if n == len(b) {
+		return nil
+	}
+	_, err := c.socket.Write(b[n:])
+	return err
 }
 
 // blockage is why not all of a stream could be appended.

@@ -53,6 +53,9 @@ func (c *conn) greet() error {
 	if err := c.adopt(settings); err != nil {
 		return err
 	}
+	if c.line != nil {
+		c.inlet.Reader = c.line
+	}
 	return c.socket.SetDeadline(time.Time{})
 }
 
@@ -99,6 +102,9 @@ func (c *conn) say() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.out.buf) == 0 || c.out.writing {
+		return true
+	}
+	if c.line != nil && c.flushEagerly() {
 		return true
 	}
 	shift := c.step()

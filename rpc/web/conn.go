@@ -67,8 +67,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// SyscallConn gives the socket itself to writers that must not wait, who say with
-// Wrote what they have written.
+// SyscallConn gives the socket itself, to who says with Moved how much went through
+// it. What was read to tell the sides apart comes from Read only.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	socket, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -77,5 +77,12 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	return socket.SyscallConn()
 }
 
-// Wrote counts what was written to the socket itself.
-func (c *conn) Wrote(n int) { c.tally.sent.Add(uint64(n)) }
+// Moved counts what was read from the socket itself, and written to it.
+func (c *conn) Moved(received, sent int) {
+	if received > 0 {
+		c.tally.received.Add(uint64(received))
+	}
+	if sent > 0 {
+		c.tally.sent.Add(uint64(sent))
+	}
+}

@@ -62,6 +62,11 @@ func (p *pipes) dial() net.Conn {
 func servePort(t *testing.T) (*Port, *pipes) {
 	t.Helper()
 	l := newPipes()
+	return servePortAt(t, l), l
+}
+
+func servePortAt(t *testing.T, l net.Listener) *Port {
+	t.Helper()
 	p := NewPort(l, nil)
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -75,7 +80,7 @@ func servePort(t *testing.T) (*Port, *pipes) {
 		}
 		serving.Wait()
 	})
-	return p, l
+	return p
 }
 
 // keyring is a cluster's credentials as auth asks for them.
