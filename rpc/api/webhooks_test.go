@@ -206,4 +206,3 @@ func TestDecodeItem(t *testing.T) {
 		}
 	}
 }
-
