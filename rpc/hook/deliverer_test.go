@@ -330,3 +330,38 @@ func TestConfig(t *testing.T) {
 		t.Error("a deliverer without a desk")
 	}
 }
+
+// A deposed leader may read what its successor numbers before it is told: that is
+// the successor's to deliver.
+func TestSuccessorsItemsAreNotOurs(t *testing.T) {
+	inWorld(t, Tuning{}, fanout.Config{}, func(t *testing.T, w *world) {
+		w.put(hookTo("a", "room"))
+		w.run(t)
+		w.publish(t, "room", "ours")
+		synctest.Wait()
+		if err := w.topics.Mirror(0); err != nil {
+			t.Fatal(err)
+		}
+		link, err := w.topics.Link(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, err := link.Changes()
+		if err != nil || len(changes) != 1 {
+			t.Fatalf("%v, %v", changes, err)
+		}
+		page, _ := fanout.Page{Term: 2}.Number()
+		feed := changes[0].Feed
+		if err := feed.Begin(fanout.Position{Page: page, Sequence: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := feed.Items([]fanout.Item{{Position: fanout.Position{Page: page, Sequence: 2}, Encoded: []byte("theirs")}}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "what was read", w.after(time.Minute, "a"), "ours")
+		w.tell(&w.moved)
+		if s := w.stats(); s.Webhooks != 0 || s.Behind != 0 || s.Delivered != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
