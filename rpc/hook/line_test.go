@@ -122,8 +122,8 @@ func TestLastWords(t *testing.T) {
 func TestAttemptsAndAgeAreBounded(t *testing.T) {
 	l := newLine(Tuning{Attempts: 3, Age: time.Hour})
 	l.push(item(1, start))
-	for want, now := 1, start; want <= 3; want++ {
-		now, _ = l.next()
+	for want := 1; want <= 3; want++ {
+		now, _ := l.next()
 		e := l.begin(now)
 		if got := l.end(e, outcome{fate: postponed}, now); (got == exhausted) != (want == 3) {
 			t.Errorf("attempt %d ended as %v", want, got)
@@ -164,7 +164,7 @@ func TestRate(t *testing.T) {
 	for i := range 40 {
 		l.push(item(uint64(i+1), start))
 	}
-	now, n := start, 0
+	now := start
 	spend := func() (attempts int) {
 		for e := l.ready(now); e != nil; e = l.ready(now) {
 			l.end(e, outcome{}, now)
@@ -172,7 +172,8 @@ func TestRate(t *testing.T) {
 		}
 		return attempts
 	}
-	if n = spend(); n != 5 { // the next one, and a second's worth
+	n := spend()
+	if n != 5 { // the next one, and a second's worth
 		t.Errorf("a burst of %d attempts", n)
 	}
 	for now = start; now.Before(start.Add(4 * time.Second)); now = now.Add(50 * time.Millisecond) {
