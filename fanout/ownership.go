@@ -57,6 +57,16 @@ func (b *Broker) Owns(partition uint32) bool {
 	return err == nil && p.page.Load() != 0
 }
 
+// Base returns the page with which the present ownership of a partition began, 0 while it is not owned. Everything that
+// was numbered under it, by this broker alone, lies on this page or one that differs from it in [Page].Reset only.
+func (b *Broker) Base(partition uint32) uint64 {
+	p, err := b.partition(partition)
+	if err != nil {
+		return 0
+	}
+	return BaseOf(p.page.Load())
+}
+
 // Disown ends ownership of a partition, or its mirroring: from its return on nothing is numbered or fed there. Topics
 // and subscriptions stay, in silence, for the case that ownership comes back; reading what is kept goes on. See
 // Abandon.

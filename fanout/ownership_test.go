@@ -257,3 +257,36 @@ func TestDisownWaits(t *testing.T) {
 	}
 	<-returned
 }
+
+// The base of an ownership stays while forgotten topics move its page on.
+func TestBase(t *testing.T) {
+	b, err := New(Config{ForgetAfter: time.Second, Retention: time.Second}, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got := b.Base(0); got != 0 {
+		t.Errorf("never owned: %d", got)
+	}
+	base, _ := Page{Term: 3}.Number()
+	if err := b.Own(0, base); err != nil {
+		t.Fatal(err)
+	}
+	publish := func(at time.Time) (p Position) {
+		p, err := b.Publish(0, Key{Cache: "c", Topic: "t"}, at, func(Position) []byte { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	publish(epoch)
+	b.Sweep(epoch.Add(2 * time.Second)) // the item goes
+	b.Sweep(epoch.Add(4 * time.Second)) // and the topic
+	if p := publish(epoch.Add(4 * time.Second)); p.Page == base || BaseOf(p.Page) != base || b.Base(0) != base {
+		t.Errorf("page %v, base %v", PageOf(p.Page), PageOf(b.Base(0)))
+	}
+	b.Disown(0)
+	if got := b.Base(0); got != 0 {
+		t.Errorf("not owned any more: %d", got)
+	}
+}

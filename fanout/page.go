@@ -49,5 +49,8 @@ func PageOf(number uint64) Page {
 	}
 }
 
+// BaseOf returns the page with which the ownership began under which a page was reached.
+func BaseOf(number uint64) uint64 { return number &^ maxReset }
+
 // String shows the fields, for logs: "epoch.term.reset".
 func (p Page) String() string { return fmt.Sprintf("%d.%d.%d", p.Epoch, p.Term, p.Reset) }

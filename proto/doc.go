@@ -1,8 +1,8 @@
 // Package proto holds the words on the wire; the folders below it hold one
 // proto package each, with its generated code beside it.
 //
-// cache, leaderboard, pubsub, control, auth, token and permission are the Momento wire
-// protocol, written down by us from its observable facts. Service and method
+// cache, leaderboard, pubsub, control, auth, token, webhook and permission are the
+// Momento wire protocol, written down by us from its observable facts. Service and method
 // names, field numbers and types are given and must never change; message
 // names do not travel and are ours. The test in test/wire compares all of it
 // with what an official SDK speaks. store/v1, peer/v1, admin/v1 and cluster/v1

@@ -43,7 +43,7 @@ const (
 	digestBytes = 32
 )
 
-// Catalog is what the whole cluster agrees on about caches and credentials. It
+// Catalog is what the whole cluster agrees on about caches, their webhooks and credentials. It
 // is a machine like [Machine], and the same holds for its determinism, for
 // concurrency and for who owns memory.
 type Catalog struct {
@@ -56,6 +56,7 @@ type Catalog struct {
 	caches      *btree.Map[string, *CacheRecord]
 	signingKeys *btree.Map[string, *SigningKey]
 	apiKeys     *btree.Map[string, *APIKey]
+	webhooks    *btree.Map[string, *Webhook] // by webhookID
 	requests    *requests[*CatalogResult]
 }
 
@@ -65,11 +66,12 @@ func NewCatalog() *Catalog {
 		caches:      btree.NewMap[string, *CacheRecord](treeDegree),
 		signingKeys: btree.NewMap[string, *SigningKey](treeDegree),
 		apiKeys:     btree.NewMap[string, *APIKey](treeDegree),
+		webhooks:    btree.NewMap[string, *Webhook](treeDegree),
 		requests:    newRequests(catalogResultSize),
 	}
 }
 
-func catalogResultSize(r *CatalogResult) int { return len(r.GetDetail()) }
+func catalogResultSize(r *CatalogResult) int { return len(r.GetDetail()) + len(r.GetSecret()) }
 
 // Clock returns the catalog's time, in milliseconds since the Unix epoch.
 func (c *Catalog) Clock() uint64 { return c.clock }

@@ -68,6 +68,12 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 		return c.revokeAPIKey(op.RevokeApiKey.GetId())
 	case *storev1.CatalogCommand_SweepCredentials:
 		return c.sweepCredentials()
+	case *storev1.CatalogCommand_PutWebhook:
+		return c.putWebhook(op.PutWebhook.GetWebhook())
+	case *storev1.CatalogCommand_DeleteWebhook:
+		return c.deleteWebhook(op.DeleteWebhook.GetCache(), op.DeleteWebhook.GetName())
+	case *storev1.CatalogCommand_RotateWebhook:
+		return c.rotateWebhook(op.RotateWebhook)
 	default:
 		return invalidCatalog(badOp)
 	}
@@ -115,6 +121,7 @@ func (c *Catalog) deleteCache(name string) *CatalogResult {
 	if _, ok := c.caches.Delete(name); !ok {
 		return noSuch("cache")
 	}
+	c.dropWebhooks(name)
 	return c.nextGeneration()
 }
 

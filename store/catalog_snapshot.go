@@ -11,8 +11,9 @@ import (
 
 const (
 	catalogMagic = "MAYFLYC\n"
-	// catalogVersion is raised with every addition to the snapshot.
-	catalogVersion = 1
+	// catalogVersion is raised with every addition to the snapshot. One that needs
+	// nothing new keeps its old version, as commands do.
+	catalogVersion = 2
 	// Bounds of the one record of a catalog snapshot: all caches, keys and
 	// remembered answers at their largest.
 	maxCatalogBytes  = 256 << 20
@@ -28,6 +29,7 @@ type CatalogSnapshot struct {
 	caches      *btree.Map[string, *CacheRecord]
 	signingKeys *btree.Map[string, *SigningKey]
 	apiKeys     *btree.Map[string, *APIKey]
+	webhooks    *btree.Map[string, *Webhook]
 	gateways    []*gateway[*CatalogResult]
 }
 
@@ -38,12 +40,13 @@ func (c *Catalog) Snapshot() *CatalogSnapshot {
 		caches:      c.caches.Copy(),
 		signingKeys: c.signingKeys.Copy(),
 		apiKeys:     c.apiKeys.Copy(),
+		webhooks:    c.webhooks.Copy(),
 		gateways:    c.requests.freeze(),
 	}
 }
 
 // WriteTo writes the snapshot; see [Snapshot.WriteTo]. The bytes hold the
-// secrets of the signing keys.
+// secrets of the signing keys and of the webhooks.
 func (s *CatalogSnapshot) WriteTo(w io.Writer) (int64, error) {
 	f, err := newFrameWriter(w, catalogMagic)
 	if err == nil {
@@ -60,8 +63,9 @@ func (s *CatalogSnapshot) WriteTo(w io.Writer) (int64, error) {
 
 func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 	m := &storev1.CatalogSnapshot{
-		Version: catalogVersion, ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
+		Version: s.version(), ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
 		Caches: s.caches.Values(), SigningKeys: s.signingKeys.Values(), ApiKeys: s.apiKeys.Values(),
+		Webhooks: s.webhooks.Values(),
 	}
 	for _, g := range s.gateways {
 		m.Requests = append(m.Requests, &storev1.SnapshotRecord_Requests{
@@ -74,6 +78,21 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 		}
 	}
 	return m
+}
+
+// version is the one that first knew all of the snapshot.
+func (s *CatalogSnapshot) version() uint32 {
+	for _, g := range s.gateways {
+		for _, a := range g.answers.live() {
+			if a.result.GetSecret() != "" {
+				return 2
+			}
+		}
+	}
+	if s.webhooks.Len() > 0 {
+		return 2
+	}
+	return 1
 }
 
 // Restore replaces the catalog by the one a snapshot was written from; see
@@ -127,6 +146,9 @@ func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
 		c.apiKeys.Set(key.GetId(), key)
 	}
 	if bad := c.checkCounts(m); bad != "" {
+		return bad
+	}
+	if bad := c.loadWebhooks(m); bad != "" {
 		return bad
 	}
 	return c.loadRequests(m)

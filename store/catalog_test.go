@@ -41,6 +41,12 @@ func catalogCommand(at uint64, op any) *CatalogCommand {
 		cmd.Op = &storev1.CatalogCommand_RevokeApiKey{RevokeApiKey: op}
 	case *storev1.SweepCredentials:
 		cmd.Op = &storev1.CatalogCommand_SweepCredentials{SweepCredentials: op}
+	case *storev1.PutWebhook:
+		cmd.Op = &storev1.CatalogCommand_PutWebhook{PutWebhook: op}
+	case *storev1.DeleteWebhook:
+		cmd.Op = &storev1.CatalogCommand_DeleteWebhook{DeleteWebhook: op}
+	case *storev1.RotateWebhook:
+		cmd.Op = &storev1.CatalogCommand_RotateWebhook{RotateWebhook: op}
 	}
 	return cmd
 }
@@ -291,7 +297,8 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 		create(name), &storev1.DeleteCache{Name: name}, &storev1.FlushCache{Name: name},
 		signing(name), &storev1.RemoveSigningKey{Id: name},
 		apiKey(name, at+rapid.Uint64Range(0, 20).Draw(t, "life")), &storev1.RevokeApiKey{Id: name}, &storev1.SweepCredentials{},
-	}[rapid.IntRange(0, 7).Draw(t, "op")]
+		webhook(name, "w"), &storev1.DeleteWebhook{Cache: name, Name: "w"}, &storev1.RotateWebhook{Cache: name, Name: "w", Secret: fmt.Sprint(at)},
+	}[rapid.IntRange(0, 10).Draw(t, "op")]
 	cmd := catalogCommand(at, op)
 	if rapid.Bool().Draw(t, "request") {
 		sequence := rapid.Uint64Range(1, 20).Draw(t, "sequence")
@@ -302,7 +309,7 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 
 func TestCatalogRestoreRefuses(t *testing.T) {
 	c := NewCatalog()
-	for i, op := range []any{create("a"), signing("s"), apiKey("k", 0)} {
+	for i, op := range []any{create("a"), signing("s"), apiKey("k", 0), webhook("a", "w")} {
 		cmd := catalogCommand(1, op)
 		cmd.Request = requestOf('g', uint64(i+1), 1)
 		c.Apply(cmd)
@@ -324,19 +331,30 @@ func TestCatalogRestoreRefuses(t *testing.T) {
 		refuse(fmt.Sprint("flipped at ", n), flipped)
 	}
 	for what, change := range map[string]func(m *storev1.CatalogSnapshot){
-		"no version":           func(m *storev1.CatalogSnapshot) { m.Version = 0 },
-		"newer version":        func(m *storev1.CatalogSnapshot) { m.Version = 2 },
-		"clock past its end":   func(m *storev1.CatalogSnapshot) { m.ClockMs = MaxClockMs + 1 },
-		"endless generation":   func(m *storev1.CatalogSnapshot) { m.LastGeneration = 1 << 63 },
-		"cache twice":          func(m *storev1.CatalogSnapshot) { m.Caches = append(m.Caches, m.Caches[0]) },
-		"cache ahead":          func(m *storev1.CatalogSnapshot) { m.Caches[0].Generation = 9 },
-		"cache without name":   func(m *storev1.CatalogSnapshot) { m.Caches[0].Name = "" },
-		"signing key twice":    func(m *storev1.CatalogSnapshot) { m.SigningKeys = append(m.SigningKeys, m.SigningKeys[0]) },
-		"signing key, bad":     func(m *storev1.CatalogSnapshot) { m.SigningKeys[0].Secret = nil },
-		"API key twice":        func(m *storev1.CatalogSnapshot) { m.ApiKeys = append(m.ApiKeys, m.ApiKeys[0]) },
-		"API key, bad":         func(m *storev1.CatalogSnapshot) { m.ApiKeys[0].Id = "" },
-		"not secured":          func(m *storev1.CatalogSnapshot) { m.Secured = false },
-		"answer of nobody":     func(m *storev1.CatalogSnapshot) { m.Answers[2].Gateway = []byte("x") },
+		"no version":          func(m *storev1.CatalogSnapshot) { m.Version = 0 },
+		"newer version":       func(m *storev1.CatalogSnapshot) { m.Version = 3 },
+		"clock past its end":  func(m *storev1.CatalogSnapshot) { m.ClockMs = MaxClockMs + 1 },
+		"endless generation":  func(m *storev1.CatalogSnapshot) { m.LastGeneration = 1 << 63 },
+		"cache twice":         func(m *storev1.CatalogSnapshot) { m.Caches = append(m.Caches, m.Caches[0]) },
+		"cache ahead":         func(m *storev1.CatalogSnapshot) { m.Caches[0].Generation = 9 },
+		"cache without name":  func(m *storev1.CatalogSnapshot) { m.Caches[0].Name = "" },
+		"signing key twice":   func(m *storev1.CatalogSnapshot) { m.SigningKeys = append(m.SigningKeys, m.SigningKeys[0]) },
+		"signing key, bad":    func(m *storev1.CatalogSnapshot) { m.SigningKeys[0].Secret = nil },
+		"API key twice":       func(m *storev1.CatalogSnapshot) { m.ApiKeys = append(m.ApiKeys, m.ApiKeys[0]) },
+		"API key, bad":        func(m *storev1.CatalogSnapshot) { m.ApiKeys[0].Id = "" },
+		"not secured":         func(m *storev1.CatalogSnapshot) { m.Secured = false },
+		"webhook twice":       func(m *storev1.CatalogSnapshot) { m.Webhooks = append(m.Webhooks, m.Webhooks[0]) },
+		"webhook, bad":        func(m *storev1.CatalogSnapshot) { m.Webhooks[0].Secret = "" },
+		"webhook of no cache": func(m *storev1.CatalogSnapshot) { m.Webhooks[0].Cache = "b" },
+		"webhooks too early":  func(m *storev1.CatalogSnapshot) { m.Version = 1 },
+		"too many webhooks": func(m *storev1.CatalogSnapshot) {
+			for i := range MaxWebhooksPerCache {
+				w := proto.CloneOf(m.Webhooks[0])
+				w.Name = fmt.Sprint("x", i)
+				m.Webhooks = append(m.Webhooks, w)
+			}
+		},
+		"answer of nobody":     func(m *storev1.CatalogSnapshot) { m.Answers[3].Gateway = []byte("x") },
 		"answer of nothing":    func(m *storev1.CatalogSnapshot) { m.Answers[0].Result = nil },
 		"answers out of order": func(m *storev1.CatalogSnapshot) { m.Answers[0].Sequence = 3 },
 		"data answers": func(m *storev1.CatalogSnapshot) {

@@ -18,7 +18,16 @@ import (
 const CommandVersion = 2
 
 // catalogCommandVersion is the same for the catalog.
-const catalogCommandVersion = 1
+const catalogCommandVersion = 2
+
+// catalogVersionOf is versionOf for the catalog.
+func catalogVersionOf(cmd *CatalogCommand) byte {
+	switch cmd.GetOp().(type) {
+	case *storev1.CatalogCommand_PutWebhook, *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
+		return 2
+	}
+	return 1
+}
 
 // versionOf returns the version that first knew all of a command.
 func versionOf(cmd *Command) byte {
@@ -68,7 +77,7 @@ func DecodeCommand(data []byte) (*Command, error) {
 
 // EncodeCatalogCommand is [EncodeCommand] for the catalog.
 func EncodeCatalogCommand(buf []byte, cmd *CatalogCommand) ([]byte, error) {
-	return encode(buf, catalogCommandVersion, cmd)
+	return encode(buf, catalogVersionOf(cmd), cmd)
 }
 
 // DecodeCatalogCommand is [DecodeCommand] for the catalog.

@@ -180,7 +180,7 @@ func reseal(data []byte) []byte {
 
 func FuzzRestoreCatalog(f *testing.F) {
 	c := NewCatalog()
-	for i, op := range []any{create("a"), signing("s"), apiKey("k", 9), &storev1.RevokeApiKey{Id: "k"}} {
+	for i, op := range []any{create("a"), signing("s"), apiKey("k", 9), &storev1.RevokeApiKey{Id: "k"}, webhook("a", "w")} {
 		cmd := catalogCommand(uint64(i), op)
 		cmd.Request = requestOf('g', uint64(i+1), 1)
 		c.Apply(cmd)

@@ -14,6 +14,7 @@ import (
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 
 	"github.com/mayfly-broker/mayfly/cmd/cli/grant"
 )
@@ -72,6 +73,47 @@ var exchanges = []exchange{
 		method: "FlushCache", request: &controlpb.FlushCacheRequest{CacheName: "chat"}, answer: &controlpb.FlushCacheResponse{},
 		table: "flushed cache chat\n",
 		json:  "{\n  \"cache\": \"chat\",\n  \"done\": \"flushed\"\n}\n",
+	},
+	{
+		name: "put a webhook", args: "webhook|put|chat|w|room|https://example.com/",
+		method: "PutWebhook", request: &webhookpb.PutWebhookRequest{Webhook: &webhookpb.WebhookSpec{
+			WebhookId: &webhookpb.WebhookId{CacheName: "chat", WebhookName: "w"}, TopicName: "room",
+			Destination: &webhookpb.WebhookDestination{Kind: &webhookpb.WebhookDestination_PostUrl{PostUrl: "https://example.com/"}},
+		}},
+		answer: &webhookpb.PutWebhookResponse{SecretString: "S"},
+		table:  "Cache:    chat\nWebhook:  w\nSecret:   S\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"webhook\": \"w\",\n  \"secret\": \"S\"\n}\n",
+	},
+	{
+		name: "list webhooks", args: "webhook|list|chat",
+		method: "ListWebhooks", request: &webhookpb.ListWebhooksRequest{CacheName: "chat"},
+		answer: &webhookpb.ListWebhooksResponse{Webhook: []*webhookpb.WebhookSpec{{
+			WebhookId: &webhookpb.WebhookId{CacheName: "chat", WebhookName: "w\x1b"}, TopicName: "room",
+			Destination: &webhookpb.WebhookDestination{Kind: &webhookpb.WebhookDestination_PostUrl{PostUrl: "https://example.com/"}},
+		}}},
+		table: "WEBHOOK   TOPIC   URL\n\"w\\x1b\"   room    https://example.com/\n",
+		json:  "{\n  \"cache\": \"chat\",\n  \"webhooks\": [\n    {\n      \"webhook\": \"w\\u001b\",\n      \"topic\": \"room\",\n      \"url\": \"https://example.com/\"\n    }\n  ]\n}\n",
+	},
+	{
+		name: "delete a webhook", args: "webhook|delete|chat|w",
+		method: "DeleteWebhook", request: &webhookpb.DeleteWebhookRequest{WebhookId: &webhookpb.WebhookId{CacheName: "chat", WebhookName: "w"}},
+		answer: &webhookpb.DeleteWebhookResponse{},
+		table:  "deleted webhook w\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"webhook\": \"w\",\n  \"done\": \"deleted\"\n}\n",
+	},
+	{
+		name: "show a webhook's secret", args: "webhook|secret|chat|w",
+		method: "GetWebhookSecret", request: &webhookpb.GetWebhookSecretRequest{CacheName: "chat", WebhookName: "w"},
+		answer: &webhookpb.GetWebhookSecretResponse{CacheName: "chat", WebhookName: "w", SecretString: "S"},
+		table:  "Cache:    chat\nWebhook:  w\nSecret:   S\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"webhook\": \"w\",\n  \"secret\": \"S\"\n}\n",
+	},
+	{
+		name: "rotate a webhook's secret", args: "webhook|rotate|chat|w",
+		method: "RotateWebhookSecret", request: &webhookpb.RotateWebhookSecretRequest{WebhookId: &webhookpb.WebhookId{CacheName: "chat", WebhookName: "w"}},
+		answer: &webhookpb.RotateWebhookSecretResponse{SecretString: "S"},
+		table:  "Cache:    chat\nWebhook:  w\nSecret:   S\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"webhook\": \"w\",\n  \"secret\": \"S\"\n}\n",
 	},
 	{
 		name: "list caches", args: "cache|list",

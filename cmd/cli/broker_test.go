@@ -21,6 +21,7 @@ import (
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 )
 
 // broker answers calls as a test tells it to. It knows no rules: what the
@@ -60,6 +61,7 @@ func (b *broker) start(t *testing.T) *broker {
 	controlpb.RegisterScsControlServer(server, controlpb.UnimplementedScsControlServer{})
 	cachepb.RegisterScsServer(server, cachepb.UnimplementedScsServer{})
 	tokenpb.RegisterTokenServer(server, tokenpb.UnimplementedTokenServer{})
+	webhookpb.RegisterWebhookServer(server, webhookpb.UnimplementedWebhookServer{})
 	adminpb.RegisterAdminServer(server, adminpb.UnimplementedAdminServer{})
 	pubsubpb.RegisterPubsubServer(server, pubsub{broker: b})
 	done := make(chan struct{})

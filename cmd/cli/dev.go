@@ -14,6 +14,7 @@ import (
 const devHelp = `Run a broker to develop against: everything in memory, no credentials needed,
 the cache "default" already there. When it stops, it forgets everything.
 
+Webhooks may post to this machine, which "mayfly server" does not allow by itself.
 Heartbeats come a little more often than once a second, as the test suites of
 the SDKs expect.
 
@@ -32,12 +33,13 @@ func (p *Program) devCommand() *cobra.Command {
 	cfg.NameHint = "dev"
 	cfg.PeerListen, cfg.GossipListen = "", "" // alone
 	cfg.Open = true
+	cfg.WebhookAllow = []string{"127.0.0.0/8", "::1"} // where the receivers of a developer are
 	cfg.Caches = []string{"default"}
 	cfg.Heartbeat = devHeartbeat
 	var file string
 	var logs logOptions
 	faults := faultOptions{clock: 1}
-	settings := append([]config.Setting{listenSetting(&cfg.Listen), originsSetting(&cfg.Origins), fileSetting(&file)}, logs.settings()...)
+	settings := append([]config.Setting{listenSetting(&cfg.Listen), originsSetting(&cfg.Origins), webhookSetting(&cfg.WebhookAllow, ""), fileSetting(&file)}, logs.settings()...)
 	settings = append(settings, faults.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
 	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000\n  mayfly dev --fault-percent 5 --fault-seed 42"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cmd/config"
 	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 )
 
 // callError is a failed call in a sentence that says what to do next.
@@ -55,8 +56,11 @@ func (s *session) sentence(method string, st *status.Status) string {
 	case codes.PermissionDenied:
 		return fmt.Sprintf("not allowed with this credential: %s; use one with the right permissions (`mayfly token inspect` shows what a token may do)", said)
 	case codes.NotFound:
-		if method == adminpb.Admin_RevokeApiKey_FullMethodName {
+		switch method {
+		case adminpb.Admin_RevokeApiKey_FullMethodName:
 			return fmt.Sprintf("not found: %s; `mayfly key list` shows the keys", said)
+		case webhookpb.Webhook_GetWebhookSecret_FullMethodName, webhookpb.Webhook_RotateWebhookSecret_FullMethodName:
+			return fmt.Sprintf("not found: %s; `mayfly webhook list CACHE` shows the webhooks", said)
 		}
 		return fmt.Sprintf("not found: %s; `mayfly cache list` shows the caches, `mayfly cache create NAME` makes one", said)
 	case codes.AlreadyExists:

@@ -36,6 +36,13 @@ func originsSetting(origins *[]string) config.Setting {
 	}
 }
 
+func webhookSetting(allow *[]string, standard string) config.Setting {
+	return config.Setting{
+		Name: "webhook-allow", Help: "networks, addresses and hosts that webhooks may reach beside public addresses, such as 10.0.0.0/8",
+		Value: config.List(allow), Default: standard,
+	}
+}
+
 // serverSettings are the settings of a node that keeps its data.
 func serverSettings(c *node.Config) []config.Setting {
 	return []config.Setting{
@@ -55,6 +62,7 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "data-groups", Help: "data groups of a new cluster, 1 to 64, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64), Default: "16"},
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		originsSetting(&c.Origins),
+		webhookSetting(&c.WebhookAllow, "none"),
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{
 			Name: "stop-grace", Help: "how long a node that is told to stop serves on while /readyz sends clients elsewhere", Value: config.Pause(&c.StopGrace),

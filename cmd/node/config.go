@@ -12,6 +12,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/hook"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
@@ -69,6 +70,9 @@ type Config struct {
 	Origins []string
 	// Vend are the endpoints that vend tokens over HTTP.
 	Vend []VendEndpoint
+	// WebhookAllow are addresses, networks and hosts that webhooks may reach beside
+	// public addresses; see hook.NewGuard.
+	WebhookAllow []string
 	// Heartbeat is the pause between heartbeats on a quiet subscription.
 	Heartbeat time.Duration
 	// StopGrace is how long a node that is told to stop goes on serving, once it
@@ -165,6 +169,9 @@ func (c Config) Validate() error {
 		if err := c.checkVend(&c.Vend[i]); err != nil {
 			return fmt.Errorf("vend: %s: %w", c.Vend[i].Name, err)
 		}
+	}
+	if _, err := hook.NewGuard(c.WebhookAllow); err != nil {
+		return fmt.Errorf("webhook-allow: %w", err)
 	}
 	if c.DownAfter < leastDownAfter {
 		return fmt.Errorf("down after %v: a node must be silent for at least %v, else one that is only slow is replaced", c.DownAfter, leastDownAfter)

@@ -68,8 +68,9 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			}
 			return alive, silent
 		},
-		Version: n.config.Version,
-		Commit:  n.config.Commit,
+		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
+		Version:  n.config.Version,
+		Commit:   n.config.Commit,
 	}
 	return metrics.New(sources, n.logger)
 }

@@ -37,6 +37,7 @@ type Node struct {
 	minter   *auth.Minter
 	gate     *auth.Gate
 	measured *metrics.Metrics
+	hooks    hooks
 	used     usage.History // what the console draws
 	server   *api.Server
 	listener net.Listener
@@ -103,6 +104,9 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openGate(); err != nil {
 		return err
 	}
+	if err := n.hooks.open(n); err != nil {
+		return err
+	}
 	n.measured = n.newMetrics()
 	// From here on GET /readyz tells what the node waits for.
 	if err := n.openWeb(); err != nil {
@@ -127,6 +131,7 @@ func (n *Node) start(ctx context.Context) error {
 			return fmt.Errorf("cache %q: %w", name, err)
 		}
 	}
+	n.hooks.start()
 	if err := n.openDoor(); err != nil {
 		return err
 	}
@@ -329,11 +334,14 @@ func (n *Node) openDoor() (err error) {
 		Lookup:    n.measured.Lookup,
 		Faults:    n.config.Faults,
 		Logger:    n.logger,
+
+		CheckWebhookURL: n.hooks.guard.CheckURL,
 	}, api.Ports{
 		Data:        n.router,
 		Topics:      topics{n.router},
 		Caches:      n.router,
 		Credentials: n.router,
+		Webhooks:    n.router,
 		Gate:        n.gate,
 		Minter:      n.minter,
 		Cluster:     operators,

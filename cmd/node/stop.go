@@ -57,6 +57,7 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.host != nil {
 		n.handOver(closing) // what the node was made leader of since it gave all away
 	}
+	n.hooks.close(closing)
 	n.hangUp(closing)
 	var err error
 	if n.host != nil {

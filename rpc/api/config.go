@@ -29,6 +29,9 @@ type Config struct {
 	DrainSpread time.Duration
 	// Limits are the product limits; a zero field means its default.
 	Limits Limits
+	// CheckWebhookURL says why a webhook may not post to a URL, in words for
+	// whoever wants it to; nil allows every URL.
+	CheckWebhookURL func(url string) error
 	// Meter returns what is told about the calls of a method, whose full name
 	// this is. It is asked once for each method; nil counts nothing.
 	Meter func(method string, stream bool) Meter
@@ -110,6 +113,7 @@ type Ports struct {
 	Topics      Topics
 	Caches      Caches
 	Credentials Credentials
+	Webhooks    Webhooks
 	Gate        *auth.Gate
 	Minter      *auth.Minter
 	// Cluster is nil for a node that is part of none; operators are then told so.
@@ -134,6 +138,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.DrainSpread, DefaultDrainSpread)
 	if c.Meter == nil {
 		c.Meter = func(string, bool) Meter { return noMeter{} }
+	}
+	if c.CheckWebhookURL == nil {
+		c.CheckWebhookURL = func(string) error { return nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -166,6 +173,8 @@ func (p *Ports) check() error {
 		return errors.New("api: no catalog of caches")
 	case p.Credentials == nil:
 		return errors.New("api: no catalog of API keys")
+	case p.Webhooks == nil:
+		return errors.New("api: no catalog of webhooks")
 	case p.Gate == nil || p.Minter == nil:
 		return errors.New("api: no gate or no minter of credentials")
 	}

@@ -1,9 +1,14 @@
 package api
 
 import (
+	"errors"
+	"fmt"
+
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mayfly-broker/mayfly/fanout"
+	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -54,6 +59,26 @@ func EncodeItem(at fanout.Position, m route.Message) []byte {
 		b = append(b, m.PublisherID...)
 	}
 	return appendUint(b, itemPage, at.Page)
+}
+
+// DecodeItem returns the message of an item that EncodeItem made, in memory of the
+// caller's own.
+func DecodeItem(encoded []byte) (route.Message, error) {
+	response := new(pubsubpb.SubscribeResponse)
+	if err := proto.Unmarshal(encoded, response); err != nil {
+		return route.Message{}, fmt.Errorf("api: an item's bytes are none: %w", err)
+	}
+	item := response.GetItem()
+	m := route.Message{PublisherID: item.GetPublisherId()}
+	switch v := item.GetValue().GetKind().(type) {
+	case *pubsubpb.TopicValue_Text:
+		m.Text, m.Value = true, []byte(v.Text)
+	case *pubsubpb.TopicValue_Binary:
+		m.Value = v.Binary
+	default:
+		return route.Message{}, errors.New("api: an item's bytes hold no message")
+	}
+	return m, nil
 }
 
 // encodeDiscontinuity returns the message that announces d.

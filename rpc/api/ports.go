@@ -60,6 +60,21 @@ type Caches interface {
 	Find(ctx context.Context, name string) (*storev1.CacheRecord, error)
 }
 
+// Webhooks is the catalog of webhooks. Records that it returns are only read.
+type Webhooks interface {
+	// PutWebhook records a webhook, or gives the one of that name another topic and
+	// URL. It returns the secret that is in force: the given one if it is new.
+	PutWebhook(ctx context.Context, w *storev1.Webhook) (secret string, err error)
+	// DeleteWebhook forgets a webhook; one that is not there is no error.
+	DeleteWebhook(ctx context.Context, cache, name string) error
+	// RotateWebhook replaces a webhook's secret.
+	RotateWebhook(ctx context.Context, cache, name, secret string) error
+	// Webhook returns a webhook, or route.ErrWebhookNotFound.
+	Webhook(ctx context.Context, cache, name string) (*storev1.Webhook, error)
+	// Webhooks returns the webhooks of a cache, by name.
+	Webhooks(ctx context.Context, cache string) ([]*storev1.Webhook, error)
+}
+
 // Credentials is the catalog of API keys, as far as it is changed or listed.
 // Records that it returns are only read.
 type Credentials interface {

@@ -12,6 +12,7 @@ import (
 	leaderboardpb "github.com/mayfly-broker/mayfly/proto/leaderboard"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 )
 
 // need is what a credential must allow for a method.
@@ -131,6 +132,13 @@ var rules = map[string]rule{
 	controlpb.ScsControl_CreateSigningKey_FullMethodName: {control, once},
 	controlpb.ScsControl_RevokeSigningKey_FullMethodName: {control, once},
 	controlpb.ScsControl_ListSigningKeys_FullMethodName:  {control, once},
+
+	// Webhooks.
+	webhookpb.Webhook_PutWebhook_FullMethodName:          {control, once},
+	webhookpb.Webhook_DeleteWebhook_FullMethodName:       {control, once},
+	webhookpb.Webhook_ListWebhooks_FullMethodName:        {control, once},
+	webhookpb.Webhook_GetWebhookSecret_FullMethodName:    {control, once},
+	webhookpb.Webhook_RotateWebhookSecret_FullMethodName: {control, once},
 
 	// Credentials. JavaScript clients send theirs in the message only.
 	authpb.Auth_Login_FullMethodName:                     {nothing, once},

@@ -20,6 +20,7 @@ import (
 	leaderboardpb "github.com/mayfly-broker/mayfly/proto/leaderboard"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 )
 
@@ -129,6 +130,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
 	authpb.RegisterAuthServer(door, &authService{mint: m})
 	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
+	webhookpb.RegisterWebhookServer(door, &webhooks{catalog: s.ports.Webhooks, check: s.config.CheckWebhookURL})
 	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
 	grpc_health_v1.RegisterHealthServer(door, s.health)
 	reflection.Register(door)

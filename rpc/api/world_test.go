@@ -79,7 +79,7 @@ func newWorld(t testing.TB, s settings) *world {
 		s.config.Endpoint = "mayfly.test"
 	}
 	server, err := NewServer(s.config, Ports{
-		Data: m, Topics: m, Caches: m, Credentials: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster,
+		Data: m, Topics: m, Caches: m, Credentials: m, Webhooks: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster,
 	})
 	if err != nil {
 		t.Fatal(err)

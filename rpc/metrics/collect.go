@@ -40,6 +40,13 @@ var (
 	raftLog      = describe("mayfly_raft_log_bytes", "Size of the log's records.", "group")
 	raftQueued   = describe("mayfly_raft_queued_commands", "Commands that were accepted and not answered yet.", "group")
 
+	webhooks         = describe("mayfly_webhooks", "Webhooks that this node serves, as the leader of their topics.")
+	webhookWaiting   = describe("mayfly_webhook_events_waiting", "Events that wait for a webhook's receiver, those under way included.")
+	webhookUnderWay  = describe("mayfly_webhook_attempts_in_flight", "Deliveries to webhooks under way.")
+	webhookRepeats   = describe("mayfly_webhook_attempts_failed_total", "Deliveries that failed and are tried again.")
+	webhookDelivered = describe("mayfly_webhook_events_delivered_total", "Events that a webhook's receiver has taken.")
+	webhookDead      = describe("mayfly_webhook_dead_letters_total", "Events that no webhook's receiver has taken or will take, by what became of them.", "reason")
+
 	connections = describe("mayfly_connections", "Open connections on the client port.", "protocol")
 	accepted    = describe("mayfly_connections_accepted_total", "Connections accepted on the client port.", "protocol")
 	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything.")
@@ -66,6 +73,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		out.gauge(gossiping, float64(silent), "silent")
 	}
 	out.groups(c.Groups())
+	out.webhooks(c.Webhooks())
 	port := c.Port()
 	out.counter(dropped, port.Dropped)
 	out.traffic("grpc", port.GRPC)
@@ -119,6 +127,20 @@ func (out readings) groups(all []replica.Stats) {
 	}
 	out.gauge(raftGroups, float64(leading), "leader")
 	out.gauge(raftGroups, float64(len(all)-leading), "follower")
+}
+
+func (out readings) webhooks(w Webhooks) {
+	out.gauge(webhooks, float64(w.Webhooks))
+	out.gauge(webhookWaiting, float64(w.Waiting))
+	out.gauge(webhookUnderWay, float64(w.UnderWay))
+	out.counter(webhookRepeats, uint64(w.Repeats))
+	out.counter(webhookDelivered, uint64(w.Delivered))
+	for reason, n := range map[string]int64{
+		"exhausted": w.Exhausted, "refused": w.Refused, "forbidden": w.Forbidden,
+		"behind": w.Behind, "deleted": w.Deleted, "stopped": w.Stopped,
+	} {
+		out.counter(webhookDead, uint64(n), reason)
+	}
 }
 
 func (out readings) traffic(protocol string, t Traffic) {

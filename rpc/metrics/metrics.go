@@ -29,8 +29,23 @@ type Sources struct {
 	Gossip func() (alive, silent int)
 	// Port looks at the client port.
 	Port func() Port
+	// Webhooks looks at the deliveries of this node.
+	Webhooks func() Webhooks
 	// Version and Commit say what is running.
 	Version, Commit string
+}
+
+// Webhooks are the deliveries to webhooks: what there is to do now, and how often
+// things happened since the node started.
+type Webhooks struct {
+	// Webhooks is how many are served here, Waiting how many events wait or are
+	// under way, UnderWay how many attempts are.
+	Webhooks, Waiting, UnderWay int64
+	// Repeats are attempts that failed and are made again, Delivered events that
+	// arrived.
+	Repeats, Delivered int64
+	// The others are events that never will, by the reason.
+	Exhausted, Refused, Forbidden, Behind, Deleted, Stopped int64
 }
 
 // Port is what went through a client port since the node started.

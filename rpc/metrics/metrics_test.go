@@ -40,6 +40,9 @@ func sources() Sources {
 				HTTP: Traffic{Open: 24, Accepted: 25, Received: 26, Sent: 27}, Dropped: 28,
 			}
 		},
+		Webhooks: func() Webhooks {
+			return Webhooks{Webhooks: 40, Waiting: 41, UnderWay: 42, Repeats: 43, Delivered: 44, Exhausted: 45, Refused: 46, Forbidden: 47, Behind: 48, Deleted: 49, Stopped: 50}
+		},
 		Version: "v1.2.3", Commit: "abc",
 	}
 }
@@ -84,6 +87,11 @@ func TestReading(t *testing.T) {
 		`mayfly_connections{protocol="http"} 24`, `mayfly_connections_accepted_total{protocol="http"} 25`,
 		`mayfly_received_bytes_total{protocol="http"} 26`, `mayfly_sent_bytes_total{protocol="http"} 27`,
 		"mayfly_connections_dropped_total 28",
+		"mayfly_webhooks 40", "mayfly_webhook_events_waiting 41", "mayfly_webhook_attempts_in_flight 42",
+		"mayfly_webhook_attempts_failed_total 43", "mayfly_webhook_events_delivered_total 44",
+		`mayfly_webhook_dead_letters_total{reason="exhausted"} 45`, `mayfly_webhook_dead_letters_total{reason="refused"} 46`,
+		`mayfly_webhook_dead_letters_total{reason="forbidden"} 47`, `mayfly_webhook_dead_letters_total{reason="behind"} 48`,
+		`mayfly_webhook_dead_letters_total{reason="deleted"} 49`, `mayfly_webhook_dead_letters_total{reason="stopped"} 50`,
 	)
 	if !regexp.MustCompile(`mayfly_build_info\{commit="abc",goversion="go[^"]+",version="v1.2.3"\} 1`).MatchString(read(t, New(sources(), nil))) {
 		t.Error("no build info")
@@ -148,7 +156,7 @@ func TestNames(t *testing.T) {
 	method.End(codes.OK, 0)
 	text := read(t, m)
 	few := map[string]bool{
-		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true,
+		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true, "reason": true,
 		"version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {

@@ -32,12 +32,18 @@ func (l *Local) ApplyCatalog(ctx context.Context, command *storev1.CatalogComman
 	return result.(*storev1.CatalogResult), at, nil
 }
 
-// change has the meta group's leader change the catalog, waits until this node
-// knows of the change, and returns the generation it gave. notFound is what a
-// missing subject is called.
-func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, notFound error) (uint64, error) {
+// change is decide for what gives a cache a generation, which it returns.
+func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, notFound error) (generation uint64, err error) {
+	result, err := r.decide(ctx, command, notFound)
+	return result.GetGeneration(), err
+}
+
+// decide has the meta group's leader change the catalog, and waits until this node
+// knows of the change. notFound is what a missing subject is called. The result is
+// nil with an error.
+func (r *Router) decide(ctx context.Context, command *storev1.CatalogCommand, notFound error) (*storev1.CatalogResult, error) {
 	if err := r.hold.enter(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer r.hold.leave()
 	command.Request = r.requests[cluster.MetaGroup].begin()
@@ -49,7 +55,7 @@ func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, no
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	refusals := map[storev1.CatalogStatus]error{
 		storev1.CatalogStatus_CATALOG_STATUS_ALREADY_EXISTS:    ErrCacheExists,
@@ -59,14 +65,14 @@ func (r *Router) change(ctx context.Context, command *storev1.CatalogCommand, no
 		storev1.CatalogStatus_CATALOG_STATUS_REQUEST_FORGOTTEN: ErrUnknownOutcome,
 	}
 	if refusal, refused := refusals[result.GetStatus()]; refused {
-		return 0, fmt.Errorf("%w: %s", refusal, result.GetDetail())
+		return nil, fmt.Errorf("%w: %s", refusal, result.GetDetail())
 	}
 	if err := r.local.reach(ctx, index); err != nil {
 		// It is made, and the caller's time ran out before this node knew. The
 		// context's error alone would say that it was not.
-		return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	return result.GetGeneration(), nil
+	return result, nil
 }
 
 // reachTick is how often a snapshot that was restored is looked for: it has no

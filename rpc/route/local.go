@@ -70,6 +70,7 @@ type Local struct {
 	fresh map[cluster.GroupID]replica.StateMachine // made, and not bound yet
 
 	fences [cluster.MaxGroups + 1]fence // by group
+	moves  tide                         // rises when the numbering of topics begins or ends here
 
 	following sync.WaitGroup // one for each group that is bound
 }

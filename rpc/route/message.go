@@ -40,6 +40,8 @@ var (
 	ErrLimit = errors.New("limit reached")
 	// ErrInvalid: the request is malformed.
 	ErrInvalid = errors.New("invalid request")
+	// ErrWebhookNotFound: the cache has no webhook of that name.
+	ErrWebhookNotFound = errors.New("webhook not found")
 	// ErrKeyNotFound: no API key has that id.
 	ErrKeyNotFound = errors.New("API key not found")
 )

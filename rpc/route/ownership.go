@@ -49,6 +49,7 @@ func (l *Local) own(g cluster.GroupID, epoch, term uint64) {
 			l.survey(context.Background(), g, term, survey.Adopt)
 		}
 		err = l.enthrone(g, term, func() error { return survey.Own(page) })
+		l.moves.rise()
 	}
 	if err != nil && !errors.Is(err, fanout.ErrClosed) {
 		l.logger.Error("the topics of a group cannot be numbered here",
@@ -81,6 +82,7 @@ func (l *Local) mirror(g cluster.GroupID) {
 
 // yield leaves the numbering of a group's topics to another node.
 func (l *Local) yield(g cluster.GroupID) {
+	defer l.moves.rise()
 	if l.survey == nil {
 		l.topics.Disown(uint32(g))
 		return

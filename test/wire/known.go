@@ -17,7 +17,6 @@ var known = map[Difference]string{
 // notServed are the SDK's services that we have no .proto for, with the reason
 // for each.
 var notServed = map[string]string{
-	"webhook.Webhook":          "not part of the broker yet",
 	"store.Store":              "the store product was retired",
 	"vectorindex.VectorIndex":  "a vector index is no broker's job",
 	"global_admin.GlobalAdmin": "the hosted service's own console",

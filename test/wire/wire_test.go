@@ -28,6 +28,7 @@ var served = []protoreflect.FullName{
 	"control_client.ScsControl",
 	"leaderboard.Leaderboard",
 	"token.Token",
+	"webhook.Webhook",
 }
 
 func TestOurServicesSpeakTheSDKsWire(t *testing.T) {

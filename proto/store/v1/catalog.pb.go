@@ -97,6 +97,9 @@ type CatalogCommand struct {
 	//	*CatalogCommand_RevokeApiKey
 	//	*CatalogCommand_SweepCredentials
 	//	*CatalogCommand_RemoveSigningKey
+	//	*CatalogCommand_PutWebhook
+	//	*CatalogCommand_DeleteWebhook
+	//	*CatalogCommand_RotateWebhook
 	Op            isCatalogCommand_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -225,6 +228,33 @@ func (x *CatalogCommand) GetRemoveSigningKey() *RemoveSigningKey {
 	return nil
 }
 
+func (x *CatalogCommand) GetPutWebhook() *PutWebhook {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_PutWebhook); ok {
+			return x.PutWebhook
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetDeleteWebhook() *DeleteWebhook {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_DeleteWebhook); ok {
+			return x.DeleteWebhook
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetRotateWebhook() *RotateWebhook {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_RotateWebhook); ok {
+			return x.RotateWebhook
+		}
+	}
+	return nil
+}
+
 type isCatalogCommand_Op interface {
 	isCatalogCommand_Op()
 }
@@ -263,6 +293,19 @@ type CatalogCommand_RemoveSigningKey struct {
 	RemoveSigningKey *RemoveSigningKey `protobuf:"bytes,23,opt,name=remove_signing_key,json=removeSigningKey,proto3,oneof"`
 }
 
+type CatalogCommand_PutWebhook struct {
+	// Since version 2.
+	PutWebhook *PutWebhook `protobuf:"bytes,24,opt,name=put_webhook,json=putWebhook,proto3,oneof"`
+}
+
+type CatalogCommand_DeleteWebhook struct {
+	DeleteWebhook *DeleteWebhook `protobuf:"bytes,25,opt,name=delete_webhook,json=deleteWebhook,proto3,oneof"`
+}
+
+type CatalogCommand_RotateWebhook struct {
+	RotateWebhook *RotateWebhook `protobuf:"bytes,26,opt,name=rotate_webhook,json=rotateWebhook,proto3,oneof"`
+}
+
 func (*CatalogCommand_CreateCache) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_DeleteCache) isCatalogCommand_Op() {}
@@ -278,6 +321,12 @@ func (*CatalogCommand_RevokeApiKey) isCatalogCommand_Op() {}
 func (*CatalogCommand_SweepCredentials) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_RemoveSigningKey) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_PutWebhook) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_DeleteWebhook) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_RotateWebhook) isCatalogCommand_Op() {}
 
 type CreateCache struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -904,19 +953,259 @@ func (*SweepCredentials) Descriptor() ([]byte, []int) {
 	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
+// Webhook is where every message of a topic is posted to.
+type Webhook struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Cache string                 `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Topic string                 `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	Url   string                 `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
+	// What deliveries are signed with: text, of which the bytes are the key.
+	Secret        string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Webhook) Reset() {
+	*x = Webhook{}
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Webhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Webhook) ProtoMessage() {}
+
+func (x *Webhook) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
+func (*Webhook) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Webhook) GetCache() string {
+	if x != nil {
+		return x.Cache
+	}
+	return ""
+}
+
+func (x *Webhook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Webhook) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Webhook) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Webhook) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// PutWebhook adds a webhook to a cache that exists, or replaces topic and URL
+// of the one of that name. Its secret is for a new one: the old one is kept.
+type PutWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Webhook       *Webhook               `protobuf:"bytes,1,opt,name=webhook,proto3" json:"webhook,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutWebhook) Reset() {
+	*x = PutWebhook{}
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutWebhook) ProtoMessage() {}
+
+func (x *PutWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
+func (*PutWebhook) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PutWebhook) GetWebhook() *Webhook {
+	if x != nil {
+		return x.Webhook
+	}
+	return nil
+}
+
+// DeleteWebhook forgets a webhook; one that is not there changes nothing.
+type DeleteWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cache         string                 `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteWebhook) Reset() {
+	*x = DeleteWebhook{}
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteWebhook) ProtoMessage() {}
+
+func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
+func (*DeleteWebhook) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteWebhook) GetCache() string {
+	if x != nil {
+		return x.Cache
+	}
+	return ""
+}
+
+func (x *DeleteWebhook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// RotateWebhook replaces the secret of a webhook.
+type RotateWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cache         string                 `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Secret        string                 `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateWebhook) Reset() {
+	*x = RotateWebhook{}
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateWebhook) ProtoMessage() {}
+
+func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
+func (*RotateWebhook) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RotateWebhook) GetCache() string {
+	if x != nil {
+		return x.Cache
+	}
+	return ""
+}
+
+func (x *RotateWebhook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RotateWebhook) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 type CatalogResult struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Status CatalogStatus          `protobuf:"varint,1,opt,name=status,proto3,enum=mayfly.store.v1.CatalogStatus" json:"status,omitempty"`
 	Detail string                 `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
 	// The generation of the cache after create, delete or flush.
-	Generation    uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The secret of the webhook after put or rotate.
+	Secret        string `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1217,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1230,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -965,6 +1254,13 @@ func (x *CatalogResult) GetGeneration() uint64 {
 	return 0
 }
 
+func (x *CatalogResult) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 // CacheRecord is one cache of the catalog.
 type CacheRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -978,7 +1274,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1286,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1299,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -1048,14 +1344,16 @@ type CatalogSnapshot struct {
 	Answers []*CatalogSnapshot_CatalogAnswer `protobuf:"bytes,8,rep,name=answers,proto3" json:"answers,omitempty"`
 	// An API key was created at some time: the node is out of open mode for
 	// good, even when every key has been revoked since.
-	Secured       bool `protobuf:"varint,9,opt,name=secured,proto3" json:"secured,omitempty"`
+	Secured bool `protobuf:"varint,9,opt,name=secured,proto3" json:"secured,omitempty"`
+	// By cache and name. Since version 2.
+	Webhooks      []*Webhook `protobuf:"bytes,10,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1365,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1378,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -1146,6 +1444,13 @@ func (x *CatalogSnapshot) GetSecured() bool {
 	return false
 }
 
+func (x *CatalogSnapshot) GetWebhooks() []*Webhook {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
 type CatalogSnapshot_CatalogAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Gateway       []byte                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
@@ -1157,7 +1462,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1474,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1487,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -1210,7 +1515,7 @@ var File_store_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\x9b\x05\n" +
+	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xed\x06\n" +
 	"\x0eCatalogCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12A\n" +
@@ -1222,7 +1527,11 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\vput_api_key\x18\x14 \x01(\v2\x1a.mayfly.store.v1.PutApiKeyH\x00R\tputApiKey\x12E\n" +
 	"\x0erevoke_api_key\x18\x15 \x01(\v2\x1d.mayfly.store.v1.RevokeApiKeyH\x00R\frevokeApiKey\x12P\n" +
 	"\x11sweep_credentials\x18\x16 \x01(\v2!.mayfly.store.v1.SweepCredentialsH\x00R\x10sweepCredentials\x12Q\n" +
-	"\x12remove_signing_key\x18\x17 \x01(\v2!.mayfly.store.v1.RemoveSigningKeyH\x00R\x10removeSigningKeyB\x04\n" +
+	"\x12remove_signing_key\x18\x17 \x01(\v2!.mayfly.store.v1.RemoveSigningKeyH\x00R\x10removeSigningKey\x12>\n" +
+	"\vput_webhook\x18\x18 \x01(\v2\x1b.mayfly.store.v1.PutWebhookH\x00R\n" +
+	"putWebhook\x12G\n" +
+	"\x0edelete_webhook\x18\x19 \x01(\v2\x1e.mayfly.store.v1.DeleteWebhookH\x00R\rdeleteWebhook\x12G\n" +
+	"\x0erotate_webhook\x18\x1a \x01(\v2\x1e.mayfly.store.v1.RotateWebhookH\x00R\rrotateWebhookB\x04\n" +
 	"\x02op\"W\n" +
 	"\vCreateCache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
@@ -1263,20 +1572,37 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rrevoked_at_ms\x18\b \x01(\x04R\vrevokedAtMs\"\x1e\n" +
 	"\fRevokeApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x12\n" +
-	"\x10SweepCredentials\"\x7f\n" +
+	"\x10SweepCredentials\"s\n" +
+	"\aWebhook\x12\x14\n" +
+	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x10\n" +
+	"\x03url\x18\x04 \x01(\tR\x03url\x12\x16\n" +
+	"\x06secret\x18\x05 \x01(\tR\x06secret\"@\n" +
+	"\n" +
+	"PutWebhook\x122\n" +
+	"\awebhook\x18\x01 \x01(\v2\x18.mayfly.store.v1.WebhookR\awebhook\"9\n" +
+	"\rDeleteWebhook\x12\x14\n" +
+	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"Q\n" +
+	"\rRotateWebhook\x12\x14\n" +
+	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\tR\x06secret\"\x97\x01\n" +
 	"\rCatalogResult\x126\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1e.mayfly.store.v1.CatalogStatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\x9b\x01\n" +
+	"generation\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\tR\x06secret\"\x9b\x01\n" +
 	"\vCacheRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x124\n" +
 	"\x06limits\x18\x03 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\x12\"\n" +
-	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xc2\x04\n" +
+	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xf8\x04\n" +
 	"\x0fCatalogSnapshot\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x19\n" +
 	"\bclock_ms\x18\x02 \x01(\x04R\aclockMs\x12'\n" +
@@ -1286,7 +1612,9 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\bapi_keys\x18\x06 \x03(\v2\x17.mayfly.store.v1.ApiKeyR\aapiKeys\x12D\n" +
 	"\brequests\x18\a \x03(\v2(.mayfly.store.v1.SnapshotRecord.RequestsR\brequests\x12H\n" +
 	"\aanswers\x18\b \x03(\v2..mayfly.store.v1.CatalogSnapshot.CatalogAnswerR\aanswers\x12\x18\n" +
-	"\asecured\x18\t \x01(\bR\asecured\x1a}\n" +
+	"\asecured\x18\t \x01(\bR\asecured\x124\n" +
+	"\bwebhooks\x18\n" +
+	" \x03(\v2\x18.mayfly.store.v1.WebhookR\bwebhooks\x1a}\n" +
 	"\rCatalogAnswer\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\fR\agateway\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x126\n" +
@@ -1312,7 +1640,7 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_store_v1_catalog_proto_goTypes = []any{
 	(CatalogStatus)(0),                    // 0: mayfly.store.v1.CatalogStatus
 	(*CatalogCommand)(nil),                // 1: mayfly.store.v1.CatalogCommand
@@ -1327,15 +1655,19 @@ var file_store_v1_catalog_proto_goTypes = []any{
 	(*ApiKey)(nil),                        // 10: mayfly.store.v1.ApiKey
 	(*RevokeApiKey)(nil),                  // 11: mayfly.store.v1.RevokeApiKey
 	(*SweepCredentials)(nil),              // 12: mayfly.store.v1.SweepCredentials
-	(*CatalogResult)(nil),                 // 13: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 14: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 15: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 16: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 17: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 18: mayfly.store.v1.SnapshotRecord.Requests
+	(*Webhook)(nil),                       // 13: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 14: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 15: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 16: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 17: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 18: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 19: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 20: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 21: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 22: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	17, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	21, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
 	2,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
 	3,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
 	4,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
@@ -1344,22 +1676,27 @@ var file_store_v1_catalog_proto_depIdxs = []int32{
 	11, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
 	12, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
 	8,  // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	5,  // 9: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	7,  // 10: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
-	10, // 11: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	0,  // 12: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	5,  // 13: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	14, // 14: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	7,  // 15: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	10, // 16: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	18, // 17: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	16, // 18: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	13, // 19: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	14, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	15, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	16, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	5,  // 12: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	7,  // 13: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
+	10, // 14: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	13, // 15: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	0,  // 16: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	5,  // 17: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	18, // 18: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	7,  // 19: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	10, // 20: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	22, // 21: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	20, // 22: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	13, // 23: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	17, // 24: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -1377,6 +1714,9 @@ func file_store_v1_catalog_proto_init() {
 		(*CatalogCommand_RevokeApiKey)(nil),
 		(*CatalogCommand_SweepCredentials)(nil),
 		(*CatalogCommand_RemoveSigningKey)(nil),
+		(*CatalogCommand_PutWebhook)(nil),
+		(*CatalogCommand_DeleteWebhook)(nil),
+		(*CatalogCommand_RotateWebhook)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1384,7 +1724,7 @@ func file_store_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
