@@ -12,7 +12,8 @@
 //	cli       the mayfly command as a person or a script uses it
 //	readme    the programs in the README, run as they are printed there
 //	vend      tokens that a node gives to pages, and to whom it gives none
-//	http      caches and topics with nothing but HTTP, also while nodes come and go
+//	http      caches, lists and topics with nothing but HTTP, also while nodes come and go
+//	socket    who may what on a WebSocket, and how it ends
 //	examples  the apps in test/examples, and what mayfly init writes, in a real browser
 //	page      a web page that listens while the broker comes and goes
 //	directory a data directory that a process works on already

@@ -58,6 +58,51 @@ func TestAPageOutlivesTheBroker(t *testing.T) {
 	}
 }
 
+// So does one that has no SDK: EventSource comes back by itself, and a WebSocket as
+// the documents say. Topics live in memory, so both are told of each new page.
+func TestAPageWithoutAnSDKOutlivesTheBroker(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{})
+	server.CreateCache(t, "story")
+	page := harness.StartAgent(t, harness.Web, "listen", harness.Client{Addr: server.Addr, Cache: "story"})
+	forms := []string{"events", "socket"}
+	var want []string
+	say := func(what string) {
+		t.Helper()
+		want = append(want, what)
+		if err := post(t.Context(), server.Addr, what); err != nil {
+			t.Fatal(err)
+		}
+		page.Await(t, what, func(said []harness.Event) bool {
+			return !slices.ContainsFunc(forms, func(id string) bool {
+				return !slices.Contains(itemsOf(harness.Of(said, "item", id)), what)
+			})
+		})
+	}
+	page.Await(t, "both", func(said []harness.Event) bool {
+		return count(said, "events", "subscribed") > 0 && count(said, "socket", "subscribed") > 0
+	})
+	for round, end := range []func(testing.TB){server.Stop, server.Kill} {
+		say(fmt.Sprintf("before end %d", round))
+		end(t)
+		server.Start(t)
+		say(fmt.Sprintf("after end %d", round))
+	}
+	for _, id := range forms {
+		if got := itemsOf(harness.Of(page.Events(), "item", id)); !slices.Equal(got, want) {
+			t.Errorf("%s: the page was given %q, want %q", id, got, want)
+		}
+		if n := count(page.Events(), id, "discontinuity"); n != 2 {
+			t.Errorf("%s: the page was told of %d discontinuities, want 2", id, n)
+		}
+	}
+	for _, e := range page.Events() {
+		if e.Event == "ended" || e.Event == "error" {
+			t.Errorf("the page was told %+v", e)
+		}
+	}
+}
+
 // firsts leaves out what was there before.
 func firsts(values []string) (first []string) {
 	for _, v := range values {

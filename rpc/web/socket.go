@@ -26,6 +26,7 @@ const (
 	socketSpread = 2 * time.Second  // over which a node that stops sends its sockets away
 	socketPing   = 30 * time.Second // between two pings, and for the answer to one
 	socketTopics = 100              // subscriptions at a time
+	socketEnd    = 2 * time.Second  // for the client's word that it has heard the farewell
 	tokenTime    = 10 * time.Second // for the token, when it is the first message
 	tokenMessage = 16 << 10         // the size of that message
 	// A message holds what is published as JSON, so it is larger than that. What
@@ -296,6 +297,8 @@ func (k *socket) close() {
 	if f, ok := errors.AsType[*farewell](context.Cause(k.leaving)); ok {
 		why = f
 	}
+	deaf := time.AfterFunc(socketEnd, k.cut)
+	defer deaf.Stop()
 	_ = k.conn.Close(why.code, why.reason) // the client may have gone
 	k.cut()
 }

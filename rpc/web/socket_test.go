@@ -465,6 +465,23 @@ func (c *rawSocket) answer(pongs bool) {
 	}
 }
 
+// A client that reads nothing keeps a node from stopping for a moment only.
+func TestDeafSocketsDoNotKeepANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serverOf(t, newHub())
+		c := mustKnock(t, openDoorTo(t, s), "/topics/c/t?subscribe=false")
+		defer c.CloseNow()
+		synctest.Wait()
+		s.Drain()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil || time.Since(began) > socketSpread+socketEnd+time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 // Clients that do not read, do not answer or do not come to the end of a message are
 // let go, and nothing of them stays.
 func TestSocketsOfSlowClients(t *testing.T) {

@@ -1,4 +1,4 @@
-// What a page does without an SDK: fetch and EventSource, from another origin than
+// What a page does without an SDK: fetch, EventSource and WebSocket, from another origin than
 // the broker's.
 import assert from 'node:assert/strict';
 import {addr, cache} from './lib/connect.mjs';
@@ -42,6 +42,33 @@ await check('an EventSource hears what a fetch publishes', async () => {
   await eventually('every item', () => room.items.length >= values.length);
   assert.deepEqual(room.items, values);
   room.close();
+});
+
+await check('a list keeps the last of what is said', async () => {
+  const url = `http://${addr}/cache/${cache}/lists/${fresh('list')}`;
+  for (const text of ['a', 'b', 'ç']) {
+    assert.equal((await fetch(`${url}?ttl_seconds=60&truncate_to_size=2`, {method: 'POST', body: text})).status, 200);
+  }
+  assert.deepEqual(await (await fetch(url)).json(), {values: [{text: 'b'}, {text: 'ç'}]});
+  assert.equal((await fetch(`${url}?value=b`, {method: 'DELETE'})).status, 204);
+  assert.deepEqual(await (await fetch(`${url}/length`)).json(), {length: 1});
+});
+
+await check('a WebSocket hears what it says', async () => {
+  const socket = new WebSocket(topicURL(fresh('topic')).replace('http:', 'ws:'));
+  const items = [];
+  let stands = false;
+  socket.onmessage = message => {
+    const said = JSON.parse(message.data);
+    stands ||= said.heartbeat !== undefined;
+    items.push(...(said.items ?? []).map(e => e.item.value.text));
+  };
+  await eventually('the first heartbeat', () => stands);
+  const values = Array.from({length: 50}, (_, i) => `item ${i}, héllo\n日本`);
+  for (const text of values) socket.send(JSON.stringify({publish: {value: {text}}}));
+  await eventually('every item', () => items.length >= values.length);
+  assert.deepEqual(items, values);
+  socket.close();
 });
 
 await check('a poll waits, and the next one goes on from there', async () => {
