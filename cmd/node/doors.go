@@ -109,10 +109,10 @@ func (n *Node) openWeb() (err error) {
 
 // unready returns what keeps this node from serving at this moment.
 func (n *Node) unready() (why []web.Reason) {
-	notice := n.doors.notice.given()
+	notice, given := n.doors.notice.given()
 	switch {
-	case notice != "":
-		why = append(why, web.Reason{Name: "draining", Detail: notice})
+	case given:
+		why = append(why, notice)
 	case !n.doors.open.Load():
 		why = append(why, web.Reason{Name: "starting", Detail: "this node is not yet where its cluster is"})
 	}

@@ -135,7 +135,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openDoor(); err != nil {
 		return err
 	}
-	n.doors.notice.tell = n.server.SetReady
+	n.doors.notice.announce(n.server.SetReady)
 	if !n.config.alone() {
 		n.keeping.Go(func() { n.watchOrders(keep) })
 	}
@@ -215,6 +215,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	n.links.known.Store(true)
 	n.keeping.Go(func() { n.steward.Run(keep) })
 	n.keeping.Go(func() { n.mirrors.Run(keep) })
+	n.keeping.Go(func() { n.watchMembers(keep) })
 	if len(n.charter.Founders) > 0 {
 		if err := n.found(ctx); err != nil {
 			return fmt.Errorf("founding the cluster: %w", err)

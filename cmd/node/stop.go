@@ -73,7 +73,7 @@ func (n *Node) stop(ctx context.Context) error {
 // closeDoors lets clients finish, until ctx is done. HTTP ends last: until then
 // GET /readyz says that the node is going. It returns why a door broke, if one did.
 func (n *Node) closeDoors(ctx context.Context) error {
-	n.doors.notice.end("this node is stopping", time.Now())
+	n.doors.notice.end(draining("this node is stopping"), time.Now())
 	if n.doors.web != nil {
 		n.doors.web.Drain()
 	}
