@@ -180,4 +180,4 @@ func readShort(r io.Reader) ([]byte, error) {
 
 // errFounded: the node that was asked belongs to a cluster that the caller is
 // not one of the first members of.
-var errFounded = errors.New("the node belongs to a cluster already; let this one join it with a token: mayfly cluster join-token")
+var errFounded = errors.New("the node belongs to a cluster already; if this one is new, let it join with a token: `mayfly cluster join-token`; if it was a member and lost its disk, bring it back: `mayfly node replace`")
