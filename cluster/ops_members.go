@@ -63,7 +63,7 @@ func (s *State) admit(m Member) error {
 	i, exists := s.memberAt(m.Node)
 	switch {
 	case exists:
-		return fmt.Errorf("there is a node %s already, with another store; choose another name, or replace its store", m.Node)
+		return fmt.Errorf("there is a node %s already, with another store; choose another name; or, if it is that node and its disk was lost, bring it back with `mayfly node replace`", m.Node)
 	case len(s.members) >= MaxMembers:
 		return fmt.Errorf("the cluster has %d members, which is the limit", MaxMembers)
 	}
@@ -177,7 +177,7 @@ func (op *Announce) apply(s *State) (Replica, error) {
 	old := s.members[i]
 	switch {
 	case old.Store != op.Member.Store:
-		return Replica{}, fmt.Errorf("node %s has another data directory than the one on record; if its disk was lost, replace its store", old.Node)
+		return Replica{}, fmt.Errorf("node %s has another data directory than the one on record; if its disk was lost, bring it back with `mayfly node replace`", old.Node)
 	case op.Member.Level < s.settings.Level:
 		return Replica{}, fmt.Errorf("node %s knows feature level %d, the cluster is at %d; upgrade its program", old.Node, op.Member.Level, s.settings.Level)
 	}

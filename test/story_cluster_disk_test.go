@@ -27,11 +27,11 @@ func TestNodeThatLostItsDisk(t *testing.T) {
 	l.flows(t, harness.Patience, 50, c.Except(lost)...)
 	l.finish()
 
-	refused(t, lost, "cluster already", "join-token")
+	refused(t, lost, "cluster already", "join-token", "mayfly node replace")
 	c.JoinWith(lost)
 	refused(t, lost, "token", "mayfly node replace")
 	c.JoinWith(lost, "--join-token", c.JoinToken(t))
-	refused(t, lost, "there is a node "+lost.Name+" already, with another store")
+	refused(t, lost, "there is a node "+lost.Name+" already, with another store", "mayfly node replace")
 
 	missed(t, c.Except(lost)[0], lost)
 	c.JoinWith(lost, "--join-token", c.Replacement(t, lost), "--replace")

@@ -8,6 +8,10 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 )
 
+// announceTime is how long a process may answer before it has announced itself,
+// which every restart does as soon as there is somebody to take note of it.
+const announceTime = 10 * time.Second
+
 // judge tells from what nodes answer who lives, who leads, and who follows. It
 // belongs to one term of office: what it never heard of, it does not assume. It
 // has no clock, and its caller owns the lock.
@@ -23,6 +27,8 @@ type life struct {
 	since   time.Time // from when on it could be heard
 	heard   time.Time // when it last answered, zero for never
 	doubted time.Time // when somebody last doubted it
+	boot    string    // the process that answered last
+	booted  time.Time // when that one answered first
 	other   bool      // the newest answer came from another node or disk
 	note    string    // what an operator should know
 }
@@ -79,11 +85,14 @@ func (j *judge) hear(m cluster.Member, r Report, now time.Time) bool {
 	case r.Node != m.Node:
 		l.note = fmt.Sprintf("node %.*q answers at its address", cluster.MaxNodeIDLen, string(r.Node))
 	case r.Store != m.Store:
-		l.note = "it answers with another data directory than the one on record; if its disk was lost, replace its store"
+		l.note = "it answers with another data directory than the one on record; if its disk was lost, bring it back with `mayfly node replace`"
 	default:
 		l.other, l.heard = false, now
-		if r.Boot != m.Boot {
-			l.note = "the process that answers did not announce itself: it has restarted just now, or runs on a copy of the data directory"
+		if r.Boot != l.boot {
+			l.boot, l.booted = r.Boot, now
+		}
+		if r.Boot != m.Boot && now.Sub(l.booted) >= announceTime {
+			l.note = "the process that answers does not announce itself: the process on record may be alive, and one of the two run on a copy of the data directory"
 		}
 	}
 	return !l.other

@@ -73,13 +73,13 @@ func TestWipedDiskIsReplaced(t *testing.T) {
 	load.more(20)
 	f.kill("n2")
 	wiped := f.start("n2", t.TempDir(), nil)
-	if err := f.ask(func(ctx context.Context, s *Steward) error { return s.Announce(ctx, wiped.member) }); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "replace its store") {
+	if err := f.ask(func(ctx context.Context, s *Steward) error { return s.Announce(ctx, wiped.member) }); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "mayfly node replace") {
 		t.Errorf("announcing another disk: %v", err)
 	}
 	f.until("the operator is told", func() bool {
 		st, _ := f.status()
 		n2, _ := st.Node("n2")
-		return n2.Health == cluster.Suspect && strings.Contains(n2.Note, "replace its store")
+		return n2.Health == cluster.Suspect && strings.Contains(n2.Note, "mayfly node replace")
 	})
 	if groups := wiped.host.Load().Groups(); len(groups) != 0 {
 		t.Errorf("an unknown disk was given %d replicas", len(groups))

@@ -19,7 +19,7 @@ var _ console.Broker = desk{}
 // newConsole makes the console, whose questions wait for Run.
 func (n *Node) newConsole() (*console.Console, error) {
 	return console.New(console.Config{
-		Version: n.config.Version, Node: string(n.host.Node()), Cluster: n.host.ClusterID(), Gate: n.gate, Broker: desk{n},
+		Version: n.config.Version, Node: string(n.host.Node()), Cluster: n.host.ClusterID(), Gate: n.doors.gate, Broker: desk{n},
 	})
 }
 

@@ -1,8 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
+	"log/slog"
+	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,18 +16,28 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/console"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
-// doors are the ways in through the client port.
+// doors are the ways in through the client port, and who guards and counts there.
 type doors struct {
-	port    *web.Port
-	web     *web.Server
-	console *console.Console
-	open    atomic.Bool // calls are served
+	listener net.Listener
+	port     *web.Port
+	server   *api.Server // nil until calls can be served
+	web      *web.Server
+	console  *console.Console
+	open     atomic.Bool // calls are served
+
+	verifier *auth.Verifier
+	minter   *auth.Minter
+	gate     *auth.Gate
+	measured *metrics.Metrics
 
 	notice     notice
 	leaderless leaderless
@@ -91,8 +106,8 @@ func (n *Node) openWeb() (err error) {
 	}
 	n.doors.web, err = web.NewServer(web.Config{
 		Ready:   n.unready,
-		Metrics: n.measured.Handler(),
-		Gate:    n.gate,
+		Metrics: n.doors.measured.Handler(),
+		Gate:    n.doors.gate,
 		Origins: n.config.Origins,
 		Console: n.doors.console,
 		Vending: vending,
@@ -107,12 +122,93 @@ func (n *Node) openWeb() (err error) {
 	return nil
 }
 
+// openGate learns whom to let in. What it lets in follows the catalog, which may
+// not be there yet.
+func (n *Node) openGate() (err error) {
+	source := keys{router: n.router, open: n.config.Open}
+	n.doors.verifier, err = auth.NewVerifier(auth.VerifierConfig{ClusterID: n.host.ClusterID(), Keys: source})
+	if err != nil {
+		return err
+	}
+	n.doors.minter, err = auth.NewMinter(auth.MinterConfig{ClusterID: n.host.ClusterID(), Keys: source, Random: rand.Reader})
+	if err != nil {
+		return err
+	}
+	n.doors.gate = auth.NewGate(n.doors.verifier, n.config.loopbackOnly())
+	return nil
+}
+
+// openDoor builds the public services.
+func (n *Node) openDoor() (err error) {
+	if n.config.DataDir != "" {
+		good := func(text string) bool {
+			_, err := n.doors.verifier.Verify(strings.TrimSpace(text), time.Now())
+			return err == nil
+		}
+		if err := leaveAdminToken(n.config.DataDir, n.doors.minter, good); err != nil {
+			return err
+		}
+	}
+	if n.doors.gate.Open() {
+		end := "create an API key to end this: mayfly key create --superuser"
+		if n.config.Open {
+			end = "this node was told to stay open"
+		}
+		n.logger.Warn("OPEN MODE: every program on this machine may do everything; "+end, slog.String("listen", n.Addr()))
+	}
+	var operators api.Cluster
+	if n.steward != nil {
+		operators = office{n}
+	}
+	n.doors.server, err = api.NewServer(api.Config{
+		Endpoint:  n.endpoint(),
+		Version:   n.config.Version,
+		Commit:    n.config.Commit,
+		Heartbeat: n.config.Heartbeat,
+		Limits:    n.config.Limits,
+		Meter:     meter(n.doors.measured),
+		Lookup:    n.doors.measured.Lookup,
+		Faults:    n.config.Faults,
+		Logger:    n.logger,
+
+		CheckWebhookURL: n.hooks.guard.CheckURL,
+	}, api.Ports{
+		Data:        n.router,
+		Topics:      topics{n.router},
+		Caches:      n.router,
+		Credentials: n.router,
+		Webhooks:    n.router,
+		Gate:        n.doors.gate,
+		Minter:      n.doors.minter,
+		Cluster:     operators,
+	})
+	return err
+}
+
+// topics narrows the router's subscriptions to what the door asks of them.
+type topics struct{ *route.Router }
+
+// Subscribe implements api.Topics.
+func (t topics) Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (api.Subscription, error) {
+	s, err := t.Router.Subscribe(ctx, cache, topic, from)
+	if err != nil {
+		return nil, err // a nil *fanout.Subscription would not be a nil interface
+	}
+	return s, nil
+}
+
+// endpoint is the base host that minted keys and tokens carry.
+func (n *Node) endpoint() string { return cmp.Or(n.config.Endpoint, n.Addr()) }
+
+// Addr is the address of the client port, with the port that was bound.
+func (n *Node) Addr() string { return n.doors.listener.Addr().String() }
+
 // unready returns what keeps this node from serving at this moment.
 func (n *Node) unready() (why []web.Reason) {
-	notice := n.doors.notice.given()
+	notice, given := n.doors.notice.given()
 	switch {
-	case notice != "":
-		why = append(why, web.Reason{Name: "draining", Detail: notice})
+	case given:
+		why = append(why, notice)
 	case !n.doors.open.Load():
 		why = append(why, web.Reason{Name: "starting", Detail: "this node is not yet where its cluster is"})
 	}

@@ -23,11 +23,12 @@ type links struct {
 	listener             net.Listener // the peer port
 	peerAddr, gossipAddr string       // as others dial them
 
-	mux    *peer.Mux
-	pool   *peer.Pool
-	server *peer.Server
-	mesh   atomic.Pointer[gossip.Mesh] // nil until it is open, while the replicas already look for each other
-	known  atomic.Bool                 // server is there, and the node can tell newcomers about its cluster
+	mux     *peer.Mux
+	pool    *peer.Pool
+	server  *peer.Server
+	mesh    atomic.Pointer[gossip.Mesh] // nil until it is open, while the replicas already look for each other
+	removed atomic.Bool                 // another node says that this one is no member any more
+	known   atomic.Bool                 // server is there, and the node can tell newcomers about its cluster
 
 	serving sync.WaitGroup
 	served  error
@@ -77,7 +78,7 @@ func (n *Node) connect(id replica.Identity) (replica.Network, error) {
 	self := peer.Identity{ClusterID: id.ClusterID, Node: string(id.Node), StoreID: id.StoreID, BootID: n.boot}
 	n.links.mux = peer.NewMux(peer.MuxConfig{
 		Listener: n.links.listener, Self: self, Guard: n.guard, Resolve: n.resolve,
-		Doorkeeper: n, Charter: n.told, Logger: n.logger,
+		Doorkeeper: n, Charter: n.told, Removed: n.cast, Logger: n.logger,
 	})
 	n.links.pool = peer.NewPool(peer.PoolConfig{Self: self, Dial: n.links.mux.DialCalls, Logger: n.logger})
 	return n.links.mux, nil
@@ -89,7 +90,7 @@ func (n *Node) connect(id replica.Identity) (replica.Network, error) {
 func (n *Node) guard(caller peer.Identity) (err error) {
 	n.local.Read(func(s *cluster.State) {
 		if s.Buried(cluster.NodeID(caller.Node), caller.StoreID) {
-			err = fmt.Errorf("node %s, or its data directory, was removed from the cluster for ever", caller.Node)
+			err = fmt.Errorf("node %s, or its data directory, was %w", caller.Node, peer.ErrRemoved)
 		}
 	})
 	return err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +16,6 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
-	"github.com/mayfly-broker/mayfly/rpc/auth"
-	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 	"github.com/mayfly-broker/mayfly/rpc/web"
@@ -26,22 +23,16 @@ import (
 
 // Node is one running node.
 type Node struct {
-	config   Config
-	logger   *slog.Logger
-	lock     *replica.Lock // of the data directory, until there is a host
-	host     *replica.Host
-	topics   *fanout.Broker
-	local    *route.Local
-	router   *route.Router
-	verifier *auth.Verifier
-	minter   *auth.Minter
-	gate     *auth.Gate
-	measured *metrics.Metrics
-	hooks    hooks
-	used     usage.History // what the console draws
-	server   *api.Server
-	listener net.Listener
-	doors    doors
+	config Config
+	logger *slog.Logger
+	lock   *replica.Lock // of the data directory, until there is a host
+	host   *replica.Host
+	topics *fanout.Broker
+	local  *route.Local
+	router *route.Router
+	hooks  hooks
+	used   usage.History // what the console draws
+	doors  doors
 
 	charter *charter
 	boot    string     // the random name of this process
@@ -84,7 +75,7 @@ func (n *Node) start(ctx context.Context) error {
 	if n.config.Line != nil {
 		listener = n.config.Line.Listen(listener)
 	}
-	n.listener = listener
+	n.doors.listener = listener
 	n.doors.port = web.NewPort(listener, n.logger)
 	if err := n.listen(ctx); err != nil {
 		return err
@@ -107,7 +98,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.hooks.open(n); err != nil {
 		return err
 	}
-	n.measured = n.newMetrics()
+	n.doors.measured = n.newMetrics()
 	// From here on GET /readyz tells what the node waits for.
 	if err := n.openWeb(); err != nil {
 		return err
@@ -116,7 +107,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.stopKeep = stop
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
-	n.keeping.Go(func() { n.used.Keep(keep, n.measured.Usage) })
+	n.keeping.Go(func() { n.used.Keep(keep, n.doors.measured.Usage) })
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err
 	}
@@ -135,7 +126,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openDoor(); err != nil {
 		return err
 	}
-	n.doors.notice.tell = n.server.SetReady
+	n.doors.notice.announce(n.doors.server.SetReady)
 	if !n.config.alone() {
 		n.keeping.Go(func() { n.watchOrders(keep) })
 	}
@@ -215,6 +206,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	n.links.known.Store(true)
 	n.keeping.Go(func() { n.steward.Run(keep) })
 	n.keeping.Go(func() { n.mirrors.Run(keep) })
+	n.keeping.Go(func() { n.watchMembers(keep) })
 	if len(n.charter.Founders) > 0 {
 		if err := n.found(ctx); err != nil {
 			return fmt.Errorf("founding the cluster: %w", err)
@@ -285,84 +277,3 @@ func (n *Node) refuseToBeOpenToAll() error {
 		"start once with --listen 127.0.0.1:8080, run `mayfly key create --superuser`, then listen on %s",
 		n.config.Listen, n.config.Listen)
 }
-
-// openGate learns whom to let in. What it lets in follows the catalog, which may
-// not be there yet.
-func (n *Node) openGate() (err error) {
-	source := keys{router: n.router, open: n.config.Open}
-	n.verifier, err = auth.NewVerifier(auth.VerifierConfig{ClusterID: n.host.ClusterID(), Keys: source})
-	if err != nil {
-		return err
-	}
-	n.minter, err = auth.NewMinter(auth.MinterConfig{ClusterID: n.host.ClusterID(), Keys: source, Random: rand.Reader})
-	if err != nil {
-		return err
-	}
-	n.gate = auth.NewGate(n.verifier, n.config.loopbackOnly())
-	return nil
-}
-
-// openDoor builds the public services.
-func (n *Node) openDoor() (err error) {
-	if n.config.DataDir != "" {
-		good := func(text string) bool {
-			_, err := n.verifier.Verify(strings.TrimSpace(text), time.Now())
-			return err == nil
-		}
-		if err := leaveAdminToken(n.config.DataDir, n.minter, good); err != nil {
-			return err
-		}
-	}
-	if n.gate.Open() {
-		end := "create an API key to end this: mayfly key create --superuser"
-		if n.config.Open {
-			end = "this node was told to stay open"
-		}
-		n.logger.Warn("OPEN MODE: every program on this machine may do everything; "+end, slog.String("listen", n.Addr()))
-	}
-	var operators api.Cluster
-	if n.steward != nil {
-		operators = office{n}
-	}
-	n.server, err = api.NewServer(api.Config{
-		Endpoint:  n.endpoint(),
-		Version:   n.config.Version,
-		Commit:    n.config.Commit,
-		Heartbeat: n.config.Heartbeat,
-		Limits:    n.config.Limits,
-		Meter:     meter(n.measured),
-		Lookup:    n.measured.Lookup,
-		Faults:    n.config.Faults,
-		Logger:    n.logger,
-
-		CheckWebhookURL: n.hooks.guard.CheckURL,
-	}, api.Ports{
-		Data:        n.router,
-		Topics:      topics{n.router},
-		Caches:      n.router,
-		Credentials: n.router,
-		Webhooks:    n.router,
-		Gate:        n.gate,
-		Minter:      n.minter,
-		Cluster:     operators,
-	})
-	return err
-}
-
-// topics narrows the router's subscriptions to what the door asks of them.
-type topics struct{ *route.Router }
-
-// Subscribe implements api.Topics.
-func (t topics) Subscribe(ctx context.Context, cache, topic string, from fanout.Position) (api.Subscription, error) {
-	s, err := t.Router.Subscribe(ctx, cache, topic, from)
-	if err != nil {
-		return nil, err // a nil *fanout.Subscription would not be a nil interface
-	}
-	return s, nil
-}
-
-// endpoint is the base host that minted keys and tokens carry.
-func (n *Node) endpoint() string { return cmp.Or(n.config.Endpoint, n.Addr()) }
-
-// Addr is the address of the client port, with the port that was bound.
-func (n *Node) Addr() string { return n.listener.Addr().String() }

@@ -18,9 +18,9 @@ import (
 // that ended. A node runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("serving", slog.String("listen", n.Addr()), slog.String("node", string(n.host.Node())))
-	n.doors.serving.Go(func() error { return n.server.Serve(n.doors.port.GRPC()) })
-	n.doors.console.Open(n.server)
-	n.doors.web.Open(n.server)
+	n.doors.serving.Go(func() error { return n.doors.server.Serve(n.doors.port.GRPC()) })
+	n.doors.console.Open(n.doors.server)
+	n.doors.web.Open(n.doors.server)
 	n.doors.open.Store(true)
 	var reason error
 	select {
@@ -73,13 +73,13 @@ func (n *Node) stop(ctx context.Context) error {
 // closeDoors lets clients finish, until ctx is done. HTTP ends last: until then
 // GET /readyz says that the node is going. It returns why a door broke, if one did.
 func (n *Node) closeDoors(ctx context.Context) error {
-	n.doors.notice.end("this node is stopping", time.Now())
+	n.doors.notice.end(draining("this node is stopping"), time.Now())
 	if n.doors.web != nil {
 		n.doors.web.Drain()
 	}
 	var err error
-	if n.server != nil {
-		err = n.server.Stop(ctx)
+	if n.doors.server != nil {
+		err = n.doors.server.Stop(ctx)
 	}
 	if n.doors.web != nil {
 		err = errors.Join(err, n.doors.web.Stop(ctx))

@@ -17,27 +17,28 @@ import (
 
 func TestNotice(t *testing.T) {
 	var told []bool
-	n := notice{tell: func(ready bool) { told = append(told, ready) }}
+	var n notice
+	n.announce(func(ready bool) { told = append(told, ready) })
 	at := func(second int64) time.Time { return time.Unix(second, 0) }
-	n.give("drained", at(1))
-	n.give("leaves", at(2))
-	if why := n.given(); why != "leaves" {
+	n.give(draining("drained"), at(1))
+	n.give(draining("leaves"), at(2))
+	if why, _ := n.given(); why.Detail != "leaves" {
 		t.Errorf("the last reason is %q", why)
 	}
 	n.withdraw()
-	if why := n.given(); why != "" {
+	if why, given := n.given(); given {
 		t.Errorf("withdrawn, and yet %q", why)
 	}
-	n.give("drained", at(3))
-	if since := n.end("stops", at(4)); since != at(3) {
+	n.give(draining("drained"), at(3))
+	if since := n.end(draining("stops"), at(4)); since != at(3) {
 		t.Errorf("notice is given since %v, want that of the first reason", since)
 	}
 	n.withdraw()
-	n.give("drained", at(5))
-	if why := n.given(); why != "stops" {
+	n.give(draining("drained"), at(5))
+	if why, _ := n.given(); why.Detail != "stops" {
 		t.Errorf("a notice for good became %q", why)
 	}
-	if len(told) != 3 || told[0] || !told[1] || told[2] {
+	if !slices.Equal(told, []bool{true, false, true, false}) {
 		t.Errorf("told ready: %v", told)
 	}
 }

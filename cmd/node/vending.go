@@ -44,5 +44,5 @@ func (c Config) checkVend(e *VendEndpoint) error {
 
 // newVending makes what answers at /vend.
 func (n *Node) newVending() (*vend.Machine, error) {
-	return vend.NewMachine(vend.Config{Endpoints: n.config.Vend, Minter: n.minter, Host: n.endpoint(), Logger: n.logger})
+	return vend.NewMachine(vend.Config{Endpoints: n.config.Vend, Minter: n.doors.minter, Host: n.endpoint(), Logger: n.logger})
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,47 +16,24 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/route/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// wires is a replica.Network over the loopback interface, a port per replica.
-type wires struct {
-	mu    sync.Mutex
-	addrs map[string]string
-}
-
-func (w *wires) Listen(_ cluster.GroupID, id string) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.addrs[id] = l.Addr().String()
-	return l, nil
-}
-
-func (w *wires) Dial(_ cluster.GroupID, id string, timeout time.Duration) (net.Conn, error) {
-	w.mu.Lock()
-	addr := w.addrs[id]
-	w.mu.Unlock()
-	return (&net.Dialer{Timeout: timeout}).DialContext(context.Background(), "tcp", addr)
-}
-
 // fleet is some nodes with their groups and directories, and nothing else.
 type fleet struct {
 	t     *testing.T
 	id    string
-	wires *wires
+	wires replica.Network
 	dirs  map[cluster.NodeID]string
 	hosts map[cluster.NodeID]*replica.Host
 }
 
 func newFleet(t *testing.T, id string, names ...cluster.NodeID) *fleet {
-	f := &fleet{t: t, id: id, wires: &wires{addrs: map[string]string{}}, dirs: map[cluster.NodeID]string{}, hosts: map[cluster.NodeID]*replica.Host{}}
+	f := &fleet{t: t, id: id, wires: nodetest.NewWires(), dirs: map[cluster.NodeID]string{}, hosts: map[cluster.NodeID]*replica.Host{}}
 	for _, n := range names {
 		f.dirs[n] = filepath.Join(t.TempDir(), string(n))
 		f.open(n, names)

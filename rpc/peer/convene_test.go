@@ -418,7 +418,7 @@ func TestTooLateToFound(t *testing.T) {
 	for _, late := range all[2:] {
 		p := late.start()
 		p.over()
-		if !errors.Is(p.err, ErrRefused) || !strings.Contains(p.err.Error(), "join it with a token") {
+		if !errors.Is(p.err, ErrRefused) || !strings.Contains(p.err.Error(), "join with a token") {
 			t.Errorf("node %s: %v", late.name, p.err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -49,6 +50,11 @@ func (v versions) common(other versions) (byte, error) {
 // ErrRefused: the other side does not want this connection; the text says why.
 var ErrRefused = errors.New("peer: refused by the other node")
 
+// ErrRemoved is what a Guard says, at the end of its text, of a caller that was a
+// member of the cluster and is not let in again. The caller knows it by these
+// words, which are therefore part of the protocol.
+var ErrRemoved = errors.New("removed from the cluster for ever")
+
 // turnedAway is an ErrRefused that came as the answer to a hello.
 type turnedAway struct{ why string }
 
@@ -62,6 +68,9 @@ var (
 	errStopping  = errors.New("this node is stopping")
 	errNoReplica = errors.New("no such replica runs here")
 )
+
+// removed reports whether the other node's Guard said ErrRemoved.
+func (t *turnedAway) removed() bool { return strings.HasSuffix(t.why, ErrRemoved.Error()) }
 
 // passes reports whether the refusal ends by itself.
 func (t *turnedAway) passes() bool {
@@ -171,4 +180,4 @@ func readShort(r io.Reader) ([]byte, error) {
 
 // errFounded: the node that was asked belongs to a cluster that the caller is
 // not one of the first members of.
-var errFounded = errors.New("the node belongs to a cluster already; let this one join it with a token: mayfly cluster join-token")
+var errFounded = errors.New("the node belongs to a cluster already; if this one is new, let it join with a token: `mayfly cluster join-token`; if it was a member and lost its disk, bring it back: `mayfly node replace`")

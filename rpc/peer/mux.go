@@ -42,6 +42,9 @@ type MuxConfig struct {
 	// others (Convene), for those of them that have not heard of it. It must not
 	// wait. Nil, or false, sends them away.
 	Charter func() (Charter, bool)
+	// Removed is called, perhaps often, when another node says that this one was
+	// removed from the cluster (ErrRemoved). It must not wait. Nil is not called.
+	Removed func()
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 
@@ -54,6 +57,8 @@ type Mux struct {
 	config MuxConfig
 	calls  *portion
 	door   *door
+
+	guests guests
 
 	refused, spurned hush // callers by this node, and this node by others
 
@@ -171,10 +176,12 @@ func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello
 	return conn, nil
 }
 
-// lament tells the log that another node refuses this one, if that will not end by
-// itself.
+// lament tells that another node refuses this one, if that will not end by itself.
 func (m *Mux) lament(node cluster.NodeID, err error) {
 	refusal, ok := errors.AsType[*turnedAway](err)
+	if ok && refusal.removed() && m.config.Removed != nil {
+		m.config.Removed()
+	}
 	if ok && !refusal.passes() && m.spurned.news(string(node)+": "+refusal.why, time.Now()) {
 		m.config.Logger.Warn("another node refuses this one", slog.String("peer", string(node)), slog.Any("err", refusal))
 	}
@@ -276,10 +283,16 @@ func (m *Mux) welcome(conn net.Conn) {
 		m.door.hear(conn, hello)
 		return
 	}
-	if to == m.calls {
-		conn = introduced(conn, hello, version, heard)
+	one := m.guests.enter(conn, identityOf(hello))
+	if m.config.Guard(one.caller) != nil { // it may have changed its mind since, before there was a guest to review
+		_ = one.Close()
+		return
 	}
-	to.give(conn)
+	if to == m.calls {
+		to.give(introduced(one, hello, version, heard))
+		return
+	}
+	to.give(one)
 }
 
 // judge decides whether the caller is welcome, and whom it wants.

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,16 +11,7 @@ import (
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
-func TestMain(m *testing.M) {
-	cleanup, err := harness.BuildBroker(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m, harness.BuildBroker) }
 
 // What `make faults` sets, and how long a round is.
 const (

@@ -48,7 +48,7 @@ type Node struct {
 func StartThree(t testing.TB) map[cluster.NodeID]*Node {
 	t.Helper()
 	names := []cluster.NodeID{"a", "b", "c"}
-	network := &wires{addrs: map[string]string{}}
+	network := NewWires()
 	nodes := map[cluster.NodeID]*Node{}
 	for _, name := range names {
 		nodes[name] = Start(t, Config{Name: name, Founders: names, Network: network})
@@ -198,6 +198,10 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// NewWires joins nodes of one process: a replica.Network over the loopback
+// interface, with a port for each replica. It is safe for concurrent use.
+func NewWires() replica.Network { return &wires{addrs: map[string]string{}} }
 
 // wires is a replica.Network over the loopback interface, a port per replica.
 type wires struct {
