@@ -35,13 +35,19 @@ type Stream struct {
 	inHand  bool   // a handler serves the stream
 	gone    bool   // the client has seen its end, or does not want it any more
 	// trailers is the block that ends the response, once the handler has
-	// returned.
+	// returned; last says that it ends without.
 	trailers        []byte
+	last            bool
 	header, trailer metadata.MD
 	inbox           inbox
 
-	path   string
-	method *method
+	path string
+	// method is the call's; nil for an exchange, which is none.
+	method   *method
+	exchange *exchange
+	// prefix is how many bytes go before each message: prefixSize, or none in an
+	// exchange.
+	prefix int
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -62,7 +68,7 @@ const quota = 64 << 10
 var errGone = status.Error(codes.Canceled, "the client has gone")
 
 func newStream(c *conn, id uint32, m *method, h *head) *Stream {
-	s := &Stream{conn: c, id: id, path: h.path, method: m, window: c.out.initial}
+	s := &Stream{conn: c, id: id, path: h.path, method: m, prefix: prefixSize, window: c.out.initial}
 	s.inbox.window = firstWindow
 	ctx := metadata.NewIncomingContext(c.ctx, h.metadata)
 	ctx = grpc.NewContextWithServerTransportStream(ctx, transportStream{s})
@@ -224,7 +230,7 @@ func (s *Stream) send(v any) error {
 func (s *Stream) unsent() int {
 	n := -s.offset
 	for _, m := range s.pending {
-		n += prefixSize + len(m)
+		n += s.prefix + len(m)
 	}
 	return n
 }
