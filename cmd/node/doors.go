@@ -22,13 +22,28 @@ type doors struct {
 	port    *web.Port
 	web     *web.Server
 	console *console.Console
-	open    atomic.Bool // calls are served
+	// certificates are those of the port; nil when it speaks no TLS.
+	certificates *web.Certificates
+	open         atomic.Bool // calls are served
 
 	notice     notice
 	leaderless leaderless
 
 	serving *errgroup.Group // what serves; nil before there is a web
 	broken  context.Context // over when a door broke
+}
+
+// secure has the client port speak TLS, if it is to.
+func (n *Node) secure() (err error) {
+	if n.config.TLSCert == "" {
+		return nil
+	}
+	n.doors.certificates, err = web.LoadCertificates(n.config.TLSCert, n.config.TLSKey, n.logger)
+	if err != nil {
+		return fmt.Errorf("TLS: %w", err)
+	}
+	n.doors.port.Secure(n.doors.certificates.Current)
+	return nil
 }
 
 // newMetrics builds the metrics of what was built before them.
@@ -71,6 +86,9 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
 		Version:  n.config.Version,
 		Commit:   n.config.Commit,
+	}
+	if certificates := n.doors.certificates; certificates != nil {
+		sources.CertificateEnd = certificates.End
 	}
 	return metrics.New(sources, n.logger)
 }

@@ -86,6 +86,9 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.listener = listener
 	n.doors.port = web.NewPort(listener, n.logger)
+	if err := n.secure(); err != nil {
+		return err
+	}
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
@@ -117,6 +120,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
 	n.keeping.Go(func() { n.used.Keep(keep, n.measured.Usage) })
+	if certificates := n.doors.certificates; certificates != nil {
+		n.keeping.Go(func() { certificates.Watch(keep) })
+	}
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err
 	}
@@ -333,6 +339,7 @@ func (n *Node) openDoor() (err error) {
 		Meter:     meter(n.measured),
 		Lookup:    n.measured.Lookup,
 		Faults:    n.config.Faults,
+		Other:     n.doors.web.Handler(),
 		Logger:    n.logger,
 
 		CheckWebhookURL: n.hooks.guard.CheckURL,
