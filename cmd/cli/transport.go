@@ -11,10 +11,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
+// secure reports whether the user wants TLS.
+func (o *clientOptions) secure() bool { return o.tls || o.caCert != "" }
+
 // transport is how a broker is talked to: within TLS if the user wants that, and
 // then with no way around it.
 func (o *clientOptions) transport() (credentials.TransportCredentials, error) {
-	if !o.tls && o.caCert == "" {
+	if !o.secure() {
 		return insecure.NewCredentials(), nil
 	}
 	host, _, err := net.SplitHostPort(o.server)
