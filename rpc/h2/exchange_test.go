@@ -3,7 +3,6 @@ package h2
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,14 +17,15 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// browser is golang.org/x/net's client, which shares one connection among all
+// browser is net/http's client, which shares one connection among all
 // requests, as browsers do.
 func (w *world) browser(t testing.TB) *http.Client {
 	t.Helper()
-	transport := &http2.Transport{
-		AllowHTTP:      true,
-		DialTLSContext: func(context.Context, string, string, *tls.Config) (net.Conn, error) { return w.dial() },
+	transport := &http.Transport{
+		Protocols:   new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return w.dial() },
 	}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -77,7 +77,15 @@ func site(t testing.TB) http.Handler {
 
 func withSite(t testing.TB) func(*Config) { return func(c *Config) { c.Other = site(t) } }
 
-func fetch(t testing.TB, client *http.Client, method, path string, body io.Reader) (*http.Response, string, error) {
+// page is an answer that was read.
+type page struct {
+	status int
+	length int64
+	header http.Header
+	body   string
+}
+
+func fetch(t testing.TB, client *http.Client, method, path string, body io.Reader) (page, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://here"+path, body)
 	if err != nil {
@@ -85,11 +93,11 @@ func fetch(t testing.TB, client *http.Client, method, path string, body io.Reade
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, "", err
+		return page{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	return response, string(text), err
+	return page{response.StatusCode, response.ContentLength, response.Header, string(text)}, err
 }
 
 func TestPlainRequests(t *testing.T) {
@@ -117,23 +125,23 @@ func TestPlainRequests(t *testing.T) {
 		if tt.body != "" {
 			body = strings.NewReader(tt.body)
 		}
-		response, answer, err := fetch(t, client, tt.method, tt.path, body)
+		got, err := fetch(t, client, tt.method, tt.path, body)
 		if err != nil {
 			t.Errorf("%s %s: %v", tt.method, tt.path, err)
 			continue
 		}
-		if response.StatusCode != tt.status || answer != tt.answer || tt.length != -2 && response.ContentLength != tt.length || response.Header.Get("Date") == "" {
+		if got.status != tt.status || got.body != tt.answer || tt.length != -2 && got.length != tt.length || got.header.Get("Date") == "" {
 			t.Errorf("%s %s: %d, length %d, %.80q, %v; want %d, %d, %.80q", tt.method, tt.path,
-				response.StatusCode, response.ContentLength, answer, response.Header, tt.status, tt.length, tt.answer)
+				got.status, got.length, got.body, got.header, tt.status, tt.length, tt.answer)
 		}
-		if tt.path == "/echo" && (response.Header.Get("X-Method") != tt.method || len(response.Header["X-Many"]) != 2 || response.Header.Get("Evil") != "" ||
-			tt.body == "hello" && response.Header.Get("Content-Type") != "text/plain; charset=utf-8") {
-			t.Errorf("%s %s: %v", tt.method, tt.path, response.Header)
+		if tt.path == "/echo" && (got.header.Get("X-Method") != tt.method || len(got.header["X-Many"]) != 2 || got.header.Get("Evil") != "" ||
+			tt.body == "hello" && got.header.Get("Content-Type") != "text/plain; charset=utf-8") {
+			t.Errorf("%s %s: %v", tt.method, tt.path, got.header)
 		}
 	}
 	for _, path := range []string{"/short", "/abort"} {
-		if response, _, err := fetch(t, client, "GET", path, nil); err == nil {
-			t.Errorf("%s: %v", path, response.Status)
+		if got, err := fetch(t, client, "GET", path, nil); err == nil {
+			t.Errorf("%s: %d", path, got.status)
 		}
 	}
 }
@@ -343,9 +351,9 @@ func TestSlowWriterIsCut(t *testing.T) {
 	})
 	reader, writer := io.Pipe()
 	defer writer.Close()
-	response, text, err := fetch(t, w.browser(t), "POST", "/", reader)
-	if err != nil || response.StatusCode != http.StatusRequestTimeout || text != "true\n" {
-		t.Errorf("%v, %q, %v", response, text, err)
+	got, err := fetch(t, w.browser(t), "POST", "/", reader)
+	if err != nil || got.status != http.StatusRequestTimeout || got.body != "true\n" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -405,7 +413,7 @@ func TestStopEndsPlainRequests(t *testing.T) {
 	answered := make(chan error, 1)
 	client := w.browser(t)
 	go func() {
-		_, _, err := fetch(t, client, "GET", "/", nil)
+		_, err := fetch(t, client, "GET", "/", nil)
 		answered <- err
 	}()
 	<-entered

@@ -208,7 +208,7 @@ func (c *conn) push(s *Stream) blockage {
 	}
 	for len(s.pending) > 0 {
 		message := s.pending[0]
-		for size := s.prefix + len(message); s.offset < size; {
+		for size := s.prefix() + len(message); s.offset < size; {
 			n := min(size-s.offset, frameSize, int(min(s.window, c.out.window)))
 			switch {
 			case len(c.out.buf) >= fullOut:
@@ -219,7 +219,7 @@ func (c *conn) push(s *Stream) blockage {
 			default:
 				return byConnection
 			}
-			c.out.data(s.id, message, s.offset, n, s.prefix)
+			c.out.data(s.id, message, s.offset, n, s.prefix())
 			s.offset += n
 			s.window -= int64(n)
 			c.out.window -= int64(n)

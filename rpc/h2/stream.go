@@ -45,11 +45,17 @@ type Stream struct {
 	// method is the call's; nil for an exchange, which is none.
 	method   *method
 	exchange *exchange
-	// prefix is how many bytes go before each message: prefixSize, or none in an
-	// exchange.
-	prefix int
-	ctx    context.Context
-	cancel context.CancelFunc
+	ctx      context.Context
+	cancel   context.CancelFunc
+}
+
+// prefix is how many bytes go before each message: those of gRPC, or none in an
+// exchange.
+func (s *Stream) prefix() int {
+	if s.exchange != nil {
+		return 0
+	}
+	return prefixSize
 }
 
 // inbox is what a client has sent on a stream and nobody has taken.
@@ -68,7 +74,7 @@ const quota = 64 << 10
 var errGone = status.Error(codes.Canceled, "the client has gone")
 
 func newStream(c *conn, id uint32, m *method, h *head) *Stream {
-	s := &Stream{conn: c, id: id, path: h.path, method: m, prefix: prefixSize, window: c.out.initial}
+	s := &Stream{conn: c, id: id, path: h.path, method: m, window: c.out.initial}
 	s.inbox.window = firstWindow
 	ctx := metadata.NewIncomingContext(c.ctx, h.metadata)
 	ctx = grpc.NewContextWithServerTransportStream(ctx, transportStream{s})
@@ -230,7 +236,7 @@ func (s *Stream) send(v any) error {
 func (s *Stream) unsent() int {
 	n := -s.offset
 	for _, m := range s.pending {
-		n += s.prefix + len(m)
+		n += s.prefix() + len(m)
 	}
 	return n
 }

@@ -50,7 +50,7 @@ var (
 	connections = describe("mayfly_connections", "Open connections on the client port.", "protocol")
 	accepted    = describe("mayfly_connections_accepted_total", "Connections accepted on the client port.", "protocol")
 	certificate = describe("mayfly_tls_certificate_end_timestamp_seconds", "When the certificate of the client port is no longer good, in Unix time.")
-	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything.")
+	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything or agreed on TLS.")
 	received    = describe("mayfly_received_bytes_total", "Bytes received on the client port.", "protocol")
 	sent        = describe("mayfly_sent_bytes_total", "Bytes sent on the client port.", "protocol")
 )
