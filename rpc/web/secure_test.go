@@ -122,9 +122,9 @@ func TestSidesWithinTLS(t *testing.T) {
 		client.Close()
 	}
 	old := trusting(c, "h2")
-	old.MaxVersion = tls.VersionTLS11
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	if err := tls.Client(l.dial(), old).Handshake(); err == nil {
-		t.Error("TLS 1.1 is spoken")
+		t.Fatal("TLS 1.1 is spoken")
 	}
 	stats := p.Stats()
 	for stats.Dropped == 0 {
