@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
 
@@ -35,6 +37,7 @@ func TestTLS(t *testing.T) {
 		for _, version := range []int{1, 2} {
 			plainOverTLS(t, server, version)
 		}
+		socketOverTLS(t, server)
 	})
 	t.Run("cli", func(t *testing.T) {
 		t.Parallel()
@@ -52,6 +55,39 @@ func TestTLS(t *testing.T) {
 	})
 }
 
+// socketOverTLS talks over a WebSocket, which takes HTTP/1.1 within TLS as browsers
+// have it: they offer nothing else for one.
+func socketOverTLS(t *testing.T, server *harness.Server) {
+	trust := server.TLS.Trust()
+	trust.NextProtos = []string{"http/1.1"}
+	transport := &http.Transport{TLSClientConfig: trust}
+	defer transport.CloseIdleConnections()
+	ctx := harness.Bounded(t)
+	conn, _, err := websocket.Dial(ctx, "wss"+strings.TrimPrefix(server.URL(), "https")+"/topics/story/socket", &websocket.DialOptions{ //nolint:bodyclose // the library did
+		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: http.Header{"Authorization": {server.AdminKey(t)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	published := false
+	for {
+		_, message, err := conn.Read(ctx)
+		if err != nil {
+			t.Fatalf("the item never came: %v", err)
+		}
+		if strings.Contains(string(message), "over a socket") {
+			return
+		}
+		if !published { // the first message says that the subscription stands
+			published = true
+			if page := server.Request(t, "POST", "/topics/story/socket", "over a socket", "Authorization", server.AdminKey(t)); page.Status != 204 {
+				t.Fatalf("publish: %+v", page)
+			}
+		}
+	}
+}
+
 // plainOverTLS uses caches and topics over one version of HTTP.
 func plainOverTLS(t *testing.T, server *harness.Server, version int) {
 	transport := &http.Transport{TLSClientConfig: server.TLS.Trust(), ForceAttemptHTTP2: version == 2}
@@ -60,7 +96,7 @@ func plainOverTLS(t *testing.T, server *harness.Server, version int) {
 	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: harness.Patience}
-	do := func(method, path, body string) (*http.Response, string) {
+	do := func(method, path, body string) (status int, text string) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(harness.Bounded(t), method, server.URL()+path, strings.NewReader(body))
 		if err != nil {
@@ -72,27 +108,27 @@ func plainOverTLS(t *testing.T, server *harness.Server, version int) {
 			t.Fatalf("%s %s: %v", method, path, err)
 		}
 		defer func() { _ = answer.Body.Close() }()
-		text, err := io.ReadAll(answer.Body)
+		said, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Errorf("%s %s: %v", method, path, err)
 		}
 		if answer.ProtoMajor != version || answer.Header.Get("Strict-Transport-Security") != "" {
 			t.Errorf("%s %s: %s, %v", method, path, answer.Proto, answer.Header)
 		}
-		return answer, string(text)
+		return answer.StatusCode, string(said)
 	}
 	large := strings.Repeat("0123456789", 400_000)
-	if answer, text := do("PUT", "/cache/story?key=k&ttl_seconds=60", large); answer.StatusCode != 204 {
-		t.Errorf("put: %d %s", answer.StatusCode, text)
+	if status, text := do("PUT", "/cache/story?key=k&ttl_seconds=60", large); status != 204 {
+		t.Errorf("put: %d %s", status, text)
 	}
-	if answer, text := do("GET", "/cache/story?key=k", ""); answer.StatusCode != 200 || text != large {
-		t.Errorf("get: %d, %d bytes", answer.StatusCode, len(text))
+	if status, text := do("GET", "/cache/story?key=k", ""); status != 200 || text != large {
+		t.Errorf("get: %d, %d bytes", status, len(text))
 	}
-	if answer, text := do("PUT", "/cache/story?key=k&ttl_seconds=60", large+large); answer.StatusCode != 413 {
-		t.Errorf("put too much: %d %s", answer.StatusCode, text)
+	if status, text := do("PUT", "/cache/story?key=k&ttl_seconds=60", large+large); status != 413 {
+		t.Errorf("put too much: %d %s", status, text)
 	}
-	if answer, text := do("GET", "/console/api/session", ""); answer.StatusCode != 200 || !strings.Contains(text, `"authorized":true`) {
-		t.Errorf("session: %d %s", answer.StatusCode, text)
+	if status, text := do("GET", "/console/api/session", ""); status != 200 || !strings.Contains(text, `"authorized":true`) {
+		t.Errorf("session: %d %s", status, text)
 	}
 	request, err := http.NewRequestWithContext(harness.Bounded(t), "GET", server.URL()+"/topics/story/events", nil)
 	if err != nil {
@@ -108,8 +144,8 @@ func plainOverTLS(t *testing.T, server *harness.Server, version int) {
 	lines := bufio.NewScanner(stream.Body)
 	for lines.Scan() && lines.Text() != ": heartbeat" {
 	}
-	if answer, text := do("POST", "/topics/story/events", "over TLS"); answer.StatusCode != 204 {
-		t.Errorf("publish: %d %s", answer.StatusCode, text)
+	if status, text := do("POST", "/topics/story/events", "over TLS"); status != 204 {
+		t.Errorf("publish: %d %s", status, text)
 	}
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "over TLS") {
