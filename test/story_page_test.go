@@ -25,7 +25,18 @@ func TestAPageOutlivesTheBroker(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
-	client := harness.Client{Addr: server.Addr, Cache: "story"}
+	outlive(t, server, harness.Client{Addr: server.Addr, Cache: "story"})
+}
+
+// Over HTTP/2 all that the page listens to ends with one connection.
+func TestAPageOutlivesTheBrokerOverTLS(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{TLS: harness.NewAuthority(t)})
+	server.CreateCache(t, "story")
+	outlive(t, server, harness.Client{Addr: server.Addr, Key: server.AdminKey(t), Cache: "story", TLS: server.TLS})
+}
+
+func outlive(t *testing.T, server *harness.Server, client harness.Client) {
 	page := harness.StartAgent(t, harness.Web, "agent", client)
 	page.Tell(t, harness.Order{Do: "subscribe", ID: "busy", Name: "topic"})
 	page.Tell(t, harness.Order{Do: "subscribe", ID: "quiet", Name: "silent"})

@@ -78,6 +78,10 @@ func (s *session) sentence(method string, st *status.Status) string {
 
 func (s *session) unavailable(said string) string {
 	reason := s.network.reason()
+	if reason == "" && !s.opts.secure() && strings.Contains(said, "server preface") {
+		// grpc-go's words for a server that hangs up on its greeting.
+		return fmt.Sprintf("the server at %s does not answer in plaintext; if it speaks TLS, add --tls, or --ca-cert FILE for an authority of your own", s.opts.server)
+	}
 	if reason == "" {
 		return fmt.Sprintf("the server at %s is not available: %s; try again in a moment", s.opts.server, said)
 	}

@@ -47,6 +47,8 @@ func webhookSetting(allow *[]string, standard string) config.Setting {
 func serverSettings(c *node.Config) []config.Setting {
 	return []config.Setting{
 		listenSetting(&c.Listen),
+		{Name: "tls-cert", Help: "PEM file with the certificate of the client port, its chain behind it; read again when it changes", Value: config.Path(&c.TLSCert), Default: "no TLS"},
+		{Name: "tls-key", Help: "PEM file with the private key of that certificate", Value: config.Path(&c.TLSKey)},
 		dataDirSetting(&c.DataDir),
 		{Name: "node-name", Help: "name of this node in the cluster, stable over restarts", Value: config.Text(&c.Name), Default: "the host name at the first start"},
 		{Name: "peer-listen", Help: "address of the node-to-node port", Value: config.Address(&c.PeerListen)},

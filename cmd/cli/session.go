@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -28,8 +27,9 @@ const (
 
 // clientOptions are the settings of every command that talks to a broker.
 type clientOptions struct {
-	server, apiKey, dataDir, output, file string
-	timeout                               time.Duration
+	server, apiKey, dataDir, output, file, caCert string
+	tls                                           bool
+	timeout                                       time.Duration
 }
 
 func (p *Program) newClientOptions() *clientOptions {
@@ -40,6 +40,8 @@ func (o *clientOptions) settings() []config.Setting {
 	return append([]config.Setting{
 		{Name: "server", Help: "client address of the broker", Value: config.Address(&o.server)},
 		{Name: "api-key", Help: "API key or token, in either form; better given as MAYFLY_API_KEY, which no process list shows", Value: config.Text(&o.apiKey), Secret: true},
+		{Name: "tls", Help: "speak TLS with the broker, whose certificate this machine must trust", Value: config.Switch(&o.tls)},
+		{Name: "ca-cert", Help: "PEM file of the authority that the broker's certificate is to be trusted for; turns TLS on", Value: config.Path(&o.caCert), Default: "this machine's own"},
 		{Name: "timeout", Help: "longest wait for an answer", Value: config.Duration(&o.timeout)},
 		dataDirSetting(&o.dataDir),
 		fileSetting(&o.file),
@@ -91,10 +93,14 @@ func (p *Program) newSession(cmd *cobra.Command, opts *clientOptions, access acc
 	if s.credential, err = findCredential(opts, access); err != nil {
 		return nil, usageError{cmd, err}
 	}
+	transport, err := opts.transport()
+	if err != nil {
+		return nil, usageError{cmd, err}
+	}
 	// The address is handed to our own dialer as it is: that keeps the plain
 	// reason of a failed attempt for the user to read.
 	s.conn, err = grpc.NewClient("passthrough:///"+opts.server,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(s.network.connect),
 		grpc.WithUnaryInterceptor(s.intercept),
 		grpc.WithConnectParams(grpc.ConnectParams{

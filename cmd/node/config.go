@@ -30,6 +30,10 @@ type Config struct {
 	NameHint string
 	// Listen is the client port as host:port; port 0 picks a free one.
 	Listen string
+	// TLSCert and TLSKey are files with the client port's certificate, its chain
+	// behind it, and its private key, both PEM; they are read again when they
+	// change. Both empty leave the port without TLS.
+	TLSCert, TLSKey string
 	// PeerListen is the node-to-node port as host:port, and GossipListen the
 	// membership port. Both empty make a node that is alone and stays alone.
 	PeerListen, GossipListen string
@@ -152,6 +156,9 @@ func (c Config) Validate() error {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			return fmt.Errorf("%s address %q: want host:port, such as 127.0.0.1:8080", a.setting, a.addr)
 		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("tls-cert and tls-key go together: name the file of the certificate and that of its private key")
 	}
 	if c.DataGroups < 0 || c.DataGroups > cluster.MaxGroups {
 		return fmt.Errorf("data groups: %d is out of range, want 1 to %d", c.DataGroups, cluster.MaxGroups)

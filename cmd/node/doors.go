@@ -33,6 +33,8 @@ type doors struct {
 	web      *web.Server
 	console  *console.Console
 	open     atomic.Bool // calls are served
+	// certificates are those of the port; nil when it speaks no TLS.
+	certificates *web.Certificates
 
 	verifier *auth.Verifier
 	minter   *auth.Minter
@@ -44,6 +46,19 @@ type doors struct {
 
 	serving *errgroup.Group // what serves; nil before there is a web
 	broken  context.Context // over when a door broke
+}
+
+// secure has the client port speak TLS, if it is to.
+func (n *Node) secure() (err error) {
+	if n.config.TLSCert == "" {
+		return nil
+	}
+	n.doors.certificates, err = web.LoadCertificates(n.config.TLSCert, n.config.TLSKey, n.logger)
+	if err != nil {
+		return fmt.Errorf("TLS: %w", err)
+	}
+	n.doors.port.Secure(n.doors.certificates.Current)
+	return nil
 }
 
 // newMetrics builds the metrics of what was built before them.
@@ -86,6 +101,9 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
 		Version:  n.config.Version,
 		Commit:   n.config.Commit,
+	}
+	if certificates := n.doors.certificates; certificates != nil {
+		sources.CertificateEnd = certificates.End
 	}
 	return metrics.New(sources, n.logger)
 }
@@ -169,6 +187,7 @@ func (n *Node) openDoor() (err error) {
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
 		Faults:    n.config.Faults,
+		Other:     n.doors.web.Handler(),
 		Logger:    n.logger,
 
 		CheckWebhookURL: n.hooks.guard.CheckURL,

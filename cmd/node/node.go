@@ -77,6 +77,9 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.doors.listener = listener
 	n.doors.port = web.NewPort(listener, n.logger)
+	if err := n.secure(); err != nil {
+		return err
+	}
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
@@ -108,6 +111,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
 	n.keeping.Go(func() { n.used.Keep(keep, n.doors.measured.Usage) })
+	if certificates := n.doors.certificates; certificates != nil {
+		n.keeping.Go(func() { certificates.Watch(keep) })
+	}
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -35,6 +36,8 @@ type Config struct {
 	// Meter returns what is told about the calls of a method, whose full name
 	// this is. It is asked once for each method; nil counts nothing.
 	Meter func(method string, stream bool) Meter
+	// Other serves requests over HTTP/2 that are not gRPC; nil refuses them.
+	Other http.Handler
 	// Lookup is told about every question about an item whether the item was there.
 	// Many goroutines call it, so it must be quick; nil counts nothing.
 	Lookup func(found bool)

@@ -75,7 +75,7 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 		config: config,
 		ports:  ports,
 		door: &door{
-			Server:      h2.NewServer(transport(config.Limits)),
+			Server:      h2.NewServer(transport(config)),
 			limits:      config.Limits,
 			gate:        ports.Gate,
 			caches:      ports.Caches,
@@ -101,11 +101,11 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 }
 
 // transport is how clients are treated.
-func transport(limits Limits) h2.Config {
+func transport(config Config) h2.Config {
 	return h2.Config{
 		Codec:         newCodec(),
 		MaxReceive:    maxReceive,
-		MaxStreams:    limits.StreamsPerConnection,
+		MaxStreams:    config.Limits.StreamsPerConnection,
 		MaxHeaders:    maxHeaders,
 		HandshakeTime: handshakeTime,
 		PingMinTime:   pingMinTime,
@@ -113,6 +113,7 @@ func transport(limits Limits) h2.Config {
 		PingTimeout:   pingTimeout,
 		IdleTime:      idleTime,
 		Prompt:        func(method string) bool { return prompt[method] },
+		Other:         config.Other,
 	}
 }
 

@@ -30,6 +30,7 @@
 // # Concurrency and memory
 //
 // A Console may be used by many goroutines and starts none. Files are read where
-// the binary holds them and are not copied. Credentials are neither kept nor
+// the binary holds them and are not copied, but for those that a browser asked for
+// compressed, which are kept so. Credentials are neither kept nor
 // logged, and no answer holds one.
 package console

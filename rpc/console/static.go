@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -10,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -48,6 +51,9 @@ type asset struct {
 	contentType string
 	tag         string // the ETag, made of the content
 	hashed      bool
+	// zipped is the file compressed, made when a browser first asks; nil for a file
+	// that is not worth it.
+	zipped func() []byte
 }
 
 // static serves the files of the front end.
@@ -71,13 +77,48 @@ func newStatic(files fs.FS) (*static, error) {
 		if !known {
 			kind = "application/octet-stream"
 		}
-		s.assets[name] = asset{contentType: kind, tag: tag, hashed: strings.HasPrefix(name, hashedFolder)}
+		a := asset{contentType: kind, tag: tag, hashed: strings.HasPrefix(name, hashedFolder)}
+		if info, err := entry.Info(); err == nil && info.Size() >= zipFrom && zips[path.Ext(name)] {
+			a.zipped = sync.OnceValue(func() []byte { return zip(files, name) })
+		}
+		s.assets[name] = a
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("console: reading the front end: %w", err)
 	}
 	return s, nil
+}
+
+// zipFrom is the size of the smallest file that is compressed, and zips are the
+// kinds that gain by it.
+const zipFrom = 4 << 10
+
+var zips = map[string]bool{".html": true, ".js": true, ".mjs": true, ".css": true, ".json": true, ".svg": true, ".map": true}
+
+// zip compresses a file; nil when that fails, or makes it no smaller.
+func zip(files fs.FS, name string) []byte {
+	plain, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil
+	}
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that there is
+	if _, err := w.Write(plain); err != nil || w.Close() != nil || b.Len() >= len(plain) {
+		return nil
+	}
+	return bytes.Clone(b.Bytes())
+}
+
+// takesZip reports whether a client takes files compressed. One that says in which
+// order it likes its encodings best has them plain.
+func takesZip(r *http.Request) bool {
+	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		if strings.TrimSpace(encoding) == "gzip" {
+			return true
+		}
+	}
+	return false
 }
 
 func tagOf(files fs.FS, name string) (string, error) {
@@ -132,6 +173,22 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers with a file, or says that the client's copy still is the file.
 func (s *static) serve(w http.ResponseWriter, r *http.Request, name string, a asset) {
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", "no-cache") // a copy may be kept, and asked about each time
+	if a.hashed {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if a.zipped != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if takesZip(r) && a.zipped() != nil {
+			h.Set("Content-Encoding", "gzip")
+			h.Set("ETag", strings.TrimSuffix(a.tag, `"`)+`-gzip"`)
+			http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.zipped()))
+			return
+		}
+	}
+	h.Set("ETag", a.tag)
 	f, err := s.files.Open(name)
 	if err != nil {
 		http.Error(w, "The console's file cannot be read.", http.StatusInternalServerError)
@@ -142,13 +199,6 @@ func (s *static) serve(w http.ResponseWriter, r *http.Request, name string, a as
 	if !ok {
 		http.Error(w, "The console's file cannot be read.", http.StatusInternalServerError)
 		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", a.contentType)
-	h.Set("ETag", a.tag)
-	h.Set("Cache-Control", "no-cache") // a copy may be kept, and asked about each time
-	if a.hashed {
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	http.ServeContent(w, r, name, time.Time{}, content)
 }

@@ -1,6 +1,9 @@
 package console
 
 import (
+	"compress/gzip"
+	"crypto/rand"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -125,6 +128,56 @@ func TestBuiltWithoutPages(t *testing.T) {
 	}
 	if got := ask(s, "GET", "/console/app.js"); got.Code != 404 {
 		t.Errorf("a file: %d", got.Code)
+	}
+}
+
+// Large texts travel compressed to whoever takes them so, under a tag of their own.
+func TestCompressedFiles(t *testing.T) {
+	script := strings.Repeat("console.log('again');\n", 1000)
+	noise := make([]byte, 10_000)
+	_, _ = rand.Read(noise)
+	s := pages(t, fstest.MapFS{
+		"index.html": {Data: []byte("small")}, "assets/a.js": {Data: []byte(script)},
+		"assets/noise.js": {Data: noise}, "assets/a.woff2": {Data: []byte(script)},
+	})
+	for _, tt := range []struct {
+		path, accepts string
+		zipped        bool
+		vary          string
+	}{
+		{"assets/a.js", "gzip, deflate, br", true, "Accept-Encoding"},
+		{"assets/a.js", "br,gzip", true, "Accept-Encoding"},
+		{"assets/a.js", "", false, "Accept-Encoding"},
+		{"assets/a.js", "gzip;q=0", false, "Accept-Encoding"},
+		{"assets/noise.js", "gzip", false, "Accept-Encoding"},
+		{"assets/a.woff2", "gzip", false, ""},
+		{"index.html", "gzip", false, ""},
+	} {
+		got := ask(s, "GET", "/console/"+tt.path, "Accept-Encoding", tt.accepts)
+		plain := ask(s, "GET", "/console/"+tt.path)
+		if zipped := got.Header().Get("Content-Encoding") == "gzip"; got.Code != 200 || zipped != tt.zipped || got.Header().Get("Vary") != tt.vary ||
+			zipped == (got.Header().Get("ETag") == plain.Header().Get("ETag")) {
+			t.Errorf("%s for %q: %d, %v", tt.path, tt.accepts, got.Code, got.Header())
+		}
+		if got.Header().Get("Content-Encoding") == "" {
+			if got.Body.String() != plain.Body.String() {
+				t.Errorf("%s for %q: another body", tt.path, tt.accepts)
+			}
+			continue
+		}
+		if again := ask(s, "GET", "/console/"+tt.path, "Accept-Encoding", tt.accepts, "If-None-Match", got.Header().Get("ETag")); again.Code != http.StatusNotModified {
+			t.Errorf("%s for %q, again: %d", tt.path, tt.accepts, again.Code)
+		}
+		if got.Body.Len() > len(script)/10 {
+			t.Errorf("%s: %d bytes", tt.path, got.Body.Len())
+		}
+		unzipped, err := gzip.NewReader(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(unzipped); err != nil || string(text) != plain.Body.String() {
+			t.Errorf("%s for %q: %d bytes, %v", tt.path, tt.accepts, len(text), err)
+		}
 	}
 }
 

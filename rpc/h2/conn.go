@@ -170,6 +170,9 @@ func (c *conn) remove(s *Stream) {
 	s.gone = true
 	s.state.Store(over)
 	s.pending, s.inbox.buf = nil, nil
+	if s.exchange != nil {
+		s.exchange.writing.stop()
+	}
 	delete(c.streams, s.id)
 	if !s.inHand {
 		c.busy--

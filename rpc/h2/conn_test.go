@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -535,7 +536,10 @@ func TestStop(t *testing.T) {
 // FuzzConnections sends any bytes after a good beginning, and cut up: nothing
 // panics, everything ends, and nobody else is disturbed.
 func FuzzConnections(f *testing.F) {
-	w := newWorld(f, func(c *Config) { c.MaxStreams, c.MaxReceive = 10, 1<<20 })
+	w := newWorld(f, func(c *Config) {
+		c.MaxStreams, c.MaxReceive = 10, 1<<20
+		c.Other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, io.LimitReader(r.Body, 1<<20)) })
+	})
 	record := func(do func(r *rough)) {
 		into := new(recorder)
 		r := &rough{t: f, Framer: http2.NewFramer(into, nil)}
@@ -556,6 +560,11 @@ func FuzzConnections(f *testing.F) {
 	record(func(r *rough) {
 		r.request(1, echoMethod, false, "grpc-timeout", "1n")
 		r.must(r.WriteDataPadded(1, true, []byte{0, 0, 0, 0, 0}, make([]byte, 9)))
+	})
+	record(func(r *rough) {
+		r.ask(1, []string{":method", "POST", ":scheme", "http", ":authority", "here", ":path", "/a?b=c", "content-length", "3", "cookie", "d"}, []byte("abc"), true)
+		r.ask(3, []string{":method", "GET", ":scheme", "http", ":authority", "here", ":path", "/"}, nil, true)
+		r.must(r.WriteRSTStream(3, 8))
 	})
 	f.Fuzz(func(t *testing.T, raw []byte, cut uint16) {
 		socket, err := w.dial()

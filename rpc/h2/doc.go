@@ -54,6 +54,25 @@
 // whoever takes it away from resting puts the stream into the queue; one that is
 // woken during its turn is queued again.
 //
+// # Requests that are not gRPC
+//
+// Browsers speak HTTP/2 to whatever port offers it within TLS, and then send
+// everything over that one connection: gRPC-Web, plain HTTP, the files of pages. A
+// proxy may mix all of that with native calls. So what a stream carries is decided
+// stream by stream, by the content type of its request: application/grpc is a call,
+// everything else goes to Config.Other, a handler of net/http, which sees the stream
+// as a request and a ResponseWriter (exchange.go, request.go). Sending goes through
+// the same outbox and the same windows as for calls, without gRPC's prefix; a handler
+// waits when 64 KiB of its answer are unsent. A body is taken in as the handler reads
+// it, one window ahead. Deadlines are the handler's to set, by way of
+// http.ResponseController, and hold for one stream; a stream that misses the one for
+// writing is reset, also after its handler has returned.
+//
+// The other ways were to look at the first request of a connection and then hand it
+// to net/http's own HTTP/2, or to serve calls through net/http. Nothing says that a
+// connection has requests of one kind only, clients such as grpc-go wait for our
+// settings before they send any, and net/http costs a call more than twice as much.
+//
 // # What clients may do
 //
 // Headers, streams at a time, messages, credit, pings, frames that carry nothing,

@@ -46,15 +46,18 @@ func appendText(b []byte, s string) []byte {
 	return append(append(b, byte(n)), s...)
 }
 
-// appendResponse appends the fields that begin every response.
-func appendResponse(b []byte, httpStatus int) []byte {
+// appendHTTPStatus appends the field that begins every response.
+func appendHTTPStatus(b []byte, httpStatus int) []byte {
 	const statusIndex, ok = 8, 200 // of the static table (RFC 7541, appendix A)
 	if httpStatus == ok {
-		b = append(b, 0x80|statusIndex)
-	} else {
-		b = appendText(append(b, statusIndex), strconv.Itoa(httpStatus))
+		return append(b, 0x80|statusIndex)
 	}
-	return appendField(b, "content-type", contentType)
+	return appendText(append(b, statusIndex), strconv.Itoa(httpStatus))
+}
+
+// appendResponse appends the fields that begin every response to a call.
+func appendResponse(b []byte, httpStatus int) []byte {
+	return appendField(appendHTTPStatus(b, httpStatus), "content-type", contentType)
 }
 
 // appendStatus appends what ends a call.

@@ -92,11 +92,11 @@ func (o *outbox) headers(stream uint32, block []byte, end bool) {
 }
 
 // data appends a DATA frame with n bytes of a message, from an offset on that
-// counts its prefix.
-func (o *outbox) data(stream uint32, message []byte, offset, n int) {
+// counts the bytes of its prefix, which are prefixSize or none.
+func (o *outbox) data(stream uint32, message []byte, offset, n, prefixed int) {
 	o.said = true
 	o.frame(n, http2.FrameData, 0, stream)
-	if offset < prefixSize {
+	if offset < prefixed {
 		prefix := [prefixSize]byte{}
 		binary.BigEndian.PutUint32(prefix[1:], uint32(len(message)))
 		some := min(n, prefixSize-offset)
@@ -105,8 +105,14 @@ func (o *outbox) data(stream uint32, message []byte, offset, n int) {
 			return
 		}
 	}
-	offset -= prefixSize
+	offset -= prefixed
 	o.buf = append(o.buf, message[offset:offset+n]...)
+}
+
+// endData ends a stream behind its last data.
+func (o *outbox) endData(stream uint32) {
+	o.said = true
+	o.frame(0, http2.FrameData, http2.FlagDataEndStream, stream)
 }
 
 func (o *outbox) settings(settings ...http2.Setting) {
@@ -202,7 +208,7 @@ func (c *conn) push(s *Stream) blockage {
 	}
 	for len(s.pending) > 0 {
 		message := s.pending[0]
-		for size := prefixSize + len(message); s.offset < size; {
+		for size := s.prefix() + len(message); s.offset < size; {
 			n := min(size-s.offset, frameSize, int(min(s.window, c.out.window)))
 			switch {
 			case len(c.out.buf) >= fullOut:
@@ -213,7 +219,7 @@ func (c *conn) push(s *Stream) blockage {
 			default:
 				return byConnection
 			}
-			c.out.data(s.id, message, s.offset, n)
+			c.out.data(s.id, message, s.offset, n, s.prefix())
 			s.offset += n
 			s.window -= int64(n)
 			c.out.window -= int64(n)
@@ -224,13 +230,18 @@ func (c *conn) push(s *Stream) blockage {
 		s.pending = s.pending[1:]
 	}
 	s.pending = nil
-	if s.trailers != nil {
+	switch {
+	case s.trailers != nil:
 		c.out.headers(s.id, s.trailers, true)
-		if !s.inbox.ended { // the client need not say the rest (RFC 9113, 8.1)
-			c.out.reset(s.id, http2.ErrCodeNo)
-		}
-		c.remove(s)
+	case s.last:
+		c.out.endData(s.id)
+	default:
+		return free
 	}
+	if !s.inbox.ended { // the client need not say the rest (RFC 9113, 8.1)
+		c.out.reset(s.id, http2.ErrCodeNo)
+	}
+	c.remove(s)
 	return free
 }
 

@@ -116,6 +116,10 @@ func (c *conn) say() bool {
 // that reads.
 func (c *conn) begin(s *Stream) bool {
 	c.server.handlers.Add(1)
+	if s.exchange != nil {
+		go s.exchange.run()
+		return true
+	}
 	if !s.method.prompt || !s.inbox.whole || !c.pace.isPrompt() {
 		go s.run(false)
 		return true
@@ -349,6 +353,9 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeFrameSize}
 	case c.busy >= int(c.server.config.MaxStreams):
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeRefusedStream}
+	}
+	if c.server.config.Other != nil && !isGRPC(valueOf(f.Fields, "content-type")) {
+		return c.beginExchange(f)
 	}
 	head := readHead(f.Fields)
 	refused, err := head.check()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -17,7 +18,8 @@ import (
 // ErrStopped is what Serve returns when the server was stopped before.
 var ErrStopped = errors.New("h2: the server has been stopped")
 
-// Config says how a Server treats its clients. All fields but Prompt are needed.
+// Config says how a Server treats its clients. All fields but Prompt and Other are
+// needed.
 type Config struct {
 	// Codec turns messages into bytes and back.
 	Codec encoding.CodecV2
@@ -43,6 +45,10 @@ type Config struct {
 	// one that waits all the same delays the rest of its connection by a few
 	// milliseconds at most. Methods are named "/service/method". nil: none.
 	Prompt func(method string) bool
+	// Other serves requests that are not gRPC by their content type; see exchange.go.
+	// A handler that panics has its stream reset, and nobody else told: whoever
+	// wants to know wraps it. nil: they are refused.
+	Other http.Handler
 }
 
 // method is a registered method: one of unary and stream is set.

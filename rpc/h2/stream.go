@@ -35,15 +35,27 @@ type Stream struct {
 	inHand  bool   // a handler serves the stream
 	gone    bool   // the client has seen its end, or does not want it any more
 	// trailers is the block that ends the response, once the handler has
-	// returned.
+	// returned; last says that it ends without.
 	trailers        []byte
+	last            bool
 	header, trailer metadata.MD
 	inbox           inbox
 
-	path   string
-	method *method
-	ctx    context.Context
-	cancel context.CancelFunc
+	path string
+	// method is the call's; nil for an exchange, which is none.
+	method   *method
+	exchange *exchange
+	ctx      context.Context
+	cancel   context.CancelFunc
+}
+
+// prefix is how many bytes go before each message: those of gRPC, or none in an
+// exchange.
+func (s *Stream) prefix() int {
+	if s.exchange != nil {
+		return 0
+	}
+	return prefixSize
 }
 
 // inbox is what a client has sent on a stream and nobody has taken.
@@ -224,7 +236,7 @@ func (s *Stream) send(v any) error {
 func (s *Stream) unsent() int {
 	n := -s.offset
 	for _, m := range s.pending {
-		n += prefixSize + len(m)
+		n += s.prefix() + len(m)
 	}
 	return n
 }

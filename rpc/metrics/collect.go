@@ -49,7 +49,8 @@ var (
 
 	connections = describe("mayfly_connections", "Open connections on the client port.", "protocol")
 	accepted    = describe("mayfly_connections_accepted_total", "Connections accepted on the client port.", "protocol")
-	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything.")
+	certificate = describe("mayfly_tls_certificate_end_timestamp_seconds", "When the certificate of the client port is no longer good, in Unix time.")
+	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything or agreed on TLS.")
 	received    = describe("mayfly_received_bytes_total", "Bytes received on the client port.", "protocol")
 	sent        = describe("mayfly_sent_bytes_total", "Bytes sent on the client port.", "protocol")
 )
@@ -74,6 +75,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	out.groups(c.Groups())
 	out.webhooks(c.Webhooks())
+	if c.CertificateEnd != nil {
+		out.gauge(certificate, float64(c.CertificateEnd().Unix()))
+	}
 	port := c.Port()
 	out.counter(dropped, port.Dropped)
 	out.traffic("grpc", port.GRPC)

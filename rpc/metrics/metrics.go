@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,7 +16,7 @@ import (
 )
 
 // Sources are the parts of a node whose numbers are shown. Each is asked at every
-// reading; all but Peers and Gossip are needed.
+// reading; all but Peers, Gossip and CertificateEnd are needed.
 type Sources struct {
 	// Topics looks at the topics of this node.
 	Topics func() fanout.Stats
@@ -31,6 +32,9 @@ type Sources struct {
 	Port func() Port
 	// Webhooks looks at the deliveries of this node.
 	Webhooks func() Webhooks
+	// CertificateEnd tells when the client port's certificate is no longer good;
+	// nil for a port without TLS.
+	CertificateEnd func() time.Time
 	// Version and Commit say what is running.
 	Version, Commit string
 }

@@ -43,7 +43,8 @@ func sources() Sources {
 		Webhooks: func() Webhooks {
 			return Webhooks{Webhooks: 40, Waiting: 41, UnderWay: 42, Repeats: 43, Delivered: 44, Exhausted: 45, Refused: 46, Forbidden: 47, Behind: 48, Deleted: 49, Stopped: 50}
 		},
-		Version: "v1.2.3", Commit: "abc",
+		CertificateEnd: func() time.Time { return time.Unix(34, 0) },
+		Version:        "v1.2.3", Commit: "abc",
 	}
 }
 
@@ -86,7 +87,7 @@ func TestReading(t *testing.T) {
 		`mayfly_received_bytes_total{protocol="grpc"} 22`, `mayfly_sent_bytes_total{protocol="grpc"} 23`,
 		`mayfly_connections{protocol="http"} 24`, `mayfly_connections_accepted_total{protocol="http"} 25`,
 		`mayfly_received_bytes_total{protocol="http"} 26`, `mayfly_sent_bytes_total{protocol="http"} 27`,
-		"mayfly_connections_dropped_total 28",
+		"mayfly_connections_dropped_total 28", "mayfly_tls_certificate_end_timestamp_seconds 34",
 		"mayfly_webhooks 40", "mayfly_webhook_events_waiting 41", "mayfly_webhook_attempts_in_flight 42",
 		"mayfly_webhook_attempts_failed_total 43", "mayfly_webhook_events_delivered_total 44",
 		`mayfly_webhook_dead_letters_total{reason="exhausted"} 45`, `mayfly_webhook_dead_letters_total{reason="refused"} 46`,

@@ -15,6 +15,17 @@
 // and when there are too many the one that waited longest makes room: a peer
 // with something to say has said it within a round trip.
 //
+// Within TLS (secure.go) what was agreed on in the handshake (ALPN) tells the sides
+// apart, and nothing else: a client that agreed on nothing speaks HTTP/1. A browser
+// agrees on HTTP/2, so rpc/h2 hands requests that are not native gRPC to Handler,
+// which is the same handler that HTTP/1 has. WebSockets need HTTP/1; browsers open a
+// connection of their own for them, since rpc/h2 does not offer them. As long as no
+// calls are served, and from the moment on that none will be, HTTP/2 is not offered,
+// so that /readyz says why. Handshakes are counted and timed like connections that
+// have not told yet, and happen on the same goroutines, never in the way of Accept. A
+// port that speaks TLS speaks nothing else; HTTP/1 clients that come without are
+// told so.
+//
 // What was read to tell the sides apart is given back by the first Read of a
 // thin wrapper, which also counts connections and bytes. Peeking with MSG_PEEK
 // would leave nothing to give back, but then nobody would be there to count.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"container/list"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ type Port struct {
 	logger     *slog.Logger
 	sniffTime  time.Duration
 	maxWaiting int
+	tls        *tls.Config // nil for none
 
 	grpc, http *side
 	sniffing   sync.WaitGroup
@@ -119,8 +121,8 @@ func (p *Port) admit(c *conn) {
 
 // sort finds out which side the connection belongs to and hands it over.
 func (p *Port) sort(c *conn, place *list.Element) {
-	_ = c.SetReadDeadline(time.Now().Add(p.sniffTime)) // fails only on a connection that is dead
-	isHTTP2, err := c.sniff()
+	_ = c.SetDeadline(time.Now().Add(p.sniffTime)) // fails only on a connection that is dead
+	carried, isHTTP2, err := p.listenTo(c)
 	p.mu.Lock()
 	p.waiting.Remove(place) // nothing happens if it had to make room
 	if err != nil && !p.closed {
@@ -131,12 +133,22 @@ func (p *Port) sort(c *conn, place *list.Element) {
 		_ = c.Conn.Close()
 		return
 	}
-	_ = c.SetReadDeadline(time.Time{})
+	_ = c.SetDeadline(time.Time{})
 	if isHTTP2 {
-		p.grpc.give(c)
+		p.grpc.give(c, carried)
 	} else {
-		p.http.give(c)
+		p.http.give(c, carried)
 	}
+}
+
+// listenTo finds out what a connection speaks: by its first bytes or, within TLS,
+// by what was agreed on there.
+func (p *Port) listenTo(c *conn) (carried net.Conn, isHTTP2 bool, err error) {
+	if p.tls != nil {
+		return p.secure(c)
+	}
+	isHTTP2, err = c.sniff()
+	return c, isHTTP2, err
 }
 
 // Close closes the listener and both sides, drops the connections that no side

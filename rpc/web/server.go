@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,6 +151,26 @@ func (s *Server) Serve(l net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// Handler serves requests that came in over another transport than Serve's, HTTP/2
+// for instance. Whoever serves them ends them; Stop does not wait for them.
+func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			thrown := recover()
+			if thrown == nil {
+				return
+			}
+			if err, ok := thrown.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				// Its type alone: a value may quote what a client sent.
+				s.config.Logger.Error("a request failed in a way that nobody foresaw",
+					slog.String("type", fmt.Sprintf("%T", thrown)), slog.String("stack", string(debug.Stack())))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		s.http.Handler.ServeHTTP(w, r)
+	})
 }
 
 // Open has calls served from now on, by calls. Pages are left without an answer

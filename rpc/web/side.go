@@ -9,21 +9,43 @@ import (
 // side is the listener of one protocol.
 type side struct {
 	addr   net.Addr
-	conns  chan *conn
+	conns  chan given
 	done   chan struct{}
 	once   sync.Once
 	number atomic.Uint64 // of connections given, which spreads them over the tallies
+	opened atomic.Bool   // somebody accepts
 	tallies
 }
 
-func newSide(addr net.Addr) *side {
-	return &side{addr: addr, conns: make(chan *conn), done: make(chan struct{})}
+// given is a connection as its side gets it, and what counts it.
+type given struct {
+	net.Conn
+	tally *tally
 }
 
-// give hands a connection to whoever accepts on this side, or closes it when
-// nobody will any more.
-func (s *side) give(c *conn) {
-	c.tally = &s.tallies[s.number.Add(1)%uint64(len(s.tallies))]
+func newSide(addr net.Addr) *side {
+	return &side{addr: addr, conns: make(chan given), done: make(chan struct{})}
+}
+
+// accepting reports whether connections given are taken.
+func (s *side) accepting() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return s.opened.Load()
+	}
+}
+
+// give hands a connection to whoever accepts on this side, as it is or as what it
+// carries, or closes it when nobody will any more.
+func (s *side) give(c *conn, as net.Conn) {
+	t := &s.tallies[s.number.Add(1)%uint64(len(s.tallies))]
+	if early := c.tally; early != nil { // counted before it had a side
+		t.received.Add(early.received.Load())
+		t.sent.Add(early.sent.Load())
+	}
+	c.tally = t
 	select {
 	case <-s.done: // the choice below is random when both are ready
 		_ = c.Conn.Close()
@@ -31,7 +53,7 @@ func (s *side) give(c *conn) {
 	default:
 	}
 	select {
-	case s.conns <- c:
+	case s.conns <- given{as, t}:
 	case <-s.done:
 		_ = c.Conn.Close()
 	}
@@ -39,12 +61,13 @@ func (s *side) give(c *conn) {
 
 // Accept implements net.Listener.
 func (s *side) Accept() (net.Conn, error) {
+	s.opened.Store(true)
 	select {
 	case <-s.done:
 		return nil, net.ErrClosed
 	case c := <-s.conns:
 		c.tally.accepted.Add(1)
-		return c, nil
+		return c.Conn, nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net"
@@ -21,6 +22,9 @@ var (
 	turn      atomic.Int64
 	adminKey  = os.Getenv("STORY_KEY")
 	cacheName = os.Getenv("STORY_CACHE")
+	// secureName is the base host that the broker's certificate is for; empty
+	// without TLS.
+	secureName = os.Getenv("STORY_TLS")
 
 	quiet = logger.NewNoopMomentoLoggerFactory()
 )
@@ -45,9 +49,12 @@ func credential(rawKey string) auth.CredentialProvider {
 		number := must(strconv.ParseUint(port, 10, 16))
 		return must(auth.NewMomentoLocalProvider(&auth.MomentoLocalConfig{Hostname: must(host, err), Port: uint(number)}))
 	}
-	wrapped := must(json.Marshal(map[string]string{"endpoint": addr, "api_key": rawKey}))
+	// Within TLS the SDK checks the broker by the names below the credential's
+	// endpoint, whatever it connects to.
+	endpoint := cmp.Or(secureName, addr)
+	wrapped := must(json.Marshal(map[string]string{"endpoint": endpoint, "api_key": rawKey}))
 	provider := must(auth.FromString(base64.StdEncoding.EncodeToString(wrapped)))
-	here := auth.Endpoint{Endpoint: addr, InsecureConnection: true}
+	here := auth.Endpoint{Endpoint: addr, InsecureConnection: secureName == ""}
 	return must(provider.WithEndpoints(auth.AllEndpoints{ControlEndpoint: here, CacheEndpoint: here, TokenEndpoint: here}))
 }
 

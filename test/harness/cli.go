@@ -32,11 +32,19 @@ func (s *Server) CLIWithKey(t testing.TB, key string, args ...string) Ran {
 }
 
 func (s *Server) cliEnv() []string {
-	return []string{"MAYFLY_SERVER=" + s.Addr, "MAYFLY_DATA_DIR=" + s.DataDir}
+	return append(s.whereabouts(), "MAYFLY_DATA_DIR="+s.DataDir)
 }
 
 func (s *Server) envWithKey(key string) []string {
-	return []string{"MAYFLY_SERVER=" + s.Addr, "MAYFLY_API_KEY=" + key}
+	return append(s.whereabouts(), "MAYFLY_API_KEY="+key)
+}
+
+// whereabouts is how a command finds the server.
+func (s *Server) whereabouts() []string {
+	if s.TLS == nil {
+		return []string{"MAYFLY_SERVER=" + s.Addr}
+	}
+	return []string{"MAYFLY_SERVER=" + s.Addr, "MAYFLY_CA_CERT=" + s.TLS.CAFile}
 }
 
 // Mayfly runs a mayfly command that needs no server.

@@ -15,6 +15,14 @@ type Page struct {
 	Body   string
 }
 
+// URL is the client port as browsers write it, without a path.
+func (s *Server) URL() string {
+	if s.TLS != nil {
+		return "https://" + s.Addr
+	}
+	return "http://" + s.Addr
+}
+
 // Get asks the server for a path over HTTP, the way curl does; headers are name
 // and value in turns.
 func (s *Server) Get(t testing.TB, path string, headers ...string) Page {
@@ -25,14 +33,18 @@ func (s *Server) Get(t testing.TB, path string, headers ...string) Page {
 // Request makes any request over HTTP, as Get does.
 func (s *Server) Request(t testing.TB, method, path, body string, headers ...string) Page {
 	t.Helper()
-	request, err := http.NewRequestWithContext(Bounded(t), method, "http://"+s.Addr+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(Bounded(t), method, s.URL()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	client := http.Client{Timeout: Patience, Transport: &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: 10 * time.Second}}
+	transport := &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: 10 * time.Second}
+	if s.TLS != nil {
+		transport.TLSClientConfig = s.TLS.Trust()
+	}
+	client := http.Client{Timeout: Patience, Transport: transport}
 	answer, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

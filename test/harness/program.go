@@ -30,6 +30,9 @@ type Client struct {
 	Key string
 	// Cache exists already, and the program may do in it what it likes.
 	Cache string
+	// TLS signed the broker's certificate; nil connects in plaintext. It takes a
+	// Key: the SDKs have no other way to TLS.
+	TLS *Authority
 }
 
 // command runs the named program of one language.
@@ -45,7 +48,7 @@ func (c Client) command(l Language, program string) *exec.Cmd {
 	case Go:
 		cmd = exec.Command(tools.GoSDK, program) //nolint:noctx // ends with the test, by signal
 	}
-	cmd.Env = environment("STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache)
+	cmd.Env = environment(append(c.TLS.environment(), "STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache)...)
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -26,6 +28,9 @@ type Server struct {
 	// DataDir outlives restarts and ends with the test; empty for a broker in
 	// memory.
 	DataDir string
+
+	// TLS signed the certificate of the client port; nil for plaintext.
+	TLS *Authority
 
 	program   string
 	args, env []string
@@ -44,6 +49,8 @@ type Options struct {
 	Env []string
 	// DataDir is used instead of a new empty directory.
 	DataDir string
+	// TLS has the client port speak TLS, with a certificate of this authority.
+	TLS *Authority
 	// Name is added to that of its log.
 	Name string
 }
@@ -51,14 +58,17 @@ type Options struct {
 // New prepares a server without starting it.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{Addr: FreeAddr(t), DataDir: o.DataDir, program: tools.Mayfly, env: o.Env, log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-"))}
+	s := &Server{
+		Addr: FreeAddr(t), DataDir: o.DataDir, TLS: o.TLS, program: tools.Mayfly, env: o.Env,
+		log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-")),
+	}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(t.TempDir(), "data")
 	}
-	s.args = append([]string{
+	s.args = slices.Concat([]string{
 		"server", "--data-dir", s.DataDir,
 		"--listen", s.Addr, "--peer-listen", FreeAddr(t), "--gossip-listen", FreeAddr(t),
-	}, o.Args...)
+	}, o.TLS.flags(), o.Args)
 	return s
 }
 
@@ -241,7 +251,7 @@ func (s *Server) Log(t testing.TB) string {
 	return string(text)
 }
 
-// Conn returns a connection to the server, plaintext and without a credential.
+// Conn returns a connection to the server, without a credential.
 // It is closed at the end of the test.
 func (s *Server) Conn(t testing.TB, more ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
@@ -254,8 +264,12 @@ func (s *Server) Conn(t testing.TB, more ...grpc.DialOption) *grpc.ClientConn {
 }
 
 func (s *Server) dial(more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	transport := insecure.NewCredentials()
+	if s.TLS != nil {
+		transport = credentials.NewTLS(s.TLS.Trust())
+	}
 	return grpc.NewClient(s.Addr, append([]grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: poll, Multiplier: 1.2, MaxDelay: 10 * poll},
 			MinConnectTimeout: time.Second,

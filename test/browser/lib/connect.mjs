@@ -1,5 +1,5 @@
 // How the programs reach the broker from a page: with the Web SDK exactly as npm
-// installed it, over plain HTTP, which takes whole URLs in the overrides.
+// installed it, whole URLs in the overrides say whether over TLS.
 import {
   AuthClient,
   CacheClient,
@@ -32,7 +32,7 @@ export function unwrap(wrapped) {
 
 /** A provider for a raw key at a node; an empty key connects without a credential. */
 function credentials(rawKey, addr) {
-  const url = `http://${addr}`;
+  const url = `${globalThis.story.STORY_TLS ? 'https' : 'http'}://${addr}`;
   const endpointOverrides = {cacheEndpoint: url, controlEndpoint: url, tokenEndpoint: url};
   if (rawKey === '') return CredentialProvider.forMomentoLocal({endpointOverrides});
   return CredentialProvider.fromString({apiKey: wrap(rawKey, addr), endpointOverrides});

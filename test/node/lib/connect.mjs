@@ -21,6 +21,7 @@ export const sdk = 'node';
 export const largest = 5_300_000;
 export const key = process.env.STORY_KEY ?? '';
 export const cache = process.env.STORY_CACHE ?? 'default';
+const secureConnection = Boolean(process.env.STORY_TLS);
 
 const quiet = new NoopMomentoLoggerFactory();
 
@@ -46,7 +47,7 @@ function credentials(rawKey, addr) {
       cacheEndpoint: addr,
       controlEndpoint: addr,
       tokenEndpoint: addr,
-      secureConnection: false,
+      secureConnection,
     },
   });
 }
