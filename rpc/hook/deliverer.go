@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -25,7 +26,18 @@ type Desk interface {
 	Changed() <-chan struct{}
 	Moved() <-chan struct{}
 	// Read places a reader in a topic.
-	Read(cache, topic string, from fanout.Position) (*fanout.Subscription, error)
+	Read(topic fanout.Key, from fanout.Position) (*fanout.Subscription, error)
+
+	// Self is this node's name.
+	Self() cluster.NodeID
+	// Follows reports whether this node may be the next to lead a topic.
+	Follows(cache, topic string) bool
+	// Heard reports whether a node was alive when this one began to number a topic.
+	Heard(cache, topic string, node cluster.NodeID) bool
+	// Note publishes, beside a topic that is numbered here, what its next leader
+	// should know; ReadNotes places a reader in that.
+	Note(topic fanout.Key, name string, value []byte) error
+	ReadNotes(topic fanout.Key, name string, from fanout.Position) (*fanout.Subscription, error)
 }
 
 // Config is what a Deliverer is made of; all but Tuning and Logger are required.
@@ -55,6 +67,7 @@ type Deliverer struct {
 	lookAt time.Time         // when to look again without news; zero for never
 	agenda agenda
 	load   load
+	notes  notes
 	trying int  // attempts under way
 	ending bool // Drain was called
 
@@ -72,6 +85,7 @@ type hookID struct{ cache, name string }
 type post struct {
 	line
 	reader *reader
+	heir   *heir // while another node leads the topic, and this one may be the next
 	plan   plan
 	report report
 }
@@ -93,7 +107,7 @@ func New(config Config) (*Deliverer, error) {
 	}
 	d := &Deliverer{
 		config: config, tuning: config.Tuning.withDefaults(), poster: newPoster(config.Guard),
-		posts: make(map[hookID]*post), bell: newBell(),
+		posts: make(map[hookID]*post), notes: notes{due: make(map[*post]time.Time)}, bell: newBell(),
 		finish: make(chan struct{}), done: make(chan struct{}),
 	}
 	d.ended = make(chan ended, d.tuning.Workers)
@@ -117,6 +131,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 		}
 		d.read()
 		d.dispatch(trying)
+		d.note()
 		if d.ending && len(d.agenda) == 0 && d.trying == 0 {
 			return
 		}
@@ -151,6 +166,9 @@ func (d *Deliverer) pause() time.Duration {
 	if !d.lookAt.IsZero() {
 		pause = min(pause, time.Until(d.lookAt))
 	}
+	if !d.notes.next.IsZero() {
+		pause = min(pause, time.Until(d.notes.next))
+	}
 	if len(d.agenda) > 0 && d.trying < d.tuning.Workers {
 		pause = min(pause, time.Until(d.agenda[0].plan.at))
 	}
@@ -171,6 +189,7 @@ func (d *Deliverer) read() {
 // attempt.
 func (d *Deliverer) pull(p *post, now time.Time) {
 	if r := p.reader; r != nil {
+		d.notes.by(p, now.Add(noteEvery))
 		if lost := r.pull(&p.line, now); lost > 0 {
 			d.tally.behind(lost)
 			p.report.behind(d.config.Logger, p.hook, lost, now)
@@ -226,7 +245,7 @@ func (d *Deliverer) settle(e ended) {
 		return
 	}
 	d.pull(p, now)
-	if p.reader == nil && p.empty() {
+	if p.idle() {
 		d.forget(id, p)
 	}
 }
@@ -264,6 +283,7 @@ func (d *Deliverer) clear(cut context.CancelFunc) {
 	}
 	for _, p := range d.posts {
 		p.reader.close()
+		p.heir.close()
 		d.tally.stopped(p.discard())
 	}
 	d.tally.now(0, 0)

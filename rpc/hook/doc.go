@@ -35,11 +35,21 @@
 // before it ends. So a planned move, and a rolling restart, lose nothing and repeat
 // nothing.
 //
-// A leader that dies takes with it what it has numbered and not delivered: what was
-// on its way, some milliseconds' worth with a receiver that is well, and what waited
-// for a receiver that was not. The new leader may hold those items, since it adopts
-// what mirrors have seen, but cannot know which of them were delivered, and rather
-// leaves a few out than have a minute's worth delivered twice.
+// A leader that dies leaves its heirs what it had not delivered. The nodes that may
+// lead next read a webhook's topic along, so that they hold its recent items, and
+// the leader publishes notes beside it, in a topic of the broker's own: how far it
+// has taken items, and which of those are not done with. A new leader reads the
+// newest note. If it is from a node that did not answer when the new leader asked
+// all what they had seen, what the note leaves open is delivered here, and what came
+// after it; a node that answered lives, and does that itself. So
+//
+//   - what the dead one delivered after its last note comes twice: a fifth of a
+//     second's worth (noteEvery);
+//   - what nobody else had seen of its items is lost: milliseconds' worth; and so is
+//     what the others have let go of, a minute after it was published or by the
+//     bounds of a topic's log;
+//   - what waits on a leader that was only cut off, or too slow to answer, comes
+//     twice, since that one goes on with it.
 //
 // # Where an event may go
 //

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/fanout"
@@ -33,9 +34,9 @@ type line struct {
 	bytes int      // of all events here, those under way included
 	held  int      // their number
 
-	first    *event // the first attempt under way
-	retrying int    // the other attempts under way
-	failures int    // in a row
+	first    *event   // the first attempt under way
+	retrying []*event // the other attempts under way
+	failures int      // in a row
 	rest     time.Time
 	spent    time.Time // until when the rate is used up, see allowed
 	ending   bool      // what is left gets one more attempt, and no rest
@@ -72,15 +73,15 @@ func (l *line) empty() bool { return l.held == 0 }
 // underWay is how many attempts are.
 func (l *line) underWay() int {
 	if l.first != nil {
-		return l.retrying + 1
+		return len(l.retrying) + 1
 	}
-	return l.retrying
+	return len(l.retrying)
 }
 
 // next tells when the next attempt may begin, if none of those under way ends
 // before; false if it has to wait for one of them, or for an event.
 func (l *line) next() (at time.Time, ok bool) {
-	late := len(l.late) > 0 && l.retrying < l.tuning.Retries
+	late := len(l.late) > 0 && len(l.retrying) < l.tuning.Retries
 	fresh := len(l.fresh) > 0 && l.first == nil
 	switch {
 	case l.failures > 0 && l.underWay() > 0:
@@ -113,9 +114,9 @@ func (l *line) allowed() time.Time { return l.spent.Add(-time.Second) }
 func (l *line) begin(now time.Time) *event {
 	l.spent = latest(l.spent, now).Add(time.Second / time.Duration(l.tuning.Rate))
 	var e *event
-	if len(l.late) > 0 && l.retrying < l.tuning.Retries && !l.late[0].due.After(now) {
+	if len(l.late) > 0 && len(l.retrying) < l.tuning.Retries && !l.late[0].due.After(now) {
 		e = heap.Pop(&l.late).(*event)
-		l.retrying++
+		l.retrying = append(l.retrying, e)
 	} else {
 		e, l.fresh[0] = l.fresh[0], nil
 		if l.fresh = l.fresh[1:]; len(l.fresh) == 0 {
@@ -143,7 +144,7 @@ func (l *line) end(e *event, o outcome, now time.Time) settled {
 	if e == l.first {
 		l.first = nil
 	} else {
-		l.retrying--
+		l.retrying = slices.DeleteFunc(l.retrying, func(other *event) bool { return other == e })
 	}
 	if o.fate != postponed {
 		l.failures, l.rest = 0, time.Time{}

@@ -31,7 +31,7 @@ func (d *Deliverer) look() {
 		page := d.config.Desk.Numbers(hook.GetCache(), topic)
 		p := d.posts[id]
 		if p == nil {
-			if page == 0 || d.ending {
+			if d.ending || page == 0 && !d.config.Desk.Follows(hook.GetCache(), topic) {
 				continue
 			}
 			p = &post{line: line{tuning: &d.tuning, load: &d.load}}
@@ -43,7 +43,7 @@ func (d *Deliverer) look() {
 	d.known = known
 	reading := 0
 	for id, p := range d.posts {
-		if _, ok := known[id]; !ok || p.reader == nil && p.empty() {
+		if _, ok := known[id]; !ok || p.idle() {
 			d.forget(id, p)
 		} else if p.reader != nil {
 			reading++
@@ -55,6 +55,7 @@ func (d *Deliverer) look() {
 // attend sees to it that a webhook's topic is read if, and only if, it is numbered
 // here, with that page.
 func (d *Deliverer) attend(p *post, page uint64, isNew bool) {
+	d.follow(p, page)
 	old := p.reader
 	if old != nil && !old.over && old.base == page && old.topic == topicOf(p.hook) {
 		return
@@ -63,10 +64,11 @@ func (d *Deliverer) attend(p *post, page uint64, isNew bool) {
 	if p.reader = nil; page == 0 || d.ending {
 		return
 	}
-	r, err := d.bell.open(d.config.Desk, p, page, old, isNew)
+	r, err := d.bell.open(d.config.Desk, p, page, old, isNew, d.inherit(p, old, isNew))
 	switch {
 	case err == nil:
 		p.reader = r
+		d.notes.by(p, time.Now()) // at once: what is numbered from now on is ours
 	case !errors.Is(err, route.ErrNotExecuted): // else it is led elsewhere by now, which will be told
 		d.lookAt = time.Now().Add(lookAgain)
 	}
@@ -75,6 +77,8 @@ func (d *Deliverer) attend(p *post, page uint64, isNew bool) {
 // forget lets go of a webhook that is no more, or has nothing to do here.
 func (d *Deliverer) forget(id hookID, p *post) {
 	p.reader.close()
+	p.heir.close()
+	delete(d.notes.due, p)
 	d.agenda.put(p, time.Time{}, false)
 	delete(d.posts, id)
 	d.tally.deleted(p.discard())

@@ -13,6 +13,7 @@ import (
 type reader struct {
 	post  *post
 	topic fanout.Key
+	will  *note  // what a leader that died left behind; nil for nothing
 	base  uint64 // the page with which the numbering began here, see Desk
 	sub   *fanout.Subscription
 	last  fanout.Position // the last one taken, Page 0 for none
@@ -59,9 +60,9 @@ func (b *bell) take() []*reader {
 // open places a webhook in its topic. One that was read here before goes on behind
 // what it has read. Else one that is new begins with what is published from now
 // on, and one that was there before this node led its topic with the first item
-// that this node has numbered.
-func (b *bell) open(desk Desk, p *post, base uint64, old *reader, isNew bool) (*reader, error) {
-	r := &reader{post: p, topic: topicOf(p.hook), base: base}
+// that this node has numbered, or with what the leader before has left behind.
+func (b *bell) open(desk Desk, p *post, base uint64, old *reader, isNew bool, will *note) (*reader, error) {
+	r := &reader{post: p, will: will, topic: topicOf(p.hook), base: base}
 	from := fanout.Position{Page: base, Sequence: 1}
 	switch {
 	case old != nil && old.topic == r.topic && fanout.BaseOf(old.last.Page) == base:
@@ -69,8 +70,10 @@ func (b *bell) open(desk Desk, p *post, base uint64, old *reader, isNew bool) (*
 		from = fanout.Position{Page: old.last.Page, Sequence: old.last.Sequence + 1}
 	case isNew:
 		from = fanout.Position{}
+	case will != nil:
+		from = will.first()
 	}
-	sub, err := desk.Read(r.topic.Cache, r.topic.Topic, from)
+	sub, err := desk.Read(r.topic, from)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +98,8 @@ func (r *reader) close() {
 
 // pull moves what has room from the topic into the line, and returns how many items
 // the topic has dropped before they could be taken. It stops at the first item
-// that another leader has numbered: that one's are not ours to deliver.
+// that a later leader has numbered: that one's are not ours to deliver. Of an
+// earlier one's it takes those that it died of, if it died.
 func (r *reader) pull(l *line, now time.Time) (lost uint64) {
 	var buf [64]fanout.Event
 	for !r.over {
@@ -110,15 +114,12 @@ func (r *reader) pull(l *line, now time.Time) (lost uint64) {
 				continue
 			}
 			item, _ := buf[i].Item()
-			switch fanout.BaseOf(item.Page) {
-			case r.base:
-				r.last = item.Position
-				l.push(&event{Item: item, topic: r.topic, taken: now})
-			default:
-				r.over = fanout.BaseOf(item.Page) > r.base
-			}
-			if r.over {
+			if r.over = fanout.BaseOf(item.Page) > r.base; r.over {
 				return lost
+			}
+			r.last = item.Position
+			if fanout.BaseOf(item.Page) == r.base || r.will.leaves(item.Position) {
+				l.push(&event{Item: item, topic: r.topic, taken: now})
 			}
 		}
 		r.over = err != nil

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -86,6 +87,9 @@ type desk struct {
 	mu             sync.Mutex
 	hooks          []*storev1.Webhook
 	changed, moved chan struct{}
+
+	follows bool           // this node may lead when another does
+	heard   cluster.NodeID // another node that lives
 }
 
 func newDesk(t *testing.T, config fanout.Config) *desk {
@@ -109,12 +113,29 @@ func (d *desk) own(t *testing.T, term uint64) {
 // have seen that it numbered these texts in the room.
 func (d *desk) ownAfter(t *testing.T, term uint64, texts ...string) {
 	t.Helper()
+	d.inherit(t, term, nil, texts...)
+}
+
+// inherit is ownAfter for a leader that has also left a note for webhook "a".
+func (d *desk) inherit(t *testing.T, term uint64, left *note, texts ...string) {
+	t.Helper()
 	survey := d.topics.NewSurvey(0)
 	before, _ := fanout.Page{Term: term - 1}.Number()
 	for i, text := range texts {
 		at := fanout.Position{Page: before, Sequence: uint64(100 + i)}
 		seen := fanout.Seen{Key: fanout.Key{Cache: "c", Topic: "room"}, Last: at, Items: []fanout.Item{{Position: at, Encoded: []byte(text)}}}
 		if err := survey.Adopt(seen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left != nil {
+		value, err := json.Marshal(left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := fanout.Position{Page: before, Sequence: 7}
+		key := beside(fanout.Key{Cache: "c", Topic: "room"}, "a")
+		if err := survey.Adopt(fanout.Seen{Key: key, Last: at, Items: []fanout.Item{{Position: at, Encoded: value}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,8 +173,27 @@ func (d *desk) Numbers(string, string) uint64 { return d.topics.Base(0) }
 func (d *desk) Changed() <-chan struct{}      { d.mu.Lock(); defer d.mu.Unlock(); return d.changed }
 func (d *desk) Moved() <-chan struct{}        { d.mu.Lock(); defer d.mu.Unlock(); return d.moved }
 
-func (d *desk) Read(cache, topic string, from fanout.Position) (*fanout.Subscription, error) {
-	s, err := d.topics.Subscribe(0, fanout.Key{Cache: cache, Topic: topic}, from, time.Now())
+func (d *desk) Self() cluster.NodeID { return "self" }
+
+func (d *desk) Follows(string, string) bool { return d.topics.Base(0) == 0 && d.follows }
+
+func (d *desk) Heard(_, _ string, node cluster.NodeID) bool { return node == "self" || node == d.heard }
+
+func (d *desk) Note(topic fanout.Key, name string, value []byte) error {
+	_, err := d.topics.Publish(0, beside(topic, name), time.Now(), func(fanout.Position) []byte { return value })
+	return err
+}
+
+func beside(topic fanout.Key, name string) fanout.Key {
+	return fanout.Key{Cache: topic.Cache, Topic: "\x00" + name + "\x00" + topic.Topic}
+}
+
+func (d *desk) ReadNotes(topic fanout.Key, name string, from fanout.Position) (*fanout.Subscription, error) {
+	return d.Read(beside(topic, name), from)
+}
+
+func (d *desk) Read(topic fanout.Key, from fanout.Position) (*fanout.Subscription, error) {
+	s, err := d.topics.Subscribe(0, topic, from, time.Now())
 	if errors.Is(err, fanout.ErrNotOwner) {
 		return nil, route.ErrNotExecuted
 	}

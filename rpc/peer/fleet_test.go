@@ -39,16 +39,25 @@ func launch(t *testing.T, s *straits, name cluster.NodeID, all []cluster.NodeID)
 	v.local = route.NewLocal(route.LocalConfig{
 		Topics: v.topics,
 		Encode: func(at fanout.Position, m route.Message) []byte { return m.Value },
-		Survey: func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) {
+		Survey: func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
 			ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
 			defer cancel()
 			var asking sync.WaitGroup
+			var mu sync.Mutex // over heard
 			for _, other := range all {
-				if other != name {
-					asking.Go(func() { _ = v.pool.Client(other).Survey(ctx, g, term, take) })
+				if other == name {
+					continue
 				}
+				asking.Go(func() {
+					if v.pool.Client(other).Survey(ctx, g, term, take) == nil {
+						mu.Lock()
+						defer mu.Unlock()
+						heard = append(heard, other)
+					}
+				})
 			}
 			asking.Wait()
+			return heard
 		},
 	})
 	v.mux = NewMux(MuxConfig{

@@ -45,8 +45,8 @@ type LocalConfig struct {
 	Encode EncodeItem
 	// Survey asks the other nodes what they have seen of a group's topics, for
 	// this node, which was elected in that term. It returns soon, however many
-	// answer. Nil means that there are no others.
-	Survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error)
+	// answer, and says who did. Nil means that there are no others.
+	Survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID)
 	// Pace is how many times as fast as it is time passes for what is stored; 0
 	// means 1. Anything else is for brokers that apps are tested against.
 	Pace float64
@@ -59,7 +59,7 @@ type LocalConfig struct {
 type Local struct {
 	topics *fanout.Broker
 	encode EncodeItem
-	survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error)
+	survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) []cluster.NodeID
 	logger *slog.Logger
 	clock  *clock
 
@@ -69,8 +69,9 @@ type Local struct {
 	mu    sync.Mutex
 	fresh map[cluster.GroupID]replica.StateMachine // made, and not bound yet
 
-	fences [cluster.MaxGroups + 1]fence // by group
-	moves  tide                         // rises when the numbering of topics begins or ends here
+	fences [cluster.MaxGroups + 1]fence                            // by group
+	heard  [cluster.MaxGroups + 1]atomic.Pointer[[]cluster.NodeID] // by group: who answered the last survey
+	moves  tide                                                    // rises when the numbering of topics begins or ends here
 
 	following sync.WaitGroup // one for each group that is bound
 }

@@ -260,11 +260,11 @@ func (d *distant) Publish(ctx context.Context, g cluster.GroupID, topic fanout.K
 }
 
 // survey asks the others what they have seen, for a node that was elected.
-func (p *peer) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) {
+func (p *peer) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
 	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
 	defer cancel()
 	var all sync.WaitGroup
-	defer all.Wait()
+	var mu sync.Mutex // over heard
 	for _, other := range p.world.names {
 		if other == p.name {
 			continue
@@ -286,8 +286,15 @@ func (p *peer) survey(ctx context.Context, g cluster.GroupID, term uint64, take 
 			for n := 0; err == nil && n < len(answer); n++ {
 				err = take(answer[n])
 			}
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				heard = append(heard, other)
+			}
 		})
 	}
+	all.Wait()
+	return heard
 }
 
 // stream is an Upstream over a connection, with the node that leads at its other end

@@ -46,7 +46,8 @@ func (l *Local) own(g cluster.GroupID, epoch, term uint64) {
 	if err == nil {
 		survey := l.topics.NewSurvey(uint32(g))
 		if l.survey != nil {
-			l.survey(context.Background(), g, term, survey.Adopt)
+			heard := l.survey(context.Background(), g, term, survey.Adopt)
+			l.heard[g].Store(&heard)
 		}
 		err = l.enthrone(g, term, func() error { return survey.Own(page) })
 		l.moves.rise()

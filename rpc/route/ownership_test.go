@@ -23,7 +23,10 @@ func bare(t *testing.T, config fanout.Config, survey func(term uint64)) *Local {
 	return NewLocal(LocalConfig{
 		Topics: topics,
 		Encode: func(fanout.Position, Message) []byte { return nil },
-		Survey: func(_ context.Context, _ cluster.GroupID, term uint64, _ func(fanout.Seen) error) { survey(term) },
+		Survey: func(_ context.Context, _ cluster.GroupID, term uint64, _ func(fanout.Seen) error) []cluster.NodeID {
+			survey(term)
+			return nil
+		},
 	})
 }
 

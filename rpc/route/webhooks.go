@@ -2,7 +2,10 @@ package route
 
 import (
 	"context"
+	"slices"
+	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/store"
@@ -92,8 +95,49 @@ func (d Desk) Changed() <-chan struct{} { return d.r.local.Changed() }
 // one.
 func (d Desk) Moved() <-chan struct{} { return d.r.local.moves.next() }
 
+// Heard reports whether a node answered when this one, elected to lead a topic,
+// asked what others had seen of it: it lives, and does itself what it still has to
+// do for the topic. This node hears itself.
+func (d Desk) Heard(cache, topic string, node cluster.NodeID) bool {
+	heard := d.r.local.heard[d.r.group(cache, []byte(topic))].Load()
+	return node == d.r.self || heard != nil && slices.Contains(*heard, node)
+}
+
+// Follows reports whether this node may be the next to lead a topic that another
+// node leads.
+func (d Desk) Follows(cache, topic string) bool {
+	g := d.r.group(cache, []byte(topic))
+	return d.r.local.replica(g) != nil && d.r.local.topics.Base(uint32(g)) == 0
+}
+
+// Self is this node's name.
+func (d Desk) Self() cluster.NodeID { return d.r.self }
+
 // Read places a reader in a topic, as Router.Subscribe does, without looking after
 // its cache.
-func (d Desk) Read(cache, topic string, from fanout.Position) (*fanout.Subscription, error) {
-	return d.r.local.Subscribe(d.r.group(cache, []byte(topic)), fanout.Key{Cache: cache, Topic: topic}, from)
+func (d Desk) Read(topic fanout.Key, from fanout.Position) (*fanout.Subscription, error) {
+	return d.r.local.Subscribe(d.r.group(topic.Cache, []byte(topic.Topic)), topic, from)
+}
+
+// beside is the key of a topic that no client can name, since no name holds a
+// control character. It is led, and goes, with the topic it is beside of.
+func beside(topic fanout.Key, name string) fanout.Key {
+	return fanout.Key{Cache: topic.Cache, Topic: "\x00" + name + "\x00" + topic.Topic}
+}
+
+// Note publishes a note beside a topic that this node leads: what whoever leads it
+// next should know. The value belongs to the topic from now on. A node that is alone
+// writes none. Errors: ErrNotExecuted.
+func (d Desk) Note(topic fanout.Key, name string, value []byte) error {
+	if d.r.local.survey == nil {
+		return nil
+	}
+	g := d.r.group(topic.Cache, []byte(topic.Topic))
+	_, err := d.r.local.topics.Publish(uint32(g), beside(topic, name), time.Now(), func(fanout.Position) []byte { return value })
+	return outcome(err)
+}
+
+// ReadNotes is Read for what Note publishes under a name.
+func (d Desk) ReadNotes(topic fanout.Key, name string, from fanout.Position) (*fanout.Subscription, error) {
+	return d.r.local.Subscribe(d.r.group(topic.Cache, []byte(topic.Topic)), beside(topic, name), from)
 }

@@ -1,11 +1,13 @@
 package route
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
@@ -87,7 +89,7 @@ func TestDeskReadsWhatIsNumberedHere(t *testing.T) {
 	if err := r.Publish(ctx, "chat", "room", Message{Value: []byte("first")}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := desk.Read("chat", "room", fanout.Position{Page: page, Sequence: 1})
+	s, err := desk.Read(fanout.Key{Cache: "chat", Topic: "room"}, fanout.Position{Page: page, Sequence: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +107,64 @@ func TestDeskReadsWhatIsNumberedHere(t *testing.T) {
 	}
 	if page := desk.Numbers("chat", "room"); page != 0 {
 		t.Errorf("after the end of the numbering: page %d", page)
+	}
+}
+
+// What a leader notes beside a topic, whoever leads the topic next reads; and it
+// knows who lived then.
+func TestNotesBesideATopic(t *testing.T) {
+	topics, err := fanout.New(fanout.Config{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(topics.Close)
+	l := NewLocal(LocalConfig{
+		Topics: topics,
+		Survey: func(context.Context, cluster.GroupID, uint64, func(fanout.Seen) error) []cluster.NodeID {
+			return []cluster.NodeID{"alive"}
+		},
+	})
+	topology, err := cluster.NewTopology(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := NewRouter(RouterConfig{Topology: topology, Local: l, Self: "self"}).Desk()
+	room := fanout.Key{Cache: "chat", Topic: "room"}
+	if desk.Heard("chat", "room", "alive") {
+		t.Error("somebody was heard before anybody was asked")
+	}
+	if err := desk.Note(room, "w", []byte("too early")); !errors.Is(err, ErrNotExecuted) {
+		t.Errorf("a note by who does not lead: %v", err)
+	}
+	l.own(1, 0, 5)
+	for node, want := range map[cluster.NodeID]bool{"alive": true, "self": true, "dead": false} {
+		if got := desk.Heard("chat", "room", node); got != want {
+			t.Errorf("%s was heard: %v", node, got)
+		}
+	}
+	if err := desk.Note(room, "w", []byte("noted")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"w": 1, "other": 0} {
+		s, err := desk.ReadNotes(room, name, fanout.Position{Page: 1, Sequence: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		var buf [4]fanout.Event
+		for k, _ := s.Take(buf[:]); k > 0; k, _ = s.Take(buf[:]) {
+			for i := range buf[:k] {
+				if item, ok := buf[i].Item(); ok && string(item.Encoded) == "noted" {
+					n++
+				}
+			}
+		}
+		s.Close()
+		if n != want {
+			t.Errorf("%d notes for %s", n, name)
+		}
+	}
+	if desk.Follows("chat", "room") {
+		t.Error("a node follows a group without a replica of it")
 	}
 }

@@ -56,7 +56,7 @@ var rules = []struct {
 	{"rpc/h2", rule{ours: none, others: []string{"golang.org/x/net/http2", "google.golang.org/grpc"}}},
 	{"rpc/api", rule{ours: []string{"rpc/h2", "rpc/route", "rpc/auth", "rpc/convert", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "rpc/usage", "cluster", "fanout", "store", "proto"}}},
-	{"rpc/hook", rule{ours: []string{"rpc/route", "fanout", "proto/store/v1"}}},
+	{"rpc/hook", rule{ours: []string{"rpc/route", "cluster", "fanout", "proto/store/v1"}}},
 	{"rpc/usage", rule{ours: none, others: none}},
 	{"rpc/metrics", rule{ours: []string{"rpc/usage", "cluster", "fanout"}}},
 	{"rpc/vend", rule{ours: []string{"rpc/auth", "proto/permission"}}},
