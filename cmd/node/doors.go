@@ -85,6 +85,10 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.console, err = n.newConsole(); err != nil {
 		return err
 	}
+	proxies, err := web.ParseProxies(n.config.Proxies)
+	if err != nil {
+		return err
+	}
 	vending, err := n.newVending()
 	if err != nil {
 		return err
@@ -95,6 +99,7 @@ func (n *Node) openWeb() (err error) {
 		Gate:    n.gate,
 		Origins: n.config.Origins,
 		Console: n.doors.console,
+		Proxies: proxies,
 		Vending: vending,
 		Logger:  n.logger,
 	})

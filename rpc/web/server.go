@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,8 @@ type Config struct {
 	Origins []string
 	// Console serves what is below /console; nil for nothing.
 	Console http.Handler
+	// Proxies are the proxies whose word counts for where a request came from.
+	Proxies []netip.Prefix
 	// Vending answers /vend/NAME; nil has no endpoint.
 	Vending Vending
 	// Logger receives what operators should know; nil is silent.
