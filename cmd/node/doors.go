@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/console"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
+	"github.com/mayfly-broker/mayfly/rpc/vend"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
@@ -21,6 +22,7 @@ import (
 type doors struct {
 	port    *web.Port
 	web     *web.Server
+	vending *vend.Machine
 	console *console.Console
 	open    atomic.Bool // calls are served
 
@@ -69,8 +71,10 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			return alive, silent
 		},
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
-		Version:  n.config.Version,
-		Commit:   n.config.Commit,
+		// What vends is there before anybody can read.
+		Vending: func() map[string]map[string]uint64 { return n.doors.vending.Outcomes() },
+		Version: n.config.Version,
+		Commit:  n.config.Commit,
 	}
 	return metrics.New(sources, n.logger)
 }
@@ -89,8 +93,7 @@ func (n *Node) openWeb() (err error) {
 	if err != nil {
 		return err
 	}
-	vending, err := n.newVending()
-	if err != nil {
+	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
 	n.doors.web, err = web.NewServer(web.Config{
@@ -100,7 +103,7 @@ func (n *Node) openWeb() (err error) {
 		Origins: n.config.Origins,
 		Console: n.doors.console,
 		Proxies: proxies,
-		Vending: vending,
+		Vending: n.doors.vending,
 		Logger:  n.logger,
 	})
 	if err != nil {
