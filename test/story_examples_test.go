@@ -1,12 +1,18 @@
 package test
 
 import (
+	"crypto/hmac"
+	"crypto/sha3"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mayfly-broker/mayfly/test/harness"
 )
@@ -158,6 +164,64 @@ func TestPublishingFunction(t *testing.T) {
 	}
 	heard.Await(t, "what was published", func(all []followed) bool { return slices.Contains(items(all), "last") })
 	if got, want := items(heard.Events()), []string{"first", `{"n":2}`, "last"}; !slices.Equal(got, want) {
+		t.Errorf("heard %q, want %q", got, want)
+	}
+}
+
+// Events that a webhook brings reach those who want them, once; and nobody but the
+// broker can bring any.
+func TestEventRouting(t *testing.T) {
+	t.Parallel()
+	router := harness.CopyExample(t, "examples/event-routing")
+	server := harness.StartDev(t)
+	heard := harness.Follow[followed](t, server, "topic", "subscribe", "default", "mail", "-o", "json", "-v")
+	heard.Await(t, "the subscription", func(all []followed) bool { return len(all) > 0 })
+	app := router.StartNode(t, "router.js", "routing events at http://", "PORT=0", "BROKER="+server.Addr)
+	_, at, _ := strings.Cut(strings.TrimSpace(app.Said(t)), "http://")
+	service := harness.Server{Addr: strings.TrimSuffix(at, "/")}
+
+	publish := func(text string) { server.CLI(t, "", "topic", "publish", "default", "events", text).OK(t) }
+	const placed, paid = `{"type":"order.placed","order":17}`, `{"type":"order.paid","order":17}`
+	for _, text := range []string{placed, `{"type":"constructor"}`, "no JSON", "null", paid} {
+		publish(text)
+	}
+	heard.Await(t, "the second event", func(all []followed) bool { return len(items(all)) >= 2 })
+	app.AwaitSaid(t, "order.placed to stock, mail")
+
+	var webhook struct {
+		Secret string `json:"secret"`
+	}
+	server.CLI(t, "", "webhook", "secret", "default", "router", "-o", "json").JSON(t, &webhook)
+	secret := webhook.Secret
+	post := func(secret string, number int, age time.Duration) int {
+		body := fmt.Sprintf(`{"topic_sequence_page":1,"topic_sequence_number":%d,"publish_timestamp":%d,"text":%q}`,
+			number, time.Now().Add(-age).UnixMilli(), `{"type":"order.cancelled"}`)
+		mac := hmac.New(func() hash.Hash { return sha3.New256() }, []byte(secret))
+		mac.Write([]byte(body))
+		return service.Request(t, "POST", "/", body, "momento-signature", hex.EncodeToString(mac.Sum(nil))).Status
+	}
+	for _, step := range []struct {
+		what   string
+		status int
+		want   int
+	}{
+		{"a stranger", post("another secret", 1, 0), 401},
+		{"a stranger in a hurry", post("another secret", 1, 0), 503},
+		{"an old post", post(secret, 1, 2*time.Minute), 403},
+		{"a good one", post(secret, 1, 0), 204},
+		{"the same again", post(secret, 1, 0), 204},
+		{"nothing", service.Request(t, "GET", "/", "").Status, 405},
+		{"no signature", service.Request(t, "POST", "/", "{}").Status, 503},
+	} {
+		if step.status != step.want {
+			t.Errorf("%s: %d, want %d", step.what, step.status, step.want)
+		}
+	}
+	server.CLI(t, "", "webhook", "rotate", "default", "router").OK(t)
+	publish(`{"type":"order.paid","order":18}`)
+	heard.Await(t, "the last event", func(all []followed) bool { return strings.Contains(strings.Join(items(all), ""), "18") })
+	want := []string{placed, paid, `{"type":"order.cancelled"}`, `{"type":"order.paid","order":18}`}
+	if got := items(heard.Events()); !slices.Equal(got, want) {
 		t.Errorf("heard %q, want %q", got, want)
 	}
 }

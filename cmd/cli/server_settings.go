@@ -65,6 +65,7 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		originsSetting(&c.Origins),
 		webhookSetting(&c.WebhookAllow, "none"),
+		{Name: "trust-proxies", Help: "proxies, as addresses or networks, whose X-Forwarded-For says who asks for tokens", Value: config.List(&c.Proxies), Default: "none"},
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{
 			Name: "stop-grace", Help: "how long a node that is told to stop serves on while /readyz sends clients elsewhere", Value: config.Pause(&c.StopGrace),

@@ -72,6 +72,9 @@ type Config struct {
 	// Origins are the origins whose web pages may call; see web.Config. Empty
 	// means pages of this machine.
 	Origins []string
+	// Proxies are networks and addresses of proxies that are believed, by their
+	// X-Forwarded-For, when they say from where a request came.
+	Proxies []string
 	// Vend are the endpoints that vend tokens over HTTP.
 	Vend []VendEndpoint
 	// WebhookAllow are addresses, networks and hosts that webhooks may reach beside
@@ -171,6 +174,9 @@ func (c Config) Validate() error {
 	}
 	if err := web.CheckOrigins(c.Origins); err != nil {
 		return fmt.Errorf("allow-origins: %w", err)
+	}
+	if _, err := web.ParseProxies(c.Proxies); err != nil {
+		return fmt.Errorf("trust-proxies: %w", err)
 	}
 	for i := range c.Vend {
 		if err := c.checkVend(&c.Vend[i]); err != nil {

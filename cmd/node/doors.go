@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/console"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/vend"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
@@ -31,6 +32,7 @@ type doors struct {
 	port     *web.Port
 	server   *api.Server // nil until calls can be served
 	web      *web.Server
+	vending  *vend.Machine
 	console  *console.Console
 	open     atomic.Bool // calls are served
 	// certificates are those of the port; nil when it speaks no TLS.
@@ -99,8 +101,10 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			return alive, silent
 		},
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
-		Version:  n.config.Version,
-		Commit:   n.config.Commit,
+		// What vends is there before anybody can read.
+		Vending: func() map[string]map[string]uint64 { return n.doors.vending.Outcomes() },
+		Version: n.config.Version,
+		Commit:  n.config.Commit,
 	}
 	if certificates := n.doors.certificates; certificates != nil {
 		sources.CertificateEnd = certificates.End
@@ -118,8 +122,11 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.console, err = n.newConsole(); err != nil {
 		return err
 	}
-	vending, err := n.newVending()
+	proxies, err := web.ParseProxies(n.config.Proxies)
 	if err != nil {
+		return err
+	}
+	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
 	n.doors.web, err = web.NewServer(web.Config{
@@ -128,7 +135,8 @@ func (n *Node) openWeb() (err error) {
 		Gate:    n.doors.gate,
 		Origins: n.config.Origins,
 		Console: n.doors.console,
-		Vending: vending,
+		Proxies: proxies,
+		Vending: n.doors.vending,
 		Logger:  n.logger,
 	})
 	if err != nil {

@@ -73,6 +73,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		out.gauge(gossiping, float64(alive), "alive")
 		out.gauge(gossiping, float64(silent), "silent")
 	}
+	if c.Vending != nil {
+		out.vending(c.Vending())
+	}
 	out.groups(c.Groups())
 	out.webhooks(c.Webhooks())
 	if c.CertificateEnd != nil {

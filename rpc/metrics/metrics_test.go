@@ -27,6 +27,9 @@ func sources() Sources {
 		},
 		Peers:  func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
 		Gossip: func() (alive, silent int) { return 32, 33 },
+		Vending: func() map[string]map[string]uint64 {
+			return map[string]map[string]uint64{"chat": {"vended": 34, "refused": 35}}
+		},
 		Groups: func() []replica.Stats {
 			return []replica.Stats{
 				{Group: 0, Leadership: replica.Leadership{Term: 2, Leading: true, Leader: "a"}, Applied: 10, Committed: 11, LastIndex: 12},
@@ -77,6 +80,7 @@ func TestReading(t *testing.T) {
 		"mayfly_topic_discontinuities_total 8", "mayfly_topic_pages_exhausted 9",
 		`mayfly_peer_items_sent_total{peer="b"} 30`, `mayfly_peer_items_sent_total{peer="c"} 31`,
 		`mayfly_gossip_peers{state="alive"} 32`, `mayfly_gossip_peers{state="silent"} 33`,
+		`mayfly_vend_requests_total{endpoint="chat",outcome="vended"} 34`, `mayfly_vend_requests_total{endpoint="chat",outcome="refused"} 35`,
 		`mayfly_raft_groups{role="leader"} 1`, `mayfly_raft_groups{role="follower"} 2`,
 		`mayfly_raft_leading{group="0"} 1`, `mayfly_raft_leading{group="1"} 0`, `mayfly_raft_leading{group="2"} 0`,
 		`mayfly_raft_leader_known{group="0"} 1`, `mayfly_raft_leader_known{group="1"} 1`, `mayfly_raft_leader_known{group="2"} 0`,
@@ -158,7 +162,7 @@ func TestNames(t *testing.T) {
 	text := read(t, m)
 	few := map[string]bool{
 		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true, "reason": true,
-		"version": true, "commit": true, "goversion": true, "quantile": true,
+		"endpoint": true, "outcome": true, "version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {
 		if !few[label[1]] {

@@ -49,6 +49,7 @@ type endpoint struct {
 	*plan
 	limiter *limiter
 	tokens  *idTokens // nil unless Check is CheckOIDC
+	tally   tally
 }
 
 // NewMachine makes a Machine. It fails when an endpoint cannot work.
@@ -120,15 +121,16 @@ type Token struct {
 // TooOften, with auth.ErrUnauthenticated or auth.ErrPermissionDenied for a caller
 // that did not pass the check, with auth.ErrInvalidArgument for one whose values do
 // not fit, and with ErrUnavailable when nothing is wrong with the caller.
-func (m *Machine) Vend(ctx context.Context, name string, ask Ask, now time.Time) (Token, error) {
+func (m *Machine) Vend(ctx context.Context, name string, ask Ask, now time.Time) (token Token, err error) {
 	e := m.endpoints[name]
 	if e == nil {
 		return Token{}, ErrNoEndpoint
 	}
+	defer func() { e.tally[outcomeOf(err)].Add(1) }()
 	if wait := e.limiter.allow(ask.From, now); wait > 0 {
 		return Token{}, TooOften{wait}
 	}
-	token, tokenID, err := m.vend(ctx, e, ask, now)
+	made, tokenID, err := m.vend(ctx, e, ask, now)
 	logger := m.config.Logger.With(slog.String("endpoint", name), slog.String("caller", ask.From.String()))
 	if err != nil {
 		reason := err
@@ -138,9 +140,9 @@ func (m *Machine) Vend(ctx context.Context, name string, ask Ask, now time.Time)
 		logger.Info("no token was vended", slog.Any("err", reason))
 		return Token{}, err
 	}
-	logger.Info("vended a token", slog.String("token", token.ID), slog.String("token_id", tokenID), slog.Time("expires_at", token.ExpiresAt))
-	text, err := auth.Wrap(m.config.Host, token.Text)
-	return Token{Text: text, ExpiresAt: token.ExpiresAt}, err
+	logger.Info("vended a token", slog.String("token", made.ID), slog.String("token_id", tokenID), slog.Time("expires_at", made.ExpiresAt))
+	text, err := auth.Wrap(m.config.Host, made.Text)
+	return Token{Text: text, ExpiresAt: made.ExpiresAt}, err
 }
 
 func (m *Machine) vend(ctx context.Context, e *endpoint, ask Ask, now time.Time) (auth.Token, string, error) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -201,6 +203,28 @@ func TestRateOfManyAddresses(t *testing.T) {
 	}
 	if later := now.Add(2 * time.Minute); l.allow(address(12), later) != 0 || len(l.due) != 1 {
 		t.Errorf("what nobody owes any more is kept: %d", len(l.due))
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	e := room()
+	e.Rate = 4
+	m := &till{}
+	machine := machineOf(t, e, m, nil)
+	stranger := ask("room=a&name=b")
+	stranger.Host = "evil.example"
+	now := time.Now()
+	_, err := machine.Vend(t.Context(), "chat", ask("room=a&name=b"), now)
+	for _, a := range []Ask{stranger, ask("room=*&name=b")} {
+		_, _ = machine.Vend(t.Context(), "chat", a, now)
+	}
+	m.err = auth.ErrNoSigningKey
+	for range 3 {
+		_, _ = machine.Vend(t.Context(), "chat", ask("room=a&name=b"), now)
+	}
+	want := map[string]map[string]uint64{"chat": {"vended": 1, "refused": 1, "invalid": 1, "failed": 1, "limited": 2}}
+	if diff := cmp.Diff(want, machine.Outcomes()); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 

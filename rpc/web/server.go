@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,8 @@ type Config struct {
 	Origins []string
 	// Console serves what is below /console; nil for nothing.
 	Console http.Handler
+	// Proxies are the proxies whose word counts for where a request came from.
+	Proxies []netip.Prefix
 	// Vending answers /vend/NAME; nil has no endpoint.
 	Vending Vending
 	// Logger receives what operators should know; nil is silent.

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -60,10 +59,7 @@ func (s *Server) vend(w http.ResponseWriter, r *http.Request) {
 
 // ask is the request in words of package vend.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request) vend.Ask {
-	ask := vend.Ask{Host: r.Host, Secret: r.Header.Get(secretHeader), IDToken: credential(r)}
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		ask.From = from.Addr()
-	}
+	ask := vend.Ask{From: s.from(r), Host: r.Host, Secret: r.Header.Get(secretHeader), IDToken: credential(r)}
 	if host, _, err := net.SplitHostPort(r.Host); err == nil {
 		ask.Host = host
 	}
