@@ -402,6 +402,44 @@ func TestPlanLeavesPinnedLeadershipsAlone(t *testing.T) {
 	}
 }
 
+// The meta group's leadership is not balanced while votes are yet to be given or
+// taken, for who is new in office would have to watch all replicas from the
+// beginning.
+func TestPlanKeepsItsLeaderWhileVotesMove(t *testing.T) {
+	w := grown(t, 3, 3)
+	w.join()
+	moving, settled := 0, false
+	for range 100 {
+		record, _ := w.state.Placement().Group(MetaGroup)
+		for r := range w.groups[MetaGroup].voters {
+			if !settled && r.Node != record.Target.Leader {
+				w.groups[MetaGroup].leader = r
+			}
+		}
+		settled = true
+		for g := range w.state.Placement().All() {
+			for _, n := range g.Target.Voters {
+				settled = settled && hasNode(g.Voters, n)
+			}
+			settled = settled && len(g.Voters) == len(g.Target.Voters)
+		}
+		for _, s := range Plan(w.view()).Steps {
+			if s.Group == MetaGroup && s.Kind == StepTransfer && !settled {
+				t.Fatalf("%v while votes move", s)
+			}
+		}
+		if !settled {
+			moving++
+		}
+		w.tick(func() bool { return true })
+		w.drive(calmly)
+	}
+	record, _ := w.state.Placement().Group(MetaGroup)
+	if moving == 0 || w.groups[MetaGroup].leader.Node != record.Target.Leader {
+		t.Errorf("votes moved for %d rounds; then %s leads the meta group, %s shall", moving, w.groups[MetaGroup].leader.Node, record.Target.Leader)
+	}
+}
+
 // A step that is no longer wanted does not stay on record.
 func TestPlanDropsAbandonedSteps(t *testing.T) {
 	w := grown(t, 1, 3)

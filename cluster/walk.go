@@ -365,13 +365,30 @@ func (w *walker) handOver() bool {
 }
 
 // balance hands leadership to the preferred leader, one at a time in the whole
-// cluster.
+// cluster. That of the meta group waits until all votes are where they shall be: its
+// next leader knows nothing of how the voters fare, and would watch each for as long
+// again before it gave or took another vote.
 func (w *walker) balance() {
 	if w.balanced || w.Pinned[w.g.Group] || w.o.Leader.Node == w.g.Target.Leader {
+		return
+	}
+	if w.g.Group == MetaGroup && w.voting() {
 		return
 	}
 	if heir, ok := w.heir(w.o.Leader); ok && heir.Node == w.g.Target.Leader && w.mayLead(heir) {
 		w.balanced = true
 		w.act([]Step{w.transfer(heir)})
 	}
+}
+
+// voting reports whether votes are yet to be given to live nodes or taken from them.
+func (p *planner) voting() bool {
+	for g := range p.Placement.All() {
+		for _, n := range slices.Concat(g.Target.Voters, nodesOf(g.Voters)) {
+			if p.Health[n] == Live && slices.Contains(g.Target.Voters, n) != hasNode(g.Voters, n) {
+				return true
+			}
+		}
+	}
+	return false
 }

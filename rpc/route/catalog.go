@@ -79,6 +79,10 @@ func (r *Router) decide(ctx context.Context, command *storev1.CatalogCommand, no
 // index of its own until the entry behind it is applied.
 const reachTick = 20 * time.Millisecond
 
+// errCopyStopped: this node's replica of the meta group was removed from it, and
+// there is no new one yet. What it knew serves on, news do not come.
+var errCopyStopped = errors.New("this node's copy of the catalog has stopped and learns of nothing new until the node has another")
+
 // reach waits until this node's copy of what the meta group agrees on has come
 // as far as the index.
 func (l *Local) reach(ctx context.Context, index uint64) error {
@@ -88,9 +92,13 @@ func (l *Local) reach(ctx context.Context, index uint64) error {
 	tick := time.NewTicker(reachTick)
 	defer tick.Stop()
 	for {
-		at, more := l.meta.Load().applied()
-		if at >= index {
+		m := l.meta.Load()
+		at, more := m.applied()
+		switch {
+		case at >= index:
 			return nil
+		case m.stopped():
+			return errCopyStopped
 		}
 		select {
 		case <-more:
@@ -118,7 +126,12 @@ func (r *Router) CatchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return r.local.reach(ctx, index)
+		if err := r.local.reach(ctx, index); errors.Is(err, errCopyStopped) {
+			return fmt.Errorf("%w: %w", ErrNotExecuted, err)
+		} else if err != nil {
+			return err
+		}
+		return nil
 	})
 }
 

@@ -125,7 +125,10 @@ func (l *Local) Bind(g *replica.Group) {
 	case *meta:
 		machine.bind(g)
 		l.meta.Swap(machine).rise(0) // who waits for news shall look here from now on
-		l.following.Go(func() { machine.follow(g.Done(), func(replica.Leadership) {}) })
+		l.following.Go(func() {
+			machine.follow(g.Done(), func(replica.Leadership) {})
+			machine.end()
+		})
 	case *partition:
 		machine.bind(g)
 		if now, _ := g.Leadership(); now.Leading {
@@ -165,7 +168,7 @@ func (l *Local) data(yield func(cluster.GroupID, *partition) bool) {
 // replica returns what is asked of a group that lives here, nil for the others.
 func (l *Local) replica(g cluster.GroupID) *bound {
 	if g == cluster.MetaGroup {
-		if m := l.meta.Load(); m.group != nil {
+		if m := l.meta.Load(); m.group != nil && !m.stopped() {
 			return &m.bound
 		}
 		return nil

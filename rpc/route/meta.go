@@ -117,6 +117,7 @@ type meta struct {
 	news sync.Mutex
 	tide chan struct{} // closed when something was applied
 	at   uint64        // the index of the last entry that was applied
+	over bool          // the replica has stopped, and nothing more is applied
 }
 
 func newMeta(deleted func(cache string)) *meta {
@@ -162,6 +163,21 @@ func (m *meta) rise(index uint64) {
 	m.at = max(m.at, index)
 	close(m.tide)
 	m.tide = make(chan struct{})
+}
+
+// end notes that the replica has stopped. What it knew stays to be read.
+func (m *meta) end() {
+	m.news.Lock()
+	m.over = true
+	m.news.Unlock()
+	m.rise(0)
+}
+
+// stopped reports whether nothing more will be applied.
+func (m *meta) stopped() bool {
+	m.news.Lock()
+	defer m.news.Unlock()
+	return m.over
 }
 
 // applied tells the index of the last entry whose effects can be read, and a

@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start brings up a router over real groups. dir "" keeps them in memory.
-func start(t *testing.T, dir string) (*Router, func()) {
+func start(t testing.TB, dir string) (*Router, func()) {
 	t.Helper()
 	topics, err := fanout.New(fanout.Config{}, time.Now())
 	if err != nil {

@@ -163,3 +163,64 @@ func TestWritesOutliveTheirLeader(t *testing.T) {
 		}
 	}
 }
+
+// A node whose own replica of the meta group has stopped serves the caches that it
+// knows, still reaches the others for what is agreed on, and says why it cannot
+// tell what is new.
+func TestNodeWithoutItsReplicaOfMeta(t *testing.T) {
+	c := startThree(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := c.routers["a"].Create(ctx, "chat", nil); err != nil {
+		t.Fatal(err)
+	}
+	var victim cluster.NodeID
+	for name, node := range c.nodes {
+		if err := c.routers[name].CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if !node.Host.Group(cluster.MetaGroup).IsLeader() {
+			victim = name
+		}
+	}
+	node := c.nodes[victim]
+	meta := node.Host.Group(cluster.MetaGroup)
+	if err := node.Host.RemoveReplica(ctx, meta.ID(), meta.Number()); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		news := node.Local.Changed()
+		if _, _, changed := node.Local.Leading(); changed == nil {
+			break
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			t.Fatal("the node still counts on its replica")
+		}
+	}
+	r := route.NewRouter(route.RouterConfig{
+		Topology: node.Host.Topology(), Local: node.Local, Gateway: nodetest.Gateway(), Self: victim, Seeds: []cluster.NodeID{"a", "b", "c"},
+		Face: func(other cluster.NodeID) route.Face { return c.nodes[other].Local },
+	})
+	defer r.Close()
+	if result, err := r.Apply(ctx, push("room", 1)); err != nil || result.GetStatus() != storev1.Status_STATUS_OK {
+		t.Errorf("a push to a cache that is known: %v, %v", result, err)
+	}
+	began := time.Now()
+	if _, err := r.Find(ctx, "nowhere"); err != nil && !errors.Is(err, route.ErrCacheNotFound) {
+		t.Errorf("a cache that does not exist, with nothing new agreed on: %v", err)
+	}
+	if err := r.Create(ctx, "new", nil); !errors.Is(err, route.ErrUnknownOutcome) || errors.Is(err, route.ErrNotExecuted) {
+		t.Errorf("a cache is made, which this node will not hear of: %v", err)
+	}
+	if _, err := c.routers[victim].Find(ctx, "chat"); err != nil {
+		t.Errorf("a cache that is known: %v", err)
+	}
+	if _, err := r.Find(ctx, "new"); !errors.Is(err, route.ErrNotExecuted) {
+		t.Errorf("a cache that this node has not heard of: %v", err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v to be told", took)
+	}
+}

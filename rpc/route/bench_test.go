@@ -1,0 +1,50 @@
+package route
+
+import (
+	"testing"
+	"time"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+// BenchmarkGet reads an item of a group that is led here.
+func BenchmarkGet(b *testing.B) {
+	r := benched(b)
+	set := &storev1.Command{Cache: "chat", Key: []byte("k"), Op: &storev1.Command_Set{
+		Set: &storev1.Set{Value: []byte("v"), TtlMs: uint64(time.Hour.Milliseconds())},
+	}}
+	if _, err := r.Apply(b.Context(), set); err != nil {
+		b.Fatal(err)
+	}
+	query := &storev1.Query{Cache: "chat", Key: []byte("k"), Op: &storev1.Query_Get_{Get: &storev1.Query_Get{}}}
+	for _, relaxed := range []bool{false, true} {
+		b.Run(map[bool]string{false: "strict", true: "relaxed"}[relaxed], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.View(b.Context(), query, relaxed); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPublish numbers an item in a topic of a group that is led here.
+func BenchmarkPublish(b *testing.B) {
+	r := benched(b)
+	m := Message{Value: []byte("hello")}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.Publish(b.Context(), "chat", "room", m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benched(b *testing.B) *Router {
+	r, _ := start(b, "")
+	if err := r.Create(b.Context(), "chat", nil); err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
