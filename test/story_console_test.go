@@ -14,11 +14,13 @@ func TestConsole(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{})
 	server.CreateCache(t, "story")
-	t.Run("open", func(t *testing.T) {
-		harness.RunChecks(t, harness.Pages, "console", harness.Client{Addr: server.Addr, Cache: "story"})
-	})
+	for _, program := range []string{"console", "console-pages"} {
+		t.Run(program, func(t *testing.T) {
+			harness.RunChecks(t, harness.Pages, program, harness.Client{Addr: server.Addr, Cache: "story"})
+		})
+	}
 	key := server.Secure(t)
-	t.Run("key", func(t *testing.T) {
+	t.Run("console-key", func(t *testing.T) {
 		harness.RunChecks(t, harness.Pages, "console-key", harness.Client{Addr: server.Addr, Key: key, Cache: "story"})
 	})
 }
