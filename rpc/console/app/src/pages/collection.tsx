@@ -41,7 +41,7 @@ export function Collection({opened}: {opened: Opened}) {
       <Wrong refusal={removal.refusal.value} />
       {kind === 'list' && <Pager opened={opened} />}
       {content.rows.length === 0 ? <Empty><p>{t('data.none')}</p></Empty> : (
-        <div class="scroll" tabIndex={0} role="region" aria-labelledby="opened-title">
+        <div class="scroll tall" tabIndex={0} role="region" aria-labelledby="opened-title">
           <table class="entries">
             <thead>
               <tr>

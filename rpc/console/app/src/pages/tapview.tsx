@@ -89,7 +89,7 @@ function Announcer({tap}: {tap: Tap}) {
 
 function Rows({rows}: {rows: readonly Row[]}) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={t('topic.tap')}>
+    <div class="scroll tall" tabIndex={0} role="region" aria-label={t('topic.tap')}>
       <table class="items">
         <thead>
           <tr>{columns.map(c => <th key={c} scope="col" class={c}>{t(`topic.col.${c}`)}</th>)}</tr>
