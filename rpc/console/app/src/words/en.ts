@@ -6,6 +6,7 @@ export const en = {
   'app.menu': 'Settings',
   'app.open': 'Open mode: this node asks nobody for a credential, and answers to this machine only.',
   'app.signOut': 'Sign out',
+  'app.licenses': 'Licences of what is in these pages',
   'app.theme': 'Theme',
   'app.theme.auto': 'System',
   'app.theme.light': 'Light',

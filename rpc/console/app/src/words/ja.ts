@@ -8,6 +8,7 @@ export const ja: Words = {
   'app.menu': '設定',
   'app.open': 'オープンモード: このノードは認証を求めず、このマシンからの接続だけに応答します。',
   'app.signOut': 'サインアウト',
+  'app.licenses': '使用ソフトウェアのライセンス',
   'app.theme': 'テーマ',
   'app.theme.auto': 'システム',
   'app.theme.light': 'ライト',
