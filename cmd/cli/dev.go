@@ -73,6 +73,8 @@ and has a cache called "default". Try it from another terminal:
   %[1]s list push%[3]s default room-1 "first message"
   %[1]s list fetch%[3]s default room-1
 
+or in a browser: http://%[2]s/console
+
 Press Ctrl-C to stop.
 `, p.Name, addr, at)
 }

@@ -19,6 +19,8 @@ const (
 	Go     Language = "go"
 	// Web is the SDK for pages, in a browser.
 	Web Language = "web"
+	// Pages is no SDK: its programs click through the console in a browser.
+	Pages Language = "pages"
 )
 
 // Client says what a program shall connect to.
@@ -45,10 +47,14 @@ func (c Client) command(l Language, program string) *exec.Cmd {
 	case Web:
 		cmd = exec.Command(tools.Node, "run.mjs", program) //nolint:noctx // ends with the test, by signal
 		cmd.Dir = tools.BrowserDir
+	case Pages:
+		cmd = exec.Command(tools.Node, program+".mjs") //nolint:noctx // ends with the test, by signal
+		cmd.Dir = tools.BrowserDir
 	case Go:
 		cmd = exec.Command(tools.GoSDK, program) //nolint:noctx // ends with the test, by signal
 	}
-	cmd.Env = environment(append(c.TLS.environment(), "STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache)...)
+	cmd.Env = environment(append(c.TLS.environment(),
+		"STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache, "STORY_MAYFLY="+tools.Mayfly)...)
 	return cmd
 }
 

@@ -11,6 +11,8 @@ export default defineConfig({
     // The policy of the page allows files of its own origin and no data: URL.
     assetsInlineLimit: 0,
     modulePreload: {polyfill: false},
+    // Whoever gets the pages gets the terms of what is in them.
+    license: {fileName: 'licenses.txt'},
     // Most of it is the SDK, and there is nothing to show before it is there.
     chunkSizeWarningLimit: 2000,
     // google-protobuf contains an eval that nobody calls; the policy forbids it too.

@@ -139,6 +139,7 @@ function Settings() {
         </label>
       </div>
       {key.value !== '' && mayEnter.value && <Button small onClick={signOut}>{t('app.signOut')}</Button>}
+      <a class="fine" href="/console/licenses.txt" target="_blank" rel="noreferrer">{t('app.licenses')}</a>
     </div>
   );
 }

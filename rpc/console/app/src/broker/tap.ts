@@ -1,9 +1,9 @@
 // A subscription that goes on until somebody ends it, told as what a person wants
 // to know of it: what came, and whether it is alive.
-import type {TopicItem, TopicSubscribe} from '@gomomento/sdk-web';
+import type {SubscribeCallOptions, TopicItem, TopicSubscribe} from '@gomomento/sdk-web';
 import {bytesOf} from '../lib/text';
 import type {Clients} from './clients';
-import {answered, asRefusal, refusalOf, type Refusal} from './refusal';
+import {answered, asRefusal, Refusal, refusalOf} from './refusal';
 
 export interface Item {
   kind: 'item';
@@ -26,114 +26,155 @@ export type State = 'connecting' | 'live' | 'lost' | 'ended';
 
 export interface Listener {
   onRow(row: Item | Note): void;
-  /** The refusal is why, when the state is lost or ended. */
+  /** The refusal is why, when the state is lost or ended and it is known. */
   onState(state: State, refusal?: Refusal): void;
   /** A sign of life: an item or a heartbeat. */
   onHeard(): void;
+  /** Reports whether the broker answers other calls. */
+  answers(): Promise<boolean>;
 }
 
 /** Pauses before a subscription that failed is tried again, in milliseconds. */
 const pauses = [500, 1000, 2000, 5000, 10_000];
 
-/** A subscription without a sign of life for so long is presumed dead, in milliseconds. */
-const silence = 30_000;
+/**
+ * A subscription that is silent for so long is lost, in milliseconds: a quiet one
+ * is sent a heartbeat every five seconds.
+ */
+const silence = 8000;
+
+/** How often it is asked whether the broker is back, while one is lost, in milliseconds. */
+const probing = 10_000;
 
 /** Refusals that trying again does not mend. */
 const final = new Set(['credential', 'permission', 'notFound']);
 
-/** Listens to a topic until the returned function is called. */
-export function tap(clients: Clients, cache: string, topic: string, listener: Listener): () => void {
-  let over = false;
-  let tries = 0;
-  let timer = 0;
-  let current: TopicSubscribe.Subscription | undefined;
-  let last = {number: 0, page: 0};
-  let state: State | undefined;
-  let why: Refusal | undefined;
+/**
+ * Listens to a topic from begin to end. The SDK comes back by itself when a
+ * connection breaks, and misses nothing. It does not notice a connection that is
+ * only silent, nor go on after an error that the broker told: then the listener
+ * subscribes anew and says that something may lie in between.
+ */
+export class Ear {
+  #over = false;
+  #state: State | undefined;
+  #why: Refusal | undefined;
+  #subscription: TopicSubscribe.Subscription | undefined;
+  /** Subscriptions begun. What an earlier one than the last still says is not heard. */
+  #turn = 0;
+  #tries = 0;
+  #timer = 0;
+  /** Page of the last item. */
+  #page = 0;
 
-  const enter = (next: State, refusal?: Refusal) => {
-    why = refusal;
-    if (state === next && !refusal) return;
-    state = next;
-    listener.onState(next, refusal);
-  };
-  const heard = () => {
-    if (over) return;
-    tries = 0;
-    if (state === 'lost' && why) listener.onRow({kind: 'gap', at: Date.now(), refusal: why});
-    enter('live');
-    listener.onHeard();
-    watch();
-  };
-  // The SDK comes back by itself when a connection breaks. It does not notice one
-  // that is only silent, nor go on after an error that the server told.
-  const watch = () => {
-    window.clearTimeout(timer);
-    timer = window.setTimeout(() => {
-      current?.unsubscribe();
-      again(asRefusal(new Error('silence')));
-    }, silence);
-  };
-  const again = (refusal: Refusal) => {
-    if (over) return;
-    window.clearTimeout(timer);
-    // What nobody has heard of may pass, but not when it is the first answer.
-    if (final.has(refusal.reason) || (refusal.reason === 'other' && state === 'connecting')) {
-      enter('ended', refusal);
+  constructor(
+    readonly clients: Clients,
+    readonly cache: string,
+    readonly topic: string,
+    readonly listener: Listener,
+  ) {}
+
+  begin(): void {
+    this.#enter('connecting');
+    void this.#subscribe();
+  }
+
+  end(): void {
+    this.#over = true;
+    window.clearTimeout(this.#timer);
+    this.#subscription?.unsubscribe();
+  }
+
+  async #subscribe(): Promise<void> {
+    const turn = ++this.#turn;
+    const stale = () => this.#over || turn !== this.#turn;
+    this.#wait(probing);
+    try {
+      const response = await this.clients.topic.subscribe(this.cache, this.topic, this.#callbacks(stale));
+      const subscription = answered(response, 'Subscription');
+      if (stale()) subscription.unsubscribe();
+      else this.#subscription = subscription;
+    } catch (thrown) {
+      if (!stale()) this.#again(asRefusal(thrown));
+    }
+  }
+
+  #callbacks(stale: () => boolean): SubscribeCallOptions {
+    return {
+      onItem: item => {
+        if (stale()) return;
+        this.#heard();
+        this.#page = pageOf(this.#subscription) ?? this.#page;
+        this.listener.onRow(rowOf(item, this.#page));
+      },
+      onDiscontinuity: d => {
+        if (stale()) return;
+        this.#heard();
+        const newPage = d.newSequencePage() !== this.#page;
+        this.#page = d.newSequencePage();
+        this.listener.onRow({kind: 'discontinuity', at: Date.now(), from: d.lastSequenceNumber() + 1, to: d.newSequenceNumber(), newPage});
+      },
+      onHeartbeat: () => {
+        if (!stale()) this.#heard();
+      },
+      onError: (error, subscription) => {
+        if (stale()) return;
+        // The SDK goes on after an item that it cannot show.
+        if (subscription.isSubscribed) this.listener.onRow({kind: 'empty', at: Date.now()});
+        else this.#again(refusalOf(error));
+      },
+    };
+  }
+
+  #enter(state: State, why?: Refusal): void {
+    this.#why = why;
+    if (this.#state === state && !why) return;
+    this.#state = state;
+    this.listener.onState(state, why);
+  }
+
+  #heard(): void {
+    this.#tries = 0;
+    if (this.#state === 'lost' && this.#why) this.listener.onRow({kind: 'gap', at: Date.now(), refusal: this.#why});
+    this.#enter('live');
+    this.listener.onHeard();
+    this.#wait(silence);
+  }
+
+  #wait(pause: number): void {
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => void this.#doubt(), pause);
+  }
+
+  /** Nothing was heard for too long. */
+  async #doubt(): Promise<void> {
+    if (this.#state === 'live') {
+      this.#enter('lost');
+      this.#wait(probing);
       return;
     }
-    enter(state === 'connecting' ? 'connecting' : 'lost', refusal);
-    timer = window.setTimeout(() => void begin(), pauses[Math.min(tries++, pauses.length - 1)]);
-  };
-  const begin = async () => {
-    watch();
-    try {
-      const response = await clients.topic.subscribe(cache, topic, {
-        onItem: item => {
-          if (over) return;
-          heard();
-          last = {number: item.sequenceNumber(), page: pageOf(current) ?? last.page};
-          listener.onRow(rowOf(item, last.page));
-        },
-        onDiscontinuity: d => {
-          if (over) return;
-          heard();
-          const newPage = d.newSequencePage() !== last.page;
-          listener.onRow({kind: 'discontinuity', at: Date.now(), from: d.lastSequenceNumber() + 1, to: d.newSequenceNumber(), newPage});
-          last = {number: d.newSequenceNumber(), page: d.newSequencePage()};
-        },
-        onHeartbeat: heard,
-        onError: (error, subscription) => {
-          if (over) return;
-          const refusal = refusalOf(error);
-          if (subscription.isSubscribed) {
-            listener.onRow({kind: 'empty', at: Date.now()});
-            return;
-          }
-          again(refusal);
-        },
-        onSubscriptionEnd: () => {
-          if (!over && current?.isSubscribed) enter('lost');
-        },
-      });
-      const subscription = answered(response, 'Subscription');
-      if (over) {
-        subscription.unsubscribe();
-        return;
-      }
-      current = subscription;
-    } catch (thrown) {
-      again(asRefusal(thrown));
+    const before = this.#timer;
+    const reachable = await this.listener.answers();
+    if (this.#over || this.#timer !== before) return; // it was heard from meanwhile
+    if (!reachable) {
+      this.#wait(probing);
+      return;
     }
-  };
+    this.#subscription?.unsubscribe();
+    this.#again(new Refusal('timeout', 'silence'));
+  }
 
-  enter('connecting');
-  void begin();
-  return () => {
-    over = true;
-    window.clearTimeout(timer);
-    current?.unsubscribe();
-  };
+  #again(refusal: Refusal): void {
+    window.clearTimeout(this.#timer);
+    // What nobody knows a reason for may pass, but not when it is the first answer.
+    if (final.has(refusal.reason) || (refusal.reason === 'other' && this.#state === 'connecting')) {
+      this.#enter('ended', refusal);
+      return;
+    }
+    this.#enter(this.#state === 'connecting' ? 'connecting' : 'lost', refusal);
+    const pause = pauses[Math.min(this.#tries++, pauses.length - 1)];
+    this.#timer = window.setTimeout(() => void this.#subscribe(), pause);
+  }
 }
 
 function rowOf(item: TopicItem, page: number): Item {

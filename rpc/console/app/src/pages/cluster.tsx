@@ -56,7 +56,7 @@ function Nodes({cluster}: {cluster: Cluster}) {
     <section class="card" aria-labelledby="nodes-title">
       <h2 id="nodes-title">{t('cluster.nodes')}</h2>
       <div class="scroll" tabIndex={0} role="region" aria-labelledby="nodes-title">
-        <table>
+        <table class="cluster-nodes">
           <thead>
             <tr>
               <th scope="col">{t('cluster.node')}</th>
@@ -144,7 +144,7 @@ function Chip({replica: {node, role, lag}, leads}: {replica: Replica; leads: boo
   return (
     <li class={`chip ${lag === null ? 'bad' : lag > 0 ? 'late' : ''} ${leads ? 'leads' : ''}`}>
       <strong>{node}</strong>
-      <span>{leads ? t('cluster.leader') : known ? t(known) : role}</span>
+      <span>{leads ? t('cluster.role.leader') : known ? t(known) : role}</span>
       <span class="hint">{behind}</span>
     </li>
   );

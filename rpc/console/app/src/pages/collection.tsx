@@ -8,6 +8,7 @@ import {f, t} from '../state/settings';
 import type {Key} from '../words';
 import {Button, Empty, Field, Wrong} from '../ui/basic';
 import {Dialog} from '../ui/confirm';
+import {Glance} from '../ui/glance';
 import {useTask} from '../ui/task';
 import {toast} from '../ui/toast';
 import {bytesOfInput, inputOf, ValueField} from '../ui/value';
@@ -40,7 +41,7 @@ export function Collection({opened}: {opened: Opened}) {
       <Wrong refusal={removal.refusal.value} />
       {kind === 'list' && <Pager opened={opened} />}
       {content.rows.length === 0 ? <Empty><p>{t('data.none')}</p></Empty> : (
-        <div class="scroll" tabIndex={0} role="region" aria-labelledby="opened-title">
+        <div class="scroll tall" tabIndex={0} role="region" aria-labelledby="opened-title">
           <table class="entries">
             <thead>
               <tr>
@@ -82,11 +83,10 @@ function nameOf(row: Row): string {
 }
 
 function Entry({row, kind, children}: {row: Row; kind: Kind; children: ComponentChildren}) {
-  const {text, binary} = show(row.value);
   return (
     <tr>
       {kind !== 'set' && <th scope="row" class="head">{row.head}</th>}
-      <td class="value">{binary && <span class="badge">{t('topic.binary')}</span>}<span class="whole">{text}</span></td>
+      <td class="value"><Glance bytes={row.value} /></td>
       {kind === 'sortedSet' && <td class="size">{row.score}</td>}
       <td class="size">{f.value.size(row.value.length)}</td>
       <td class="actions">{children}</td>

@@ -2,11 +2,11 @@ import {useSignal} from '@preact/signals';
 import type {ComponentChildren} from 'preact';
 import {useEffect} from 'preact/hooks';
 import {clock} from '../lib/format';
-import {show} from '../lib/text';
 import {f, t} from '../state/settings';
 import {fits, type Row, type Tap} from '../state/tap';
 import {Button, Empty, Wrong} from '../ui/basic';
 import {explain} from '../ui/explain';
+import {Glance} from '../ui/glance';
 import {now} from '../ui/now';
 import {useEvery} from '../ui/task';
 
@@ -89,7 +89,7 @@ function Announcer({tap}: {tap: Tap}) {
 
 function Rows({rows}: {rows: readonly Row[]}) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={t('topic.tap')}>
+    <div class="scroll tall" tabIndex={0} role="region" aria-label={t('topic.tap')}>
       <table class="items">
         <thead>
           <tr>{columns.map(c => <th key={c} scope="col" class={c}>{t(`topic.col.${c}`)}</th>)}</tr>
@@ -107,7 +107,7 @@ const cells: Record<(typeof columns)[number], (row: Row & {kind: 'item'}) => Com
   size: row => f.value.size(row.bytes.length),
   token: row => row.tokenId || '—',
   node: row => row.node,
-  value: row => <Value row={row} />,
+  value: row => <Glance bytes={row.bytes} binary={row.binary} />,
 };
 
 function OneRow({row}: {row: Row}) {
@@ -116,22 +116,6 @@ function OneRow({row}: {row: Row}) {
     <tr>
       {columns.map(c => <td key={c} class={c} data-label={t(`topic.col.${c}`)}>{cells[c](row)}</td>)}
     </tr>
-  );
-}
-
-/** How much of a value is shown before somebody asks for all of it, in characters. */
-const glance = 160;
-
-function Value({row}: {row: Row & {kind: 'item'}}) {
-  const open = useSignal(false);
-  const {text, binary} = show(row.bytes);
-  const long = text.length > glance || text.includes('\n');
-  return (
-    <>
-      {(binary || row.binary) && <span class="badge">{t('topic.binary')}</span>}
-      <span class={open.value || !long ? 'whole' : 'glance'}>{open.value || !long ? text : `${text.slice(0, glance).replace(/\s+/g, ' ')}…`}</span>
-      {long && <Button small look="quiet" aria-expanded={open.value} onClick={() => { open.value = !open.value; }}>{t(open.value ? 'do.hide' : 'do.show')}</Button>}
-    </>
   );
 }
 

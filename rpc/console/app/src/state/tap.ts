@@ -4,7 +4,7 @@ import {signal} from '@preact/signals';
 import type {Clients} from '../broker/clients';
 import {getSession, getTopic, type TopicFacts} from '../broker/node';
 import type {Refusal} from '../broker/refusal';
-import {tap, type Item, type Note, type State} from '../broker/tap';
+import {Ear, type Item, type Note, type State} from '../broker/tap';
 import {Bounded} from '../lib/bounded';
 import {textOf} from '../lib/text';
 
@@ -32,10 +32,13 @@ export class Tap {
   readonly facts = signal<TopicFacts | undefined>(undefined);
 
   #kept = new Bounded<Row>(maxRows, maxBytes, row => (row.kind === 'item' ? row.bytes.length + 100 : 100));
+  #ear: Ear;
   #next = 0;
-  #node = '';
   #timer = 0;
-  #stop: () => void;
+  #count = 0;
+  #unseen = 0;
+  #heard = Date.now();
+  #node: string;
 
   constructor(
     readonly clients: Clients,
@@ -44,13 +47,8 @@ export class Tap {
     node: string,
   ) {
     this.#node = node;
-    this.#stop = tap(clients, cache, topic, {
-      onRow: row => {
-        this.#kept.add({...row, id: this.#next++, node: this.#node});
-        if (row.kind === 'item') this.#count++;
-        if (this.paused.value) this.#unseen++;
-        this.#soon();
-      },
+    this.#ear = new Ear(clients, cache, topic, {
+      onRow: row => this.#take(row),
       onState: (state, refusal) => {
         this.state.value = state;
         this.refusal.value = refusal;
@@ -60,12 +58,17 @@ export class Tap {
         this.#heard = Date.now();
         this.#soon();
       },
+      answers: () => getSession(clients.key).then(() => true, () => false),
     });
+    this.#ear.begin();
   }
 
-  #count = 0;
-  #unseen = 0;
-  #heard = Date.now();
+  #take(row: Item | Note): void {
+    this.#kept.add({...row, id: this.#next++, node: this.#node});
+    if (row.kind === 'item') this.#count++;
+    if (this.paused.value) this.#unseen++;
+    this.#soon();
+  }
 
   #soon(): void {
     if (this.#timer !== 0) return;
@@ -115,7 +118,7 @@ export class Tap {
 
   end(): void {
     window.clearTimeout(this.#timer);
-    this.#stop();
+    this.#ear.end();
   }
 }
 
