@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 )
 
 // codec is the server's codec: protobuf, except that a frame goes out as the
@@ -41,12 +43,19 @@ func newFrame(encoded []byte) *frame {
 	return f
 }
 
+// published answers a publish: a message without fields.
+var published = newFrame([]byte{})
+
 // Marshal encodes an answer.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if f, ok := v.(*frame); ok {
-		return f.slice[:], nil
+	switch v := v.(type) {
+	case *frame:
+		return v.slice[:], nil
+	case *pubsubpb.PublishResponse: // has nothing to say
+		return published.slice[:], nil
+	default:
+		return c.proto.Marshal(v)
 	}
-	return c.proto.Marshal(v)
 }
 
 // request is a message being received. What is wrong with it is kept for the

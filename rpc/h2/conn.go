@@ -49,6 +49,7 @@ type reader struct {
 	inlet  inlet
 	in     *bufio.Reader // of the inlet
 	framer *http2.Framer
+	habit  habit
 	// shift counts how often the goroutine that reads went away to do something
 	// else, and came back or was relieved; see watch.
 	shift   atomic.Uint64

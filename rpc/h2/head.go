@@ -3,6 +3,7 @@ package h2
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 const (
 	contentType  = "application/grpc"
 	binarySuffix = "-bin"
+	timeoutField = "grpc-timeout"
 )
 
 // head is the beginning of a request.
@@ -63,12 +65,8 @@ func readHead(fields []hpack.HeaderField) *head {
 			h.connection = true
 		case "grpc-encoding":
 			h.encoding = value
-		case "grpc-timeout":
-			h.timed = true
-			var ok bool
-			if h.timeout, ok = readTimeout(value); !ok {
-				h.wrong = "malformed grpc-timeout, want up to eight digits and one of H, M, S, m, u, n"
-			}
+		case timeoutField:
+			h.setTimeout(value)
 		case "host":
 			h.host = value
 			h.authorities++
@@ -90,6 +88,49 @@ func readHead(fields []hpack.HeaderField) *head {
 		}
 	}
 	return h
+}
+
+// habit is the head that a connection sent before, because clients repeat themselves:
+// but for the timeout, and what differs is told in the body. It holds up to
+// Config.MaxHeaders bytes.
+type habit struct {
+	fields []hpack.HeaderField
+	head   *head
+}
+
+// read is as readHead, and shares the metadata of a head that was the same.
+func (u *habit) read(fields []hpack.HeaderField) (h head, repeated bool) {
+	if !u.repeats(fields) {
+		return *readHead(fields), false
+	}
+	h = *u.head
+	for _, f := range fields {
+		if f.Name == timeoutField {
+			h.setTimeout(f.Value)
+		}
+	}
+	return h, true
+}
+
+func (u *habit) repeats(fields []hpack.HeaderField) bool {
+	if u.head == nil {
+		return false
+	}
+	return slices.EqualFunc(fields, u.fields, func(a, b hpack.HeaderField) bool {
+		return a.Name == b.Name && (a.Value == b.Value || a.Name == timeoutField)
+	})
+}
+
+// keep remembers a head that nothing was wrong with.
+func (u *habit) keep(fields []hpack.HeaderField, h head) { u.fields, u.head = fields, &h }
+
+// setTimeout takes in a timeout as the client wrote it.
+func (h *head) setTimeout(text string) {
+	h.timed = true
+	var ok bool
+	if h.timeout, ok = readTimeout(text); !ok {
+		h.wrong = "malformed grpc-timeout, want up to eight digits and one of H, M, S, m, u, n"
+	}
 }
 
 // enter adds a value; room has place for it.
@@ -147,7 +188,7 @@ func isGRPC(content string) bool {
 // metadata.
 func isReserved(name string) bool {
 	switch name {
-	case "content-type", "user-agent", "te", "grpc-encoding", "grpc-timeout", "grpc-status", "grpc-message", "grpc-message-type":
+	case "content-type", "user-agent", "te", "grpc-encoding", timeoutField, "grpc-status", "grpc-message", "grpc-message-type":
 		return true
 	default:
 		return strings.HasPrefix(name, ":")

@@ -106,3 +106,41 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 }
+
+// A request whose head is the last one's again shares its metadata, and nothing
+// else is taken for it.
+func TestHabits(t *testing.T) {
+	whole := fields("authorization", "me", "grpc-timeout", "5S")
+	var u habit
+	h, repeated := u.read(whole)
+	if _, err := h.check(); err != nil || repeated {
+		t.Fatalf("the first head: repeated %v, %v", repeated, err)
+	}
+	u.keep(whole, h)
+	for name, test := range map[string]struct {
+		fields   []hpack.HeaderField
+		repeated bool
+		timeout  time.Duration
+		wrong    bool
+	}{
+		"the same":        {fields("authorization", "me", "grpc-timeout", "5S"), true, 5 * time.Second, false},
+		"another timeout": {fields("authorization", "me", "grpc-timeout", "7m"), true, 7 * time.Millisecond, false},
+		"a bad timeout":   {fields("authorization", "me", "grpc-timeout", "soon"), true, 0, true},
+		"no timeout":      {fields("authorization", "me"), false, 0, false},
+		"somebody else":   {fields("authorization", "you", "grpc-timeout", "5S"), false, 5 * time.Second, false},
+		"another path":    {fields("authorization", "me", "grpc-timeout", "5S", ":path", "/s/Other"), false, 5 * time.Second, false},
+		"another field":   {fields("x-authorization", "me", "grpc-timeout", "5S"), false, 5 * time.Second, false},
+		"one field more":  {append(fields("authorization", "me", "grpc-timeout", "5S"), hpack.HeaderField{Name: "k", Value: "1"}), false, 5 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			again, repeated := u.read(test.fields)
+			if repeated != test.repeated || again.timeout != test.timeout || (again.wrong != "") != test.wrong {
+				t.Errorf("repeated %v, a timeout of %v, wrong: %q", repeated, again.timeout, again.wrong)
+			}
+			plain := readHead(test.fields)
+			if again.path != plain.path || first(again.metadata["authorization"]) != first(plain.metadata["authorization"]) {
+				t.Errorf("read as %+v, is %+v", again, plain)
+			}
+		})
+	}
+}

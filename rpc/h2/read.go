@@ -357,7 +357,7 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 	if c.server.config.Other != nil && !isGRPC(valueOf(f.Fields, "content-type")) {
 		return c.beginExchange(f)
 	}
-	head := readHead(f.Fields)
+	head, repeated := c.habit.read(f.Fields)
 	refused, err := head.check()
 	if err != nil {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
@@ -370,7 +370,10 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		c.refuse(f.StreamID, refused, f.StreamEnded())
 		return nil, nil
 	}
-	s := newStream(c, f.StreamID, m, head)
+	if !repeated && m.stream == nil { // those of streams are few, and would be kept for long
+		c.habit.keep(f.Fields, head)
+	}
+	s := newStream(c, f.StreamID, m, &head)
 	c.streams[s.id] = s
 	c.busy++
 	if f.StreamEnded() {

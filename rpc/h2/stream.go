@@ -287,7 +287,13 @@ func (s *Stream) decode(v any) error {
 }
 
 func (s *Stream) unmarshal(message []byte, v any) error {
-	if err := s.conn.server.config.Codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(message)}, v); err != nil {
+	var in struct { // one allocation for all
+		bytes mem.SliceBuffer
+		slice [1]mem.Buffer
+	}
+	in.bytes = message
+	in.slice[0] = &in.bytes
+	if err := s.conn.server.config.Codec.Unmarshal(in.slice[:], v); err != nil {
 		return status.Errorf(codes.Internal, "decode the request: %v", err)
 	}
 	return nil
