@@ -115,6 +115,63 @@ func TestDocumentedLinks(t *testing.T) {
 	}
 }
 
+// Every document that is there in Japanese has the sections, the examples and the rows of tables of
+// the English one, in the same order, and the same code but for its comments. What a
+// program made is English alone.
+func TestDocumentsInJapanese(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
+	made := map[string]bool{"docs/compatibility.md": true}
+	for path, english := range all {
+		dir, name := filepath.Split(path)
+		if dir != "docs/" || made[path] {
+			continue
+		}
+		japanese, ok := all["docs/ja/"+name]
+		if !ok {
+			t.Errorf("%s is not there in Japanese", path)
+			continue
+		}
+		want, got := skeleton(english), skeleton(japanese)
+		for i := range max(len(want), len(got)) {
+			if i >= len(want) || i >= len(got) || want[i] != got[i] {
+				t.Errorf("docs/ja/%s: part %d is %q, in English it is %q", name, i+1, at(got, i), at(want, i))
+				break
+			}
+		}
+	}
+}
+
+func at(parts []string, i int) string {
+	if i < len(parts) {
+		return parts[i]
+	}
+	return "the end"
+}
+
+var comment = regexp.MustCompile(`(?m)\s*(//|# ).*$`)
+
+// skeleton is what does not change when a document is translated.
+func skeleton(text string) (parts []string) {
+	code := ""
+	for line := range strings.Lines(text) {
+		switch fenced := strings.HasPrefix(line, "```"); {
+		case fenced && code == "":
+			code = line
+		case fenced:
+			parts = append(parts, comment.ReplaceAllString(code, ""))
+			code = ""
+		case code != "":
+			code += line
+		case strings.HasPrefix(line, "#"):
+			parts = append(parts, "heading "+line[:strings.Index(line, " ")])
+		case strings.HasPrefix(line, "|"):
+			parts = append(parts, fmt.Sprintf("row of %d", strings.Count(line, "|")))
+		}
+	}
+	return parts
+}
+
 var (
 	heading = regexp.MustCompile(`(?m)^(#+) (.+)$`)
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
