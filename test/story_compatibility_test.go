@@ -25,15 +25,19 @@ func TestCompatibility(t *testing.T) {
 	t.Parallel()
 	passed := &compatibility{cells: map[string]map[harness.Language]map[string]int{}}
 	t.Run("brokers", func(t *testing.T) {
-		one := harness.Start(t, harness.Options{})
-		one.CreateCache(t, "story")
-		three := harness.StartCluster(t, harness.ClusterOptions{})
-		three.Nodes[0].CreateCache(t, "story")
-		for brokers, addrs := range map[string]string{"one node": one.Addr, "three nodes": three.Addr()} {
+		one, three := harness.Start(t, harness.Options{}), harness.StartCluster(t, harness.ClusterOptions{})
+		for _, server := range []*harness.Server{one, three.Nodes[0].Server} {
+			server.Secure(t) // making keys is among the calls
+			server.CreateCache(t, "story")
+		}
+		for brokers, client := range map[string]harness.Client{
+			"one node": {Addr: one.Addr, Key: one.AdminKey(t)}, "three nodes": {Addr: three.Addr(), Key: three.Nodes[0].AdminKey(t)},
+		} {
+			client.Cache = "story"
 			for _, language := range []harness.Language{harness.NodeJS, harness.Web, harness.Go} {
 				t.Run(brokers+"/"+string(language), func(t *testing.T) {
 					t.Parallel()
-					passed.add(language, harness.RunChecks(t, language, "conformance", harness.Client{Addr: addrs, Cache: "story"}))
+					passed.add(language, harness.RunChecks(t, language, "conformance", client))
 				})
 			}
 		}

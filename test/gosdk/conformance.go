@@ -12,6 +12,7 @@ import (
 	"github.com/momentohq/client-sdk-go/config"
 	"github.com/momentohq/client-sdk-go/momento"
 
+	authresponses "github.com/momentohq/client-sdk-go/responses/auth"
 	"github.com/momentohq/client-sdk-go/utils"
 )
 
@@ -329,6 +330,12 @@ func (c *conformance) credentials() {
 			return client.GenerateDisposableToken(ctx, &momento.GenerateDisposableTokenRequest{ExpiresIn: utils.ExpiresInMinutes(1), Scope: s.scope})
 		})
 	}
+	c.try("AuthClient", "RefreshApiKey", "normal", "RefreshApiKeySuccess", func(ctx context.Context) (any, error) {
+		made := want[*authresponses.GenerateApiKeySuccess](client.GenerateApiKey(ctx, &momento.GenerateApiKeyRequest{
+			ExpiresIn: utils.ExpiresInHours(1), Scope: momento.AllDataReadWrite,
+		}))
+		return authClient(unwrap(made.ApiKey)).RefreshApiKey(ctx, &momento.RefreshApiKeyRequest{RefreshToken: made.RefreshToken})
+	})
 	c.try("AuthClient", "RefreshApiKey", "missing", invalid, func(ctx context.Context) (any, error) {
 		return client.RefreshApiKey(ctx, &momento.RefreshApiKeyRequest{RefreshToken: "none"})
 	})

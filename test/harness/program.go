@@ -73,10 +73,10 @@ type outcome struct {
 // passed.
 func RunChecks(t *testing.T, l Language, program string, c Client) []string {
 	t.Helper()
-	runChecks(t, string(l)+"-"+program, c.command(l, program))
+	return runChecks(t, string(l)+"-"+program, c.command(l, program))
 }
 
-func runChecks(t *testing.T, program string, cmd *exec.Cmd) {
+func runChecks(t *testing.T, program string, cmd *exec.Cmd) (passed []string) {
 	t.Helper()
 	log := openLog(t, program)
 	cmd.Stderr = log
@@ -98,7 +98,7 @@ func runChecks(t *testing.T, program string, cmd *exec.Cmd) {
 		p.kill()
 	}
 	<-read
-	passed := report(t, outcomes)
+	passed = report(t, outcomes)
 	if err != nil || code != 0 {
 		t.Errorf("program %s: code %d, %v\n%s", program, code, err, tail(log))
 	}

@@ -4,7 +4,7 @@
 // type of the response or the code of the error. docs/compatibility.md is made from it.
 import assert from 'node:assert/strict';
 import {AllDataReadWrite, DisposableTokenScopes, ExpiresIn} from '@gomomento/sdk';
-import {authClient, cache, cacheClient, leaderboardClient, sdk, topicClient} from './lib/connect.mjs';
+import {authClient, cache, cacheClient, leaderboardClient, sdk, topicClient, unwrap} from './lib/connect.mjs';
 import {check, finish, fresh, is} from './lib/check.mjs';
 
 const client = cacheClient();
@@ -236,6 +236,10 @@ await situation('TopicClient', 'listWebhooks', 'missing', () => topics.listWebho
 for (const [generate, refresh] of [['generateApiKey', 'refreshApiKey'], ['generateAuthToken', 'refreshAuthToken']]) {
   await situation('AuthClient', generate, 'normal', () => auth[generate](AllDataReadWrite, ExpiresIn.minutes(1)), 'Success');
   await situation('AuthClient', generate, 'empty', () => auth[generate]({permissions: []}, ExpiresIn.minutes(1)), bad);
+  await situation('AuthClient', refresh, 'normal', async () => {
+    const made = is(await auth[generate](AllDataReadWrite, ExpiresIn.hours(1)), 'Success');
+    return authClient({rawKey: unwrap(made.apiKey ?? made.authToken)})[refresh](made.refreshToken);
+  }, 'Success');
   await situation('AuthClient', refresh, 'missing', () => auth[refresh]('none'), bad);
 }
 const scope = DisposableTokenScopes.topicPublishSubscribe(cache, 'room');
