@@ -13,10 +13,10 @@ CONSOLE  := rpc/console/app
 CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help build console run cluster test units stories faults race lint fuzz bench proto check clean
+.PHONY: help build console run cluster test units stories faults conformance race lint fuzz bench proto check clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: console ## Build bin/mayfly
 	@mkdir -p bin
@@ -52,6 +52,10 @@ stories: build ## Run the stories: real processes, real SDKs
 faults: build ## Hurt a cluster in every way for MINUTES (default 10), from SEED (default random), and judge what its clients saw
 	FAULTS_SEED=$(SEED) FAULTS_MINUTES=$(or $(MINUTES),10) MAYFLY_BIN=$(CURDIR)/bin/mayfly \
 		$(GO) test -count=1 -v -timeout 24h -run '^TestRounds$$' ./test/faults
+
+conformance: build ## Call everything the SDKs have, on one node and on three, and write docs/compatibility.md from what passed
+	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly COMPATIBILITY=write $(GO) test -count=1 -v -run '^TestCompatibility$$' ./test | grep -v -e '^ *--- PASS' -e '^=== '
 
 race: ## Run the unit tests many times under the race detector
 	$(GO) test -race -count=5 -timeout 30m $(UNITS)

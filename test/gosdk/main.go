@@ -29,6 +29,8 @@ var programs = map[string]func(){
 	"tokens":  tokenChecks,
 	"agent":   agent,
 	"pushers": pushers,
+
+	"conformance": conformanceChecks,
 }
 
 func main() {

@@ -21,6 +21,8 @@ const (
 	Web Language = "web"
 	// Pages is no SDK: its programs click through the console in a browser.
 	Pages Language = "pages"
+	// Shell is no SDK but the commands of the broker itself, for RunSource alone.
+	Shell Language = "shell"
 )
 
 // Client says what a program shall connect to.
@@ -67,13 +69,14 @@ type outcome struct {
 
 // RunChecks runs a program that makes many checks through an official SDK and
 // reports each of them as a subtest of its own. A program that ends early, or
-// that checked nothing, fails the test.
-func RunChecks(t *testing.T, l Language, program string, c Client) {
+// that checked nothing, fails the test. It returns the names of the checks that
+// passed.
+func RunChecks(t *testing.T, l Language, program string, c Client) []string {
 	t.Helper()
-	runChecks(t, string(l)+"-"+program, c.command(l, program))
+	return runChecks(t, string(l)+"-"+program, c.command(l, program))
 }
 
-func runChecks(t *testing.T, program string, cmd *exec.Cmd) {
+func runChecks(t *testing.T, program string, cmd *exec.Cmd) (passed []string) {
 	t.Helper()
 	log := openLog(t, program)
 	cmd.Stderr = log
@@ -95,15 +98,16 @@ func runChecks(t *testing.T, program string, cmd *exec.Cmd) {
 		p.kill()
 	}
 	<-read
-	report(t, outcomes)
+	passed = report(t, outcomes)
 	if err != nil || code != 0 {
 		t.Errorf("program %s: code %d, %v\n%s", program, code, err, tail(log))
 	}
+	return passed
 }
 
 // report makes a subtest of every check, and fails the test when the program
-// did not get to the end of its checks.
-func report(t *testing.T, outcomes []outcome) {
+// did not get to the end of its checks. It returns what passed.
+func report(t *testing.T, outcomes []outcome) (passed []string) {
 	t.Helper()
 	checks, done := 0, 0
 	for _, o := range outcomes {
@@ -117,10 +121,14 @@ func report(t *testing.T, outcomes []outcome) {
 				t.Error(o.Error)
 			}
 		})
+		if o.Error == "" {
+			passed = append(passed, o.Check)
+		}
 	}
 	if done == 0 || done != checks {
 		t.Errorf("%d checks were reported, %d were said to have been made", checks, done)
 	}
+	return passed
 }
 
 // readLines hands each line that looks like a JSON object to take, and writes

@@ -9,8 +9,9 @@ import (
 )
 
 // RunSource runs a whole program that is given as text, with the official SDK
-// of its language at hand and MAYFLY_PORT set to the server's port, and returns
-// what it printed. A program that fails fails the test.
+// of its language and the command mayfly at hand, MAYFLY_PORT set to the server's
+// port and MAYFLY_SERVER to its address, and returns what it printed. A program
+// that fails fails the test.
 func RunSource(t testing.TB, l Language, s *Server, source string) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Addr)
@@ -35,9 +36,12 @@ func RunSource(t testing.TB, l Language, s *Server, source string) string {
 			t.Fatalf("go build: %v\n%s", err, out)
 		}
 		cmd = exec.Command(program) //nolint:noctx // ends with the test, by signal
+	case Shell:
+		cmd = exec.Command("bash", "-euo", "pipefail", "-c", source) //nolint:noctx // ends with the test, by signal
 	}
 	cmd.Dir = dir
-	return run(t, cmd, []string{"MAYFLY_PORT=" + port}).OK(t)
+	path := filepath.Dir(tools.Mayfly) + string(filepath.ListSeparator) + os.Getenv("PATH")
+	return run(t, cmd, []string{"MAYFLY_PORT=" + port, "MAYFLY_SERVER=" + s.Addr, "PATH=" + path}).OK(t)
 }
 
 func write(t testing.TB, path, text string) {
