@@ -233,6 +233,7 @@ func TestWebhookEventsSurviveTheirLeader(t *testing.T) {
 	c := harness.StartCluster(t, harness.ClusterOptions{Args: toThisMachine})
 	c.Nodes[0].CreateCache(t, "story")
 	topic := c.NameIn(1, "story", "room")
+	c.Balanced(t) // a leader that has handed over leaves nothing when it dies
 	leader := c.Leader(t, 1)
 	through := c.Except(leader)[0]
 	r := newReceiver(t)

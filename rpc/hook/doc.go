@@ -49,7 +49,9 @@
 //     what the others have let go of, a minute after it was published or by the
 //     bounds of a topic's log;
 //   - what waits on a leader that was only cut off, or too slow to answer, comes
-//     twice, since that one goes on with it.
+//     twice, since that one goes on with it;
+//   - what waits on a leader that handed over, and dies before it is done, is lost:
+//     it lived when it was asked.
 //
 // # Where an event may go
 //

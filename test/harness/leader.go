@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +59,29 @@ func (c *Cluster) Leader(t testing.TB, group int, among ...*Node) (leader *Node)
 		return leader != nil, strings.Join(saw, "; ")
 	})
 	return leader
+}
+
+// Balanced waits until the leaderships are spread evenly over the nodes that run, so
+// that none is about to be handed on.
+func (c *Cluster) Balanced(t testing.TB) {
+	t.Helper()
+	Eventually(t, 2*Patience, "leaderships to be spread", func() (bool, string) {
+		var leads []int
+		for _, n := range c.Up() {
+			m, err := n.metrics(Bounded(t))
+			if err != nil {
+				return false, err.Error()
+			}
+			count := 0
+			for name, value := range m {
+				if strings.HasPrefix(name, "mayfly_raft_leading{") && value == 1 {
+					count++
+				}
+			}
+			leads = append(leads, count)
+		}
+		return slices.Max(leads)-slices.Min(leads) <= 1, fmt.Sprint(leads)
+	})
 }
 
 // Metrics are the numbers that a node shows, by name and labels as they are
