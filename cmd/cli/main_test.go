@@ -56,7 +56,12 @@ func (n told) Run(ctx context.Context) error {
 	return nil
 }
 
-func tellingNode(_ context.Context, config node.Config) (Node, error) {
+func tellingNode(ctx context.Context, config node.Config) (Node, error) {
+	if os.Getenv("TEST_NODE") == "starts" {
+		fmt.Println("starting")
+		<-ctx.Done()
+		return nil, fmt.Errorf("waiting for the others: %w", ctx.Err())
+	}
 	config.Logger.Debug("configured")
 	config.Logger = nil
 	text, err := json.MarshalIndent(config, "", "  ")

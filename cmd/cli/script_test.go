@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -49,6 +50,7 @@ func process(t *testing.T, behaviour string) (*exec.Cmd, *bufio.Reader) {
 	}
 	cmd := exec.Command(program, "server", "--data-dir", t.TempDir())
 	cmd.Env = append(os.Environ(), "TEST_NODE="+behaviour)
+	cmd.Stderr = new(bytes.Buffer)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +87,19 @@ func TestFirstSignalStopsGracefully(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v: %v", sig, err)
 		}
+	}
+}
+
+// A node that still waits for others when it is told to end has done nothing wrong.
+func TestSignalBeforeServing(t *testing.T) {
+	cmd, out := process(t, "starts")
+	await(t, out, "starting")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if said := cmd.Stderr.(*bytes.Buffer).String(); err != nil || strings.Contains(strings.ToLower(said), "error") {
+		t.Errorf("%v, having said %q", err, said)
 	}
 }
 

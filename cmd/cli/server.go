@@ -69,7 +69,11 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 	cfg.Version, cfg.Commit = b.Version, b.Commit
 	for {
 		n, err := p.NewNode(cmd.Context(), cfg)
-		if err != nil {
+		switch {
+		case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+			cfg.Logger.Info("stopped before it served")
+			return nil
+		case err != nil:
 			return startError(err)
 		}
 		ready(n.Addr())

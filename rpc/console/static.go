@@ -180,7 +180,7 @@ func (s *static) serve(w http.ResponseWriter, r *http.Request, name string, a as
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	if a.zipped != nil {
-		h.Set("Vary", "Accept-Encoding")
+		h.Add("Vary", "Accept-Encoding") // beside what others said
 		if takesZip(r) && a.zipped() != nil {
 			h.Set("Content-Encoding", "gzip")
 			h.Set("ETag", strings.TrimSuffix(a.tag, `"`)+`-gzip"`)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -178,6 +179,18 @@ func TestCompressedFiles(t *testing.T) {
 		if text, err := io.ReadAll(unzipped); err != nil || string(text) != plain.Body.String() {
 			t.Errorf("%s for %q: %d bytes, %v", tt.path, tt.accepts, len(text), err)
 		}
+	}
+}
+
+// Who serves the files within a server that answers origins differently keeps what
+// that said, or a cache would give one origin's answer to another.
+func TestVaryIsAddedTo(t *testing.T) {
+	s := pages(t, fstest.MapFS{"assets/a.js": {Data: []byte(strings.Repeat("x", zipFrom))}})
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/console/assets/a.js", nil))
+	if got := w.Header().Values("Vary"); !slices.Equal(got, []string{"Origin", "Accept-Encoding"}) {
+		t.Errorf("Vary is %q", got)
 	}
 }
 

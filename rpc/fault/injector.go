@@ -73,7 +73,7 @@ func (in *Injector) Call(ctx context.Context, method string, header func(string)
 // count says what of a wish applies to this call, and remembers that it did.
 func (in *Injector) count(w wish) (late, fails bool) {
 	late, fails = w.delay > 0, w.fail != nil
-	if !(late && w.delayCount != always) && !(fails && w.failCount != always) {
+	if (!late || w.delayCount == always) && (!fails || w.failCount == always) {
 		return late, fails
 	}
 	in.mu.Lock()

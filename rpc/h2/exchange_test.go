@@ -193,6 +193,8 @@ func TestMalformedPlainRequests(t *testing.T) {
 		"te":                append(good[:8:8], "te", "gzip"),
 		"two hosts":         append(good[:8:8], "host", "there"),
 		"length":            append(good[:8:8], "content-length", "-1"),
+		"signed length":     append(good[:8:8], "content-length", "+0"),
+		"promised body":     append(good[:8:8], "content-length", "5"),
 		"two lengths":       append(good[:8:8], "content-length", "1", "content-length", "2"),
 		"no path":           good[:6:6],
 		"relative path":     replaced(":path", "told/x"),

@@ -30,7 +30,7 @@ func valueOf(fields []hpack.HeaderField, name string) string {
 func (c *conn) beginExchange(f *http2.MetaHeadersFrame) (*Stream, error) {
 	malformed := http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 	r, ok := requestOf(f.Fields)
-	if !ok {
+	if !ok || f.StreamEnded() && r.ContentLength > 0 { // a body that was promised and cut off must not pass for an empty one
 		return nil, malformed
 	}
 	s := &Stream{conn: c, id: f.StreamID, path: r.URL.Path, window: c.out.initial}
@@ -73,8 +73,9 @@ func requestOf(fields []hpack.HeaderField) (r *http.Request, ok bool) {
 		case "cookie":
 			cookies = append(cookies, f.Value)
 		case "content-length":
-			n, err := strconv.ParseInt(f.Value, 10, 64)
-			if err != nil || n < 0 || r.ContentLength >= 0 && r.ContentLength != n {
+			length, err := strconv.ParseUint(f.Value, 10, 63)
+			n := int64(length)
+			if err != nil || r.ContentLength >= 0 && r.ContentLength != n {
 				return nil, false
 			}
 			r.ContentLength = n

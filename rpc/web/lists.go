@@ -81,11 +81,10 @@ func fetchOf(query url.Values) (*cachepb.ListFetchRequest, error) {
 // sliceOf returns the bounds of a query, nil for one that is not there.
 func sliceOf(query url.Values) (start, end *int32, err error) {
 	for name, bound := range map[string]**int32{"start": &start, "end": &end} {
-		text := query.Get(name)
-		if text == "" {
+		if !query.Has(name) {
 			continue
 		}
-		n, err := strconv.ParseInt(text, 10, 32)
+		n, err := strconv.ParseInt(query.Get(name), 10, 32)
 		if err != nil {
 			return nil, nil, errors.New(name + " is not a whole number, or far too large; below zero it counts from the list's end")
 		}

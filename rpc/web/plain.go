@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -93,9 +94,16 @@ func codeName(c codes.Code) string {
 }
 
 // caller returns the metadata that says who makes the request, from its header or
-// from the token of its query; both at once are refused, and ok is false.
+// from the token of its query; both at once are refused, and ok is false. So is a
+// query that is malformed: the parts of it that can be read may mean something else,
+// such as a whole list in place of a slice.
 func caller(w http.ResponseWriter, r *http.Request) (md metadata.MD, ok bool) {
-	header, query := credential(r), r.URL.Query().Get("token")
+	parts, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		badRequest(w, "The query is malformed; %%, & and ; in a value are written %%25, %%26 and %%3B.")
+		return nil, false
+	}
+	header, query := credential(r), parts.Get("token")
 	if header != "" && query != "" {
 		badRequest(w, "The request has a credential in its header and one in its query; send one of them.")
 		return nil, false

@@ -206,6 +206,23 @@ func TestOneSideCloses(t *testing.T) {
 	})
 }
 
+// While nobody accepts on a side, those who come and go do not pile up.
+func TestNobodyAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := servePort(t)
+		early := l.dial()
+		go func() { _, _ = io.WriteString(early, "PRI * HTTP/2.0") }()
+		time.Sleep(giveTime - time.Millisecond)
+		patient := l.dial()
+		go func() { _, _ = io.WriteString(patient, "PRI * HTTP/2.0") }()
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		gone(t, early)
+		c, _ := accepted(t, p.GRPC(), len("PRI * HTTP/2.0"))
+		c.Close()
+	})
+}
+
 // Close leaves nobody behind: not those that wait, nor those that no side has
 // accepted. The bubble does not end while a goroutine is left.
 func TestCloseDropsWhoeverWaits(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // side is the listener of one protocol.
@@ -37,8 +38,13 @@ func (s *side) accepting() bool {
 	}
 }
 
+// giveTime is how long a connection is kept for a side on which nobody accepts yet,
+// because the node still waits for others. Nobody reads from it meanwhile, so that
+// its end goes unseen; and clients of gRPC wait no longer than this to be greeted.
+const giveTime = 20 * time.Second
+
 // give hands a connection to whoever accepts on this side, as it is or as what it
-// carries, or closes it when nobody will any more.
+// carries, or closes it when nobody does in time, or will any more.
 func (s *side) give(c *conn, as net.Conn) {
 	t := &s.tallies[s.number.Add(1)%uint64(len(s.tallies))]
 	if early := c.tally; early != nil { // counted before it had a side
@@ -52,9 +58,13 @@ func (s *side) give(c *conn, as net.Conn) {
 		return
 	default:
 	}
+	late := time.NewTimer(giveTime)
+	defer late.Stop()
 	select {
 	case s.conns <- given{as, t}:
 	case <-s.done:
+		_ = c.Conn.Close()
+	case <-late.C:
 		_ = c.Conn.Close()
 	}
 }

@@ -152,6 +152,9 @@ type socket struct {
 	mu   sync.Mutex
 	subs map[string]*socketExchange // by topic
 	left bool                       // there will be no more subscriptions
+	// running counts those in subs, and those given up whose last words still wait
+	// for the client to read.
+	running int
 	// quiet is closed when left and the last subscription is over.
 	quiet chan struct{}
 }

@@ -271,6 +271,40 @@ func TestSocketTopicsAreBounded(t *testing.T) {
 	})
 }
 
+// Subscriptions that a client gave up stay until what they said last has gone out;
+// one that reads nothing cannot have more and more of them.
+func TestSocketLeftoversAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		c := mustKnock(t, openDoorTo(t, serverOf(t, h)), "/topics/c/t?subscribe=false")
+		ctx, cancel := context.WithCancel(t.Context())
+		var telling sync.WaitGroup
+		telling.Go(func() {
+			for ctx.Err() == nil {
+				for _, text := range []string{`{"subscribe":{}}`, `{"unsubscribe":{}}`} {
+					if c.Write(ctx, websocket.MessageText, []byte(text)) != nil {
+						return
+					}
+				}
+				h.mu.Lock()
+				if len(h.subs) > 3*socketTopics {
+					cancel()
+				}
+				h.mu.Unlock()
+			}
+		})
+		synctest.Wait()
+		h.mu.Lock()
+		if n := len(h.subs); n > 2*socketTopics {
+			t.Errorf("%d subscriptions are under way", n)
+		}
+		h.mu.Unlock()
+		cancel()
+		_ = c.CloseNow()
+		telling.Wait()
+	})
+}
+
 // Who calls is known before anything is done: from the header, the query or the first
 // message, which has to come soon.
 func TestSocketCredentials(t *testing.T) {

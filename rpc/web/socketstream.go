@@ -30,6 +30,7 @@ func (k *socket) subscribe(id string, request *pubsubpb.SubscribeRequest) {
 		return
 	}
 	k.busy.Go(func() {
+		defer k.ended()
 		defer cancel()
 		k.listen(ctx, x)
 	})
@@ -46,10 +47,20 @@ func (k *socket) place(x *socketExchange) (codes.Code, string) {
 		return codes.AlreadyExists, "this socket listens to that topic already"
 	case len(k.subs) >= socketTopics:
 		return codes.ResourceExhausted, fmt.Sprintf("a socket listens to %d topics at most", socketTopics)
+	case k.running >= 2*socketTopics:
+		return codes.ResourceExhausted, "too many subscriptions of this socket are ending; read what they said last"
 	default:
 		k.subs[topic] = x
+		k.running++
 		return codes.OK, ""
 	}
+}
+
+// ended notes that nothing is left of a subscription.
+func (k *socket) ended() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.running--
 }
 
 // displace takes away the subscription of a topic, if it is that one or any will do,
