@@ -61,19 +61,24 @@ func Survey(dir string) (list []Survivor, err error) {
 	return list, err
 }
 
-// takeStopped locks the directory of a node that must not be running.
+// takeStopped locks the directory of a node that must not be running, and only
+// then reads whose it is: a node that runs may give itself a name, or write one.
+// A directory that holds no node is left as it is.
 func takeStopped(dir string) (m *manifest, unlock func() error, err error) {
 	path := filepath.Join(dir, manifestName)
-	data, err := os.ReadFile(path)
-	if err != nil {
+	if _, err := os.Stat(path); err != nil {
 		return nil, nil, fmt.Errorf("replica: %s holds no node: %w", dir, err)
-	}
-	if m, err = decodeManifest(data); err != nil {
-		return nil, nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("replica: %s holds no node: %w", dir, err), lock.Close())
+	}
+	if m, err = decodeManifest(data); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrDamaged, path, err), lock.Close())
 	}
 	return m, lock.Close, nil
 }

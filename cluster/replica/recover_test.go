@@ -105,3 +105,34 @@ func TestSurveyNamesTheDamaged(t *testing.T) {
 		t.Errorf("survey: %+v, %v", list, err)
 	}
 }
+
+// Whose directory it is may change as long as somebody has it locked: nothing of
+// it is believed, not even that it is damaged. A directory without a node stays
+// as it was.
+func TestIdentityIsReadUnderTheLock(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadIdentity(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("reading whose an empty directory is: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("an empty directory holds %v, %v after it was asked", left, err)
+	}
+	lock, err := LockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, manifestName), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadIdentity(dir); !errors.Is(err, ErrDirLocked) {
+		t.Errorf("reading what another may be writing: %v", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a refusal leaves the directory unlocked
+		if _, err := ReadIdentity(dir); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrDirLocked) {
+			t.Errorf("reading a damaged identity: %v", err)
+		}
+	}
+}

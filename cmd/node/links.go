@@ -187,7 +187,7 @@ func (n *Node) doubt(ctx context.Context, mesh *gossip.Mesh) {
 const surveyTime = 700 * time.Millisecond
 
 // survey asks the other members what they have seen of a group's topics.
-func (n *Node) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
+func (n *Node) survey(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTime)
 	defer cancel()
 	members := n.charter.Members // as long as a node that was just started knows no better
@@ -203,7 +203,7 @@ func (n *Node) survey(ctx context.Context, g cluster.GroupID, term uint64, take 
 			continue
 		}
 		all.Go(func() {
-			if err := n.links.pool.Client(m.Node).Survey(ctx, g, term, take); err != nil {
+			if err := n.links.pool.Client(m.Node).Survey(ctx, g, page, take); err != nil {
 				n.logger.Debug("a node did not tell what it has seen", slog.String("peer", string(m.Node)), slog.Uint64("group", uint64(g)), slog.Any("err", err))
 				return
 			}

@@ -39,7 +39,7 @@ func launch(t *testing.T, s *straits, name cluster.NodeID, all []cluster.NodeID)
 	v.local = route.NewLocal(route.LocalConfig{
 		Topics: v.topics,
 		Encode: func(at fanout.Position, m route.Message) []byte { return m.Value },
-		Survey: func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
+		Survey: func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
 			ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
 			defer cancel()
 			var asking sync.WaitGroup
@@ -49,7 +49,7 @@ func launch(t *testing.T, s *straits, name cluster.NodeID, all []cluster.NodeID)
 					continue
 				}
 				asking.Go(func() {
-					if v.pool.Client(other).Survey(ctx, g, term, take) == nil {
+					if v.pool.Client(other).Survey(ctx, g, page, take) == nil {
 						mu.Lock()
 						defer mu.Unlock()
 						heard = append(heard, other)

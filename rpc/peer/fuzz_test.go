@@ -78,7 +78,7 @@ func seeds(f *testing.F) {
 			&peerv1.PublishRequest{Group: 1},
 		},
 		{&peerv1.TermsRequest{Replicas: []*peerv1.TermsRequest_Replica{{Group: 1, Number: 1}, {Group: 1<<32 - 1}, nil}}},
-		{&peerv1.SurveyRequest{Group: 1, Term: 1<<64 - 1}},
+		{&peerv1.SurveyRequest{Group: 1, Term: 1<<64 - 1}, &peerv1.SurveyRequest{Group: 1, Term: 1, Page: 1<<64 - 1}},
 		{
 			&peerv1.MirrorRequest{Changes: []*peerv1.MirrorRequest_Change{
 				changeOf(fanout.Request{Partition: 1, Key: fanout.Key{Cache: "chat", Topic: "room"}, Handle: 1, Replay: true}),

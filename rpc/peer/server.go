@@ -69,10 +69,11 @@ type Terms interface {
 // Witness is what a new leader asks before it numbers its first item.
 type Witness interface {
 	// Survey yields what this node has seen of the topics of a group, for the
-	// leader elected in that term. From the call on the node takes no item of
-	// the group from a leader of an earlier term. An error refuses the survey,
-	// in the words of route.
-	Survey(ctx context.Context, g cluster.GroupID, term uint64) (iter.Seq[fanout.Seen], error)
+	// leader elected in that term, which will begin to number with that page; 0
+	// if it did not say. From the call on the node takes no item of the group
+	// from a leader with an earlier page. An error refuses the survey, in the
+	// words of route.
+	Survey(ctx context.Context, g cluster.GroupID, term, page uint64) (iter.Seq[fanout.Seen], error)
 }
 
 // ServerConfig is what a Server is made of. The first five are needed.

@@ -285,16 +285,20 @@ func TestSurvey(t *testing.T) {
 		}
 		want = append(want, seen)
 	}
+	page, err := fanout.Page{Epoch: 2, Term: 9}.Number()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var w town
-	w.served(t, &double{survey: func(_ context.Context, g cluster.GroupID, term uint64) (iter.Seq[fanout.Seen], error) {
-		if g != 3 || term != 9 {
+	w.served(t, &double{survey: func(_ context.Context, g cluster.GroupID, term, at uint64) (iter.Seq[fanout.Seen], error) {
+		if g != 3 || term != 9 || at != page {
 			return nil, fmt.Errorf("%w: group %d has moved on", route.ErrNotExecuted, g)
 		}
 		return slices.Values(want), nil
 	}})
 	c := w.caller(t)
 	var got []fanout.Seen
-	err := c.Survey(t.Context(), 3, 9, func(s fanout.Seen) error {
+	err = c.Survey(t.Context(), 3, page, func(s fanout.Seen) error {
 		if n := len(got); n > 0 && got[n-1].Key == s.Key {
 			got[n-1].Items = append(got[n-1].Items, s.Items...)
 			return nil
@@ -306,10 +310,10 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%d topics came of %d: %v", len(got), len(want), err)
 	}
 	enough := errors.New("enough")
-	if err := c.Survey(t.Context(), 3, 9, func(fanout.Seen) error { return enough }); !errors.Is(err, enough) {
+	if err := c.Survey(t.Context(), 3, page, func(fanout.Seen) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("ended by its reader: %v", err)
 	}
-	if err := c.Survey(t.Context(), 3, 8, nil); !errors.Is(err, route.ErrNotExecuted) {
+	if err := c.Survey(t.Context(), 3, page-1, nil); !errors.Is(err, route.ErrNotExecuted) {
 		t.Errorf("refused: %v", err)
 	}
 }
@@ -325,7 +329,7 @@ func TestSurveyCutShort(t *testing.T) {
 	var w town
 	var stop func()
 	began := make(chan struct{})
-	stop = w.served(t, &double{survey: func(ctx context.Context, _ cluster.GroupID, _ uint64) (iter.Seq[fanout.Seen], error) {
+	stop = w.served(t, &double{survey: func(ctx context.Context, _ cluster.GroupID, _, _ uint64) (iter.Seq[fanout.Seen], error) {
 		return func(yield func(fanout.Seen) bool) {
 			item := fanout.Item{Position: fanout.Position{Page: 1, Sequence: 1}, Encoded: make([]byte, pieceBytes)}
 			yield(fanout.Seen{Key: fanout.Key{Cache: "chat", Topic: "room"}, Last: item.Position, Items: []fanout.Item{item}})
@@ -374,7 +378,7 @@ func FuzzServer(f *testing.F) {
 	node := nodetest.Start(f, nodetest.Config{Topics: fanout.Config{MaxTopics: 1000}})
 	real := standing(node.Local)
 	real.terms = node.Host.Terms
-	real.survey = func(context.Context, cluster.GroupID, uint64) (iter.Seq[fanout.Seen], error) {
+	real.survey = func(context.Context, cluster.GroupID, uint64, uint64) (iter.Seq[fanout.Seen], error) {
 		return slices.Values([]fanout.Seen{}), nil
 	}
 	var panics lines

@@ -22,7 +22,7 @@ const pieceBytes = 256 << 10
 func (s *Server) Survey(in *peerv1.SurveyRequest, stream grpc.ServerStreamingServer[peerv1.SurveyResponse]) error {
 	var broken error // the connection, which nobody is to be told about over it
 	refusal := s.serve(stream.Context(), in, func(ctx context.Context) error {
-		all, err := s.config.Witness.Survey(ctx, cluster.GroupID(in.GetGroup()), in.GetTerm())
+		all, err := s.config.Witness.Survey(ctx, cluster.GroupID(in.GetGroup()), in.GetTerm(), in.GetPage())
 		if err != nil {
 			return err
 		}
@@ -90,12 +90,12 @@ func (p *pieces) flush() error {
 }
 
 // Survey asks the node what it has seen in the topics of a group, for the leader
-// elected in that term, and hands it to take, piece by piece: a topic with many
+// that will begin to number with that page, and hands it to take, piece by piece: a topic with many
 // items comes several times, each time with its highest position. An error of
 // take ends the survey and is returned. The bytes of the items belong to take.
 // Until Survey has returned nil the answer is not complete.
-func (c *Client) Survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) error {
-	in := &peerv1.SurveyRequest{Origin: new(peerv1.Origin), Group: uint32(g), Term: term}
+func (c *Client) Survey(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) error {
+	in := &peerv1.SurveyRequest{Origin: new(peerv1.Origin), Group: uint32(g), Term: fanout.PageOf(page).Term, Page: page}
 	call, err := c.begin(ctx, in)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type double struct {
 	publish func(context.Context, cluster.GroupID, fanout.Key, route.Message) (fanout.Position, error)
 	catalog func(context.Context, *storev1.CatalogCommand) (*storev1.CatalogResult, uint64, error)
 	terms   func([]replica.Ref) []uint64
-	survey  func(context.Context, cluster.GroupID, uint64) (iter.Seq[fanout.Seen], error)
+	survey  func(context.Context, cluster.GroupID, uint64, uint64) (iter.Seq[fanout.Seen], error)
 	mux     func() *fanout.Mux
 	leader  cluster.NodeID // that it names instead of itself
 }
@@ -46,8 +46,8 @@ func (d *double) ApplyCatalog(ctx context.Context, c *storev1.CatalogCommand) (*
 
 func (d *double) Terms(refs []replica.Ref) []uint64 { return d.terms(refs) }
 
-func (d *double) Survey(ctx context.Context, g cluster.GroupID, term uint64) (iter.Seq[fanout.Seen], error) {
-	return d.survey(ctx, g, term)
+func (d *double) Survey(ctx context.Context, g cluster.GroupID, term, page uint64) (iter.Seq[fanout.Seen], error) {
+	return d.survey(ctx, g, term, page)
 }
 
 func (d *double) Mux() *fanout.Mux { return d.mux() }

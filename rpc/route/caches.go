@@ -55,20 +55,33 @@ func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
 }
 
 // Held returns the names of the caches that hold items, or held some that have
-// expired a moment ago, in the groups of which this node has a replica.
+// expired a moment ago, in any group. It counts all that was acknowledged before the
+// call, and nothing of caches that were deleted or flushed. Only a node that leads
+// every group can tell; to others it fails with ErrNotExecuted.
 func (r *Router) Held(ctx context.Context) ([]string, error) {
 	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
 	}
 	names := map[string]bool{}
-	for _, p := range r.local.data {
+	for g := range r.topology.All() {
+		if g == cluster.MetaGroup {
+			continue
+		}
+		if _, err := r.local.Confirm(ctx, g); err != nil {
+			return nil, err
+		}
+		p, err := r.local.partition(g)
+		if err != nil {
+			return nil, err
+		}
 		p.mu.RLock()
-		for _, held := range p.machine.Caches() {
-			if held.Items > 0 {
-				names[held.Cache] = true
+		held := p.machine.Caches()
+		p.mu.RUnlock()
+		for _, h := range held {
+			if h.Items > 0 && r.local.dead(h) == nil {
+				names[h.Cache] = true
 			}
 		}
-		p.mu.RUnlock()
 	}
 	return slices.Sorted(maps.Keys(names)), nil
 }

@@ -14,6 +14,9 @@ const (
 	// patience is how long a request waits for a group to have a leader, within
 	// its own deadline. An election takes one to three seconds.
 	patience = 5 * time.Second
+	// insistence is how long a change is asked about again whose outcome is unknown,
+	// within its own deadline: as long as any request may take.
+	insistence = 10 * time.Second
 	// lookAgain is the pause before a group without a known leader is asked for
 	// again, if nothing is heard of it earlier.
 	lookAgain = 50 * time.Millisecond
@@ -231,14 +234,15 @@ func (r *Router) doubt(node cluster.NodeID) {
 }
 
 // repeat is lead for a command with a request id: while the outcome is unknown it
-// asks again, since a command that did run is not run a second time, for as long
-// as a leader is waited for.
+// asks again, since a command that did run is not run a second time. It does so for
+// longer than a leader is waited for: the caller could not, as its own repetition
+// would be another command.
 func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context.Context, Face) error) error {
 	err := r.lead(ctx, g, ask)
 	if !errors.Is(err, ErrUnknownOutcome) || ctx.Err() != nil {
 		return err
 	}
-	enough, cancel := context.WithTimeout(ctx, patience)
+	enough, cancel := context.WithTimeout(ctx, insistence)
 	defer cancel()
 	for errors.Is(err, ErrUnknownOutcome) {
 		select {
@@ -247,9 +251,9 @@ func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context
 			return err
 		}
 		again := r.lead(enough, g, ask)
-		// An answer of not executed is about the repetition only, and so is one that
-		// the end of our patience gave.
-		if !errors.Is(again, ErrNotExecuted) && !errors.Is(again, context.DeadlineExceeded) {
+		// A refusal to execute it is about the repetition only, and so is what the end
+		// of our patience gave.
+		if !errors.Is(again, ErrNotExecuted) && !errors.Is(again, ErrOverloaded) && !errors.Is(again, context.DeadlineExceeded) {
 			err = again
 		}
 	}

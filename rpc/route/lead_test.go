@@ -134,6 +134,51 @@ func TestUnknownStaysUnknown(t *testing.T) {
 	})
 }
 
+// A command that may have run is asked about again for as long as its caller waits,
+// within reason, and what is said of a repetition is not said of it.
+func TestUnknownOutcomeIsLookedInto(t *testing.T) {
+	for name, test := range map[string]struct {
+		deadline time.Duration
+		until    time.Duration // from when on the answer is known
+		before   error         // what is said of repetitions until then
+		want     error
+		took     time.Duration // at least
+	}{
+		"no leader for long":          {20 * time.Second, 8 * time.Second, ErrNotExecuted, nil, 8 * time.Second},
+		"overloaded":                  {20 * time.Second, 3 * time.Second, ErrOverloaded, nil, 3 * time.Second},
+		"overloaded for ever":         {2 * time.Second, time.Hour, ErrOverloaded, ErrUnknownOutcome, 2 * time.Second},
+		"no leader any more":          {time.Minute, time.Hour, ErrNotExecuted, ErrUnknownOutcome, insistence},
+		"the caller waits for less":   {7 * time.Second, time.Hour, ErrNotExecuted, ErrUnknownOutcome, 7 * time.Second},
+		"answers that are lost again": {time.Minute, 6 * time.Second, ErrUnknownOutcome, nil, 6 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := routerOf(t, bare(t, fanout.Config{}, noSurvey), func(cluster.NodeID) Face { return changedMeta{} })
+				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
+				defer cancel()
+				began, asked := time.Now(), 0
+				err := r.repeat(ctx, 1, func(context.Context, Face) error {
+					switch asked++; {
+					case asked == 1:
+						return ErrUnknownOutcome
+					case time.Since(began) < test.until:
+						return test.before
+					default:
+						return nil
+					}
+				})
+				took := time.Since(began)
+				if !errors.Is(err, test.want) || test.want == nil && err != nil {
+					t.Errorf("after %v: %v, want %v", took, err, test.want)
+				}
+				if took < test.took || took > test.took+time.Second {
+					t.Errorf("it took %v, want about %v", took, test.took)
+				}
+			})
+		})
+	}
+}
+
 // Of two accounts the newer is kept, unless who it names denies it.
 func TestWhatNodesSayOfTheLeader(t *testing.T) {
 	l := bare(t, fanout.Config{}, noSurvey)

@@ -44,9 +44,10 @@ type LocalConfig struct {
 	// Encode makes an item's bytes; required.
 	Encode EncodeItem
 	// Survey asks the other nodes what they have seen of a group's topics, for
-	// this node, which was elected in that term. It returns soon, however many
-	// answer, and says who did. Nil means that there are no others.
-	Survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID)
+	// this node, which was elected and will begin to number with that page. It
+	// returns soon, however many answer, and says who did. Nil means that there
+	// are no others.
+	Survey func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) (heard []cluster.NodeID)
 	// Pace is how many times as fast as it is time passes for what is stored; 0
 	// means 1. Anything else is for brokers that apps are tested against.
 	Pace float64
@@ -59,7 +60,7 @@ type LocalConfig struct {
 type Local struct {
 	topics *fanout.Broker
 	encode EncodeItem
-	survey func(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) []cluster.NodeID
+	survey func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) []cluster.NodeID
 	logger *slog.Logger
 	clock  *clock
 
@@ -131,11 +132,13 @@ func (l *Local) Bind(g *replica.Group) {
 		})
 	case *partition:
 		machine.bind(g)
+		machine.epoch = cluster.RecoveryEpoch(g.Number())
+		l.outlive(g.ID(), machine.epoch)
 		if now, _ := g.Leadership(); now.Leading {
-			l.own(g.ID(), cluster.RecoveryEpoch(g.Number()), now.Term) // so that a lone node serves at once
+			l.own(g.ID(), machine.epoch, now.Term) // so that a lone node serves at once
 		}
 		l.partitions[g.ID()].Store(machine)
-		l.following.Go(func() { l.follow(machine, cluster.RecoveryEpoch(g.Number()), g.Done()) })
+		l.following.Go(func() { l.follow(machine, g.Done()) })
 	}
 }
 
@@ -144,11 +147,11 @@ func (l *Local) Wait() { l.following.Wait() }
 
 // follow serves a data group until its replica is done. While this node leads the
 // group it numbers its topics, under a page that no earlier leader used.
-func (l *Local) follow(p *partition, epoch uint64, done <-chan struct{}) {
+func (l *Local) follow(p *partition, done <-chan struct{}) {
 	g := p.group.ID()
 	p.follow(done, func(now replica.Leadership) {
 		if now.Leading {
-			l.own(g, epoch, now.Term)
+			l.own(g, p.epoch, now.Term)
 		} else {
 			l.yield(g)
 		}

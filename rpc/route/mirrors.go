@@ -184,7 +184,7 @@ const askNext = 200 * time.Millisecond
 // voters are asked in turn, and say who does.
 func (m *Mirrors) leader(g cluster.GroupID, now time.Time) cluster.NodeID {
 	at, _ := m.config.Router.guess(g)
-	if at.node != "" && at.term >= m.local.fences[g].term.Load() {
+	if at.node != "" && at.term >= m.local.fences[g].term() {
 		return at.node
 	}
 	for node, l := range m.lines {
@@ -384,9 +384,9 @@ func (l *line) receive(up Upstream, relay *fanout.Relay) {
 }
 
 // deposed reports whether the other node begins to tell a topic as the leader of a
-// term that is over, which it does not know yet. Its newest position is on the
-// page of its term.
+// term that is over, which it does not know yet. Its newest position is on a page
+// of its own.
 func (l *line) deposed(g uint32, p fanout.Portion) bool {
 	fences := &l.m.local.fences
-	return p.Kind == fanout.Begun && int(g) < len(fences) && fanout.PageOf(p.Position.Page).Term < fences[g].term.Load()
+	return p.Kind == fanout.Begun && int(g) < len(fences) && fanout.BaseOf(p.Position.Page) < fences[g].page.Load()
 }

@@ -95,7 +95,7 @@ func TestNothingComesFromALeaderWhoseTermIsOver(t *testing.T) {
 		defer w.close()
 		leader, others := w.settled()
 		reader := w.peer("d")
-		if _, err := reader.local.Survey(t.Context(), theGroup, w.votes[leader].term+1); err != nil {
+		if _, err := reader.local.Survey(t.Context(), theGroup, w.votes[leader].term+1, 0); err != nil {
 			t.Fatal(err)
 		}
 		s, err := reader.local.Subscribe(theGroup, fanout.Key{Cache: "chat", Topic: "room"}, fanout.Position{})

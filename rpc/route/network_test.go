@@ -260,7 +260,7 @@ func (d *distant) Publish(ctx context.Context, g cluster.GroupID, topic fanout.K
 }
 
 // survey asks the others what they have seen, for a node that was elected.
-func (p *peer) survey(ctx context.Context, g cluster.GroupID, term uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
+func (p *peer) survey(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) (heard []cluster.NodeID) {
 	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
 	defer cancel()
 	var all sync.WaitGroup
@@ -272,7 +272,7 @@ func (p *peer) survey(ctx context.Context, g cluster.GroupID, term uint64, take 
 		all.Go(func() {
 			var answer []fanout.Seen
 			_, err := p.call(ctx, other, func(ctx context.Context, there *peer) error {
-				seen, err := there.local.Survey(ctx, g, term)
+				seen, err := there.local.Survey(ctx, g, fanout.PageOf(page).Term, page)
 				if err != nil {
 					return err
 				}

@@ -12,6 +12,7 @@ import (
 type partition struct {
 	replicated[*storev1.Command, *storev1.Result, *store.Snapshot, *store.Machine]
 	clock *clock
+	epoch uint64 // how often the group was brought back offline; set before anybody sees the partition
 }
 
 func newPartition(clock *clock) *partition {

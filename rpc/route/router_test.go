@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,6 +94,47 @@ func must(t *testing.T, r *Router, command *storev1.Command) {
 	t.Helper()
 	if result, err := r.Apply(t.Context(), command); err != nil || result.GetStatus() != storev1.Status_STATUS_OK {
 		t.Fatalf("apply: %v, %v", result, err)
+	}
+}
+
+// What a node holds is told by nobody who may not know it all, and of caches that
+// are gone nothing counts.
+func TestHeld(t *testing.T) {
+	r, _ := start(t, "")
+	held := func(r *Router, want ...string) {
+		t.Helper()
+		if got, err := r.Held(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("held are %q, %v, want %q", got, err, want)
+		}
+	}
+	for _, name := range []string{"chat", "gone"} {
+		if err := r.Create(t.Context(), name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held(r)
+	for i := range 8 { // of several groups
+		must(t, r, set(fmt.Sprint(i), "v", time.Hour))
+		command := set(fmt.Sprint(i), "v", time.Hour)
+		command.Cache = "gone"
+		must(t, r, command)
+	}
+	held(r, "chat", "gone")
+	// The catalog has let go of a cache, and the groups have not heard of it yet.
+	if _, _, err := r.local.ApplyCatalog(t.Context(), remove("gone")); err != nil {
+		t.Fatal(err)
+	}
+	held(r, "chat")
+
+	// A node without a replica of some group, as one that leads none of it.
+	topology, err := cluster.NewTopology(6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wider := NewRouter(RouterConfig{Topology: topology, Local: r.local, Gateway: make([]byte, 16), Self: "n"})
+	defer wider.Close()
+	if got, err := wider.Held(t.Context()); !errors.Is(err, ErrNotExecuted) {
+		t.Errorf("a node that leads some groups says that it holds %q, %v", got, err)
 	}
 }
 

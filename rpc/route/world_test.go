@@ -245,7 +245,7 @@ func (p *peer) vote() {
 	part := newPartition(p.local.clock)
 	part.bind(p.replica)
 	p.local.partitions[theGroup].Store(part)
-	p.running.Go(func() { p.local.follow(part, 0, p.ctx.Done()) })
+	p.running.Go(func() { p.local.follow(part, p.ctx.Done()) })
 }
 
 // kill ends a process without a word.

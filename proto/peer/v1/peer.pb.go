@@ -1389,7 +1389,11 @@ type SurveyRequest struct {
 	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
 	Group  uint32                 `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
 	// The term in which the sender was elected.
-	Term          uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	Term uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	// The page with which the sender will begin to number: that term, below how
+	// often the group was brought back offline. 0 from a node of a version without
+	// this field; its term is then one since the group was brought back last.
+	Page          uint64 `protobuf:"varint,4,opt,name=page,proto3" json:"page,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1441,6 +1445,13 @@ func (x *SurveyRequest) GetGroup() uint32 {
 func (x *SurveyRequest) GetTerm() uint64 {
 	if x != nil {
 		return x.Term
+	}
+	return 0
+}
+
+func (x *SurveyRequest) GetPage() uint64 {
+	if x != nil {
+		return x.Page
 	}
 	return 0
 }
@@ -5238,11 +5249,12 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\aencoded\x18\x02 \x03(\fR\aencoded\x1aK\n" +
 	"\x03Gap\x12\x12\n" +
 	"\x04last\x18\x01 \x01(\x04R\x04last\x120\n" +
-	"\x06behind\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\x06behind\"i\n" +
+	"\x06behind\x18\x02 \x01(\v2\x18.mayfly.peer.v1.PositionR\x06behind\"}\n" +
 	"\rSurveyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\xf9\x02\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
+	"\x04page\x18\x04 \x01(\x04R\x04page\"\xf9\x02\n" +
 	"\x0eSurveyResponse\x127\n" +
 	"\x04seen\x18\x01 \x03(\v2#.mayfly.peer.v1.SurveyResponse.SeenR\x04seen\x121\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\x1a\xa2\x01\n" +
