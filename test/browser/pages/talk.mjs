@@ -3,8 +3,7 @@
 // the topic NAME; its values are the broker's address and, if tokens are to be had,
 // the path of the endpoint that gives them. "picture" takes a picture of the page,
 // called NAME, into test/out/chat. All other orders are the page's own.
-import {cpSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
@@ -16,11 +15,8 @@ const here = name => fileURLToPath(new URL(name, import.meta.url));
 const out = here('../../out/chat/');
 const tell = event => process.stdout.write(JSON.stringify(event) + '\n');
 
-const folder = mkdtempSync(join(tmpdir(), 'mayfly-talk-'));
-process.on('exit', () => rmSync(folder, {recursive: true, force: true}));
-cpSync(here('talk/index.html'), join(folder, 'index.html'));
-await build({entryPoints: [here('talk/talk.js')], outfile: join(folder, 'talk.js'), bundle: true, format: 'esm', logLevel: 'error'});
-const url = await site(folder);
+const script = await build({entryPoints: [here('talk/talk.js')], bundle: true, format: 'esm', write: false, logLevel: 'error'});
+const url = await site(here('talk'), undefined, {'/talk.js': script.outputFiles[0].text});
 const browser = await launch();
 const people = new Map();
 
