@@ -16,6 +16,7 @@
 //	socket    who may what on a WebSocket, and how it ends
 //	examples  the apps in test/examples, and what mayfly init writes, in a real browser
 //	page      a web page that listens while the broker comes and goes
+//	talk      people on pages who go on talking while their node, or their token, ends
 //	console   every page of the console, beside what the command line says
 //	directory a data directory that a process works on already
 //	rolling   a cluster restarted node by node, reached through a balancer

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -295,6 +296,51 @@ func TestForeignSubscriptionsAreRecycled(t *testing.T) {
 	if code := finished(t, ended); code != codes.OK {
 		t.Errorf("a stream that is over ends with %v", code)
 	}
+}
+
+// A page that hears nothing for ten minutes comes back from many a stream that has
+// become old, and gets the first item of its topic, though that was published while it
+// was on its way.
+func TestForeignSubscriptionsThatRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{config: Config{Heartbeat: 5 * time.Second}})
+		request := &pubsubpb.SubscribeRequest{CacheName: "c", Topic: "t"}
+		streams := 0
+		for began := time.Now(); time.Since(began) < 10*time.Minute; streams++ {
+			l := newLetter(t, request)
+			if code := <-w.subscribeBy(t.Context(), l, Call{MaxAge: time.Minute}); code != codes.OK {
+				t.Fatalf("stream %d ends with %v", streams, code)
+			}
+			_ = l.Flush()
+			beats := len(l.flushed) - 1
+			if beats < 8 || beats > 12 {
+				t.Errorf("%d heartbeats in a minute", beats)
+			}
+			for range beats {
+				if m := l.next(t); m.GetHeartbeat() == nil {
+					t.Errorf("%v instead of a heartbeat", m)
+				}
+			}
+			last := l.next(t).GetDiscontinuity()
+			if last == nil {
+				t.Fatal("an idle stream ends and does not say where")
+			}
+			request.ResumeAtTopicSequenceNumber, request.SequencePage = last.GetNewTopicSequence()+1, last.GetNewSequencePage()
+		}
+		if streams < 10 {
+			t.Errorf("%d streams in ten minutes", streams)
+		}
+		w.publishText(t, "at last")
+		l := newLetter(t, request)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := w.subscribeBy(ctx, l, Call{MaxAge: time.Minute})
+		l.next(t)
+		if item := l.next(t).GetItem(); item.GetValue().GetText() != "at last" {
+			t.Errorf("the first item is %v", item)
+		}
+		cancel()
+		<-ended
+	})
 }
 
 func TestForeignSubscriptionsAreDrained(t *testing.T) {

@@ -71,6 +71,9 @@ func (s *Server) grpcWeb(w http.ResponseWriter, r *http.Request, text bool) {
 		Method: r.URL.Path, Header: incoming(r),
 		MaxAge: pageStreamAge, MaxBytes: pageStreamBytes,
 	}, x)
+	if end.Code() == codes.Unavailable && !x.received {
+		s.turnAway() // the node began to stop behind the first look
+	}
 	if end.Code() != codes.OK {
 		x.discard()
 	}
@@ -203,12 +206,14 @@ func (x *exchange) Cut() {
 // pageExchange is the exchange of a gRPC-Web call.
 type pageExchange struct {
 	exchange
-	text bool
-	buf  []byte
+	text     bool
+	received bool // the message was asked for, so the call may have had an effect
+	buf      []byte
 }
 
 // Receive implements api.Exchange.
 func (x *pageExchange) Receive(max int) ([]byte, error) {
+	x.received = true
 	limit := max + frameHeader
 	if x.text {
 		limit = textSize(limit)

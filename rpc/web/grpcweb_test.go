@@ -249,6 +249,36 @@ func TestStreaming(t *testing.T) {
 	})
 }
 
+// A page whose call meets the beginning of the end is left without an answer, so that
+// its browser sends the call again, elsewhere. One whose message was read may have had
+// an effect, and is answered.
+func TestCallsThatMeetTheEnd(t *testing.T) {
+	for name, received := range map[string]bool{"refused before": false, "failed after": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s *Server
+				s = serverOf(t, callFunc(func(_ context.Context, _ api.Call, x api.Exchange) (*status.Status, metadata.MD) {
+					s.Drain()
+					if received {
+						_, _ = x.Receive(100)
+					}
+					return status.New(codes.Unavailable, "stopping"), nil
+				}))
+				c := openDoorTo(t, s).dial()
+				defer c.Close()
+				say(c, "POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00")
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err == nil {
+					defer answer.Body.Close()
+				}
+				if answered := err == nil; answered != received {
+					t.Errorf("answered: %v, %v", answered, err)
+				}
+			})
+		})
+	}
+}
+
 // A call ends when its client goes, and when its client does not read.
 func TestCallsEndWithTheirClients(t *testing.T) {
 	const page = "POST /s/M HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/grpc-web\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00"

@@ -9,7 +9,8 @@ import (
 
 // Order is one thing an agent is told to do.
 type Order struct {
-	// Do is subscribe, publish, push, fetch or quit.
+	// Do is subscribe, publish, push, fetch or quit, or what else the program says
+	// that it can.
 	Do string `json:"do"`
 	// ID names the subscription in the events that follow.
 	ID string `json:"id,omitempty"`
@@ -22,7 +23,7 @@ type Order struct {
 // Event is one thing that happened to an agent.
 type Event struct {
 	// Event is subscribed, item, discontinuity, heartbeat, lost, ended, error,
-	// acked, refused, fetched.
+	// acked, refused, fetched, or what else the program says.
 	Event string `json:"event"`
 	// ID is that of the subscription.
 	ID string `json:"id"`

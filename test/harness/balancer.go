@@ -19,9 +19,20 @@ import (
 // ends with the test.
 func (c *Cluster) Balance(t testing.TB) *Balancer {
 	t.Helper()
-	b := &Balancer{Addr: FreeAddr(t)}
+	return balance(t, &Balancer{Addr: FreeAddr(t)}, c.Nodes)
+}
+
+// Prefer is Balance, but a connection goes to the first node, or the next one in
+// this order that was ready; so a story knows where a client is.
+func Prefer(t testing.TB, nodes ...*Node) *Balancer {
+	t.Helper()
+	return balance(t, &Balancer{Addr: FreeAddr(t), ordered: true}, nodes)
+}
+
+func balance(t testing.TB, b *Balancer, nodes []*Node) *Balancer {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	for _, n := range c.Nodes {
+	for _, n := range nodes {
 		back := &backend{addr: n.Addr}
 		back.look(ctx)
 		b.nodes = append(b.nodes, back)
@@ -43,14 +54,36 @@ type Balancer struct {
 	Addr string
 
 	nodes   []*backend
+	ordered bool // earlier nodes are better ones
 	turn    atomic.Uint64
 	lost    atomic.Uint64
 	running sync.WaitGroup
+	gate    sync.RWMutex // locked while connections are to wait
 }
 
 // Lost counts the connections that were lost since nobody listened where the
 // balancer took them.
 func (b *Balancer) Lost() uint64 { return b.lost.Load() }
+
+// AwaitNext waits until a new connection goes to the node. It is for a balancer made
+// by Prefer.
+func (b *Balancer) AwaitNext(t testing.TB, n *Node) {
+	t.Helper()
+	Eventually(t, Patience, "the balancer to turn to "+n.Name, func() (bool, string) {
+		addr := b.choose().addr
+		return addr == n.Addr, addr
+	})
+}
+
+// Hold keeps new connections waiting until the returned function is called, or the
+// test ends. Those that were made before go on.
+func (b *Balancer) Hold(t testing.TB) (release func()) {
+	t.Helper()
+	b.gate.Lock()
+	release = sync.OnceFunc(b.gate.Unlock)
+	t.Cleanup(release)
+	return release
+}
 
 func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 	for {
@@ -60,6 +93,8 @@ func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 		}
 		b.running.Go(func() {
 			defer func() { _ = conn.Close() }()
+			b.gate.RLock()
+			b.gate.RUnlock() //nolint:staticcheck // whoever is through the gate needs it no more
 			var d net.Dialer
 			node, err := d.DialContext(ctx, "tcp", b.choose().addr)
 			if err != nil {
@@ -75,8 +110,10 @@ func (b *Balancer) serve(ctx context.Context, l net.Listener) {
 // choose returns the next node that is ready, or, as balancers do when none is,
 // the next one.
 func (b *Balancer) choose() (next *backend) {
-	for range b.nodes {
-		next = b.nodes[b.turn.Add(1)%uint64(len(b.nodes))]
+	for i := range b.nodes {
+		if next = b.nodes[i]; !b.ordered {
+			next = b.nodes[b.turn.Add(1)%uint64(len(b.nodes))]
+		}
 		if next.ready.Load() {
 			break
 		}

@@ -11,13 +11,16 @@ const listening = server => new Promise(resolve => {
   server.listen(0, '127.0.0.1', () => resolve(server.address().port));
 });
 
-/** Serves a folder; change may change the text of index.html. Returns its URL. */
-export async function site(folder, change = text => text) {
+/**
+ * Serves a folder; change may change the text of index.html, and made holds files by
+ * their paths that are not in the folder. Returns its URL.
+ */
+export async function site(folder, change = text => text, made = {}) {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://x').pathname;
     const file = normalize(path === '/' ? '/index.html' : path);
     try {
-      const text = await readFile(join(folder, file));
+      const text = made[file] ?? await readFile(join(folder, file));
       response.writeHead(200, {'content-type': types[extname(file)] ?? 'application/octet-stream'});
       response.end(file === '/index.html' ? change(text.toString()) : text);
     } catch {
