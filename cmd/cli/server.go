@@ -72,7 +72,7 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 		switch {
 		case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 			cfg.Logger.Info("stopped before it served")
-			return nil
+			return nil //nolint:nilerr // it is the user who ended it
 		case err != nil:
 			return startError(err)
 		}

@@ -233,20 +233,23 @@ func TestWaysToSendACredential(t *testing.T) {
 	}
 }
 
+// An answer is bounded by what it holds, too: it is in memory as a whole.
 func TestPollTakesOnlySoMuch(t *testing.T) {
-	c := &collection{}
-	raw, err := proto.Marshal(itemOf(1, textValue("x")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 1
-	for ; c.Send(raw) == nil; n++ {
-		if n > 2*pollEvents {
-			t.Fatal("there is no end")
+	for text, want := range map[string]int{"x": pollEvents, strings.Repeat("x", 300<<10): 4} {
+		c := &collection{}
+		raw, err := proto.Marshal(itemOf(1, textValue(text)))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n != pollEvents || len(c.events) != pollEvents {
-		t.Errorf("%d events, and %d are kept", n, len(c.events))
+		n := 1
+		for ; c.Send(raw) == nil; n++ {
+			if n > 2*pollEvents {
+				t.Fatal("there is no end")
+			}
+		}
+		if n != want || len(c.events) != want {
+			t.Errorf("%d events of %d bytes, and %d are kept; want %d", n, len(text), len(c.events), want)
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ func NewServer(config Config) (*Server, error) {
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
-		Handler:           bounded(s.guarded(s.routes())),
+		Handler:           s.watched(bounded(s.guarded(s.routes()))),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
@@ -158,7 +158,11 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Handler serves requests that came in over another transport than Serve's, HTTP/2
 // for instance. Whoever serves them ends them; Stop does not wait for them.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// watched tells the operator of a handler that panics, and ends its request without
+// an answer. Transports would tell what was thrown.
+func (s *Server) watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			thrown := recover()
@@ -172,7 +176,7 @@ func (s *Server) Handler() http.Handler {
 			}
 			panic(http.ErrAbortHandler)
 		}()
-		s.http.Handler.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -2,10 +2,12 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -303,5 +305,37 @@ func TestStopCuts(t *testing.T) {
 func TestServerNeedsItsParts(t *testing.T) {
 	if _, err := NewServer(Config{}); err == nil {
 		t.Error("a server without parts")
+	}
+}
+
+// A bug in a handler ends its request and nothing else, on either transport, and the
+// operator learns of it, but not of what the client sent.
+func TestPanicsAreTold(t *testing.T) {
+	for name, served := range map[string]func(*Server) http.Handler{
+		"HTTP/1": func(s *Server) http.Handler { return s.http.Handler },
+		"other":  (*Server).Handler,
+	} {
+		var log bytes.Buffer
+		s, err := NewServer(Config{
+			Ready:   func() []Reason { panic(errors.New("my secret")) },
+			Metrics: http.NotFoundHandler(), Gate: newKeyring(t).gate(t),
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		thrown := func() (thrown any) {
+			defer func() { thrown = recover() }()
+			r := httptest.NewRequest("GET", "/readyz", nil)
+			r.Host = "localhost"
+			served(s).ServeHTTP(httptest.NewRecorder(), r)
+			return nil
+		}()
+		if err, _ := thrown.(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("%s: %v was thrown on", name, thrown)
+		}
+		if text := log.String(); !strings.Contains(text, "ERROR") || !strings.Contains(text, "server_test.go") || strings.Contains(text, "secret") {
+			t.Errorf("%s: told %q", name, text)
+		}
 	}
 }

@@ -22,8 +22,12 @@ import (
 // common proxies.
 const pollTime = 30 * time.Second
 
-// pollEvents is how many events one answer holds at most.
-const pollEvents = 256
+// pollEvents is how many events one answer holds at most, and pollBytes from how many
+// bytes of them on it is enough: an answer is in memory as a whole, several times.
+const (
+	pollEvents = 256
+	pollBytes  = 1 << 20
+)
 
 // listen answers with what is published to a topic, in the form that is asked for.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request) {
@@ -132,6 +136,7 @@ type collection struct {
 	// placed: the subscription stands, which the first message says.
 	placed bool
 	events []event
+	bytes  int // of the messages of the events
 }
 
 // Send implements api.Exchange.
@@ -141,7 +146,8 @@ func (c *collection) Send(message []byte) error {
 	if err != nil || !ok {
 		return err
 	}
-	if c.events = append(c.events, e); len(c.events) >= pollEvents {
+	c.events, c.bytes = append(c.events, e), c.bytes+len(message)
+	if len(c.events) >= pollEvents || c.bytes >= pollBytes {
 		return api.ErrEnough
 	}
 	return nil
