@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/rpc/console"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
 
@@ -94,6 +96,9 @@ func (d desk) Nodes() []string {
 func (d desk) Usage(ctx context.Context, node string) ([]usage.Sample, error) {
 	if node == string(d.n.host.Node()) {
 		return d.n.lastHour(), nil
+	}
+	if d.n.links.pool == nil { // it was started without a way to the others on record
+		return nil, fmt.Errorf("%w: this node has no way to others", route.ErrNotExecuted)
 	}
 	return d.n.links.pool.Client(cluster.NodeID(node)).Usage(ctx)
 }

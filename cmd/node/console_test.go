@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // question asks the console of a node something, and decodes the answer.
@@ -210,5 +213,24 @@ func TestConsoleOfANode(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A node whose record knows others, and that was started without a way to them, says
+// that it cannot ask them.
+func TestUsageOfNodesOutOfReach(t *testing.T) {
+	config := small(t)
+	config.PeerListen, config.GossipListen = "", ""
+	n, err := New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := (desk{n}).Usage(t.Context(), "other"); !errors.Is(err, route.ErrNotExecuted) {
+		t.Errorf("asking a node that cannot be reached: %v", err)
 	}
 }

@@ -23,8 +23,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// memberlist does not wait for a probe under way, which ends by itself.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+	// memberlist does not wait for a probe under way, of its own or for another node,
+	// which ends by itself.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).handleIndirectPing.func2"))
 }
 
 // small is a configuration that starts fast.

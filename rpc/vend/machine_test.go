@@ -206,6 +206,27 @@ func TestRateOfManyAddresses(t *testing.T) {
 	}
 }
 
+// Callers from ever new addresses do not have all addresses looked at each time: the
+// next look is a second after the last.
+func TestRateWithoutRoom(t *testing.T) {
+	l := newLimiter(1)
+	l.size = 4
+	now := time.Now()
+	address := func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, i}) }
+	for i := range byte(4) {
+		l.allow(address(i), now.Add(-time.Duration(i)*300*time.Millisecond))
+	}
+	later := now.Add(time.Minute - 500*time.Millisecond) // two of the four owe nothing any more
+	for i, step := range []struct {
+		after time.Duration
+		known int
+	}{{0, 3}, {200 * time.Millisecond, 4}, {300 * time.Millisecond, 5}, {time.Second, 4}} {
+		if l.allow(address(byte(10+i)), later.Add(step.after)); len(l.due) != step.known {
+			t.Errorf("after %v %d addresses are known, want %d", step.after, len(l.due), step.known)
+		}
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	e := room()
 	e.Rate = 4

@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// maxAddresses is how many callers are told apart at a time, some 100 bytes each.
-const maxAddresses = 8192
+const (
+	// maxAddresses is how many callers are told apart at a time, some 100 bytes each.
+	maxAddresses = 8192
+	// sweepEvery is how often those are looked for who owe nothing, when there is no
+	// room: who sends from ever new addresses shall not have all looked at each time.
+	sweepEvery = time.Second
+)
 
 // limiter holds each address to a rate. An address may use up what it has for a
 // minute at once, and then has to wait for more.
@@ -19,7 +24,8 @@ type limiter struct {
 	mu sync.Mutex
 	// due is, for each address, when all that it asked for will have been paid: a
 	// minute ahead of now it has nothing left, behind now it owes nothing.
-	due map[netip.Prefix]time.Time
+	due   map[netip.Prefix]time.Time
+	swept time.Time // when the map was swept last
 }
 
 func newLimiter(perMinute int) *limiter {
@@ -49,6 +55,10 @@ func (l *limiter) place(who netip.Prefix, now time.Time) netip.Prefix {
 	if _, known := l.due[who]; known || len(l.due) < l.size {
 		return who
 	}
+	if now.Sub(l.swept) < sweepEvery {
+		return netip.Prefix{}
+	}
+	l.swept = now
 	for other, due := range l.due {
 		if !due.After(now) {
 			delete(l.due, other)
