@@ -52,6 +52,8 @@ Three nodes are one cluster. Try from another terminal:
   bin/mayfly list push --server 127.0.0.1:8081 chat room-1 "kept on all three"
   bin/mayfly list fetch --server 127.0.0.1:8082 chat room-1
 
+In a browser, http://127.0.0.1:8080/console shows all of it.
+
 Kill one of them (its process ids are below) and try again. Ctrl-C stops all.
 TRY
 echo "  process ids: ${nodes[*]}"
