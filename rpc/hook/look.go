@@ -41,15 +41,19 @@ func (d *Deliverer) look() {
 		d.attend(p, page, isNew)
 	}
 	d.known = known
-	reading := 0
+	reading, heirs := 0, false
 	for id, p := range d.posts {
 		if _, ok := known[id]; !ok || p.idle() {
 			d.forget(id, p)
 		} else if p.reader != nil {
 			reading++
 		}
+		heirs = heirs || p.heir != nil
 	}
 	d.tally.reading(reading)
+	if heirs && d.lookAt.IsZero() {
+		d.lookAt = time.Now().Add(heirEvery)
+	}
 }
 
 // attend sees to it that a webhook's topic is read if, and only if, it is numbered

@@ -120,10 +120,28 @@ func (p *post) noted(self cluster.NodeID) note {
 
 // heir keeps this node ready to take over the deliveries of a webhook: while it
 // reads the topic and its notes, as any subscriber does, items and notes come in.
-// Nobody takes them out; a topic keeps its newest by itself.
+// Nobody uses them here; a topic keeps its newest by itself.
 type heir struct {
 	topic       fanout.Key
 	items, told *fanout.Subscription
+}
+
+// heirEvery is how often it is looked after whether heirs still read: their topic
+// ends with its cache, which may be back with the same webhook before anybody looks.
+const heirEvery = 10 * time.Second
+
+// over reports whether the heir does not read any more. It passes over what came.
+func (h *heir) over() bool {
+	var buf [64]fanout.Event
+	for _, s := range []*fanout.Subscription{h.items, h.told} {
+		for n := len(buf); n > 0; {
+			var err error
+			if n, err = s.Take(buf[:]); err != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (h *heir) close() {
@@ -138,7 +156,7 @@ func (h *heir) close() {
 func (d *Deliverer) follow(p *post, page uint64) {
 	topic := topicOf(p.hook)
 	wanted := page == 0 && !d.ending && d.config.Desk.Follows(topic.Cache, topic.Topic)
-	if p.heir != nil && (!wanted || p.heir.topic != topic) && page == 0 {
+	if p.heir != nil && page == 0 && (!wanted || p.heir.topic != topic || p.heir.over()) {
 		p.heir.close()
 		p.heir = nil
 	}

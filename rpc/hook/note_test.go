@@ -81,6 +81,27 @@ func TestHeirNoLonger(t *testing.T) {
 	}
 }
 
+// An heir whose topic ended, with a cache that was deleted and made again, reads the
+// new one.
+func TestHeirOfATopicThatEnded(t *testing.T) {
+	inWorld(t, Tuning{}, fanout.Config{}, func(t *testing.T, w *world) {
+		w.follows = true
+		if err := w.topics.Mirror(0); err != nil {
+			t.Fatal(err)
+		}
+		w.put(hookTo("a", "room"))
+		w.run(t)
+		for range 2 {
+			w.topics.DropCache("c")
+			time.Sleep(heirEvery + time.Second)
+			synctest.Wait()
+			if s := w.topics.Stats(); s.Interests != 2 || s.Subscriptions != 2 {
+				t.Errorf("it is interested in %d topics, and reads %d", s.Interests, s.Subscriptions)
+			}
+		}
+	})
+}
+
 // A leader says how far it is: soon after something has changed, and again while
 // something waits.
 func TestNotes(t *testing.T) {
