@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -251,6 +252,30 @@ func TestWindowsChange(t *testing.T) {
 	r.must(r.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 3}))
 	if d := r.until(isFrame[*http2.DataFrame](nil)).(*http2.DataFrame); len(d.Data()) != 3 {
 		t.Fatalf("%d bytes, want 3", len(d.Data()))
+	}
+}
+
+// A window may be below zero before a source has sent anything: when a greeting used up
+// all of it, and the client takes back what it allowed.
+func TestWindowsBelowZeroFromTheStart(t *testing.T) {
+	w := newWorld(t, nil)
+	greeting := uint32(prefixSize + len(encoded("hello")))
+	r := w.rough(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: greeting})
+	r.call(1, feedMethod, "hello")
+	r.until(isFrame[*http2.DataFrame](nil))
+	f := w.feed(t)
+	for f.turns() == 0 { // until it rests
+		runtime.Gosched()
+	}
+	r.must(r.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+	r.pong()
+	f.put("x")
+	for f.turns() == 1 {
+		runtime.Gosched()
+	}
+	r.must(r.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100}))
+	if d := r.until(isFrame[*http2.DataFrame](nil)).(*http2.DataFrame); !strings.HasSuffix(string(d.Data()), "x") {
+		t.Fatalf("%q", d.Data())
 	}
 }
 

@@ -342,7 +342,7 @@ func (c *conn) pushAll(s *Stream, hasty bool) bool {
 		return false
 	}
 	if s.feed.done != nil {
-		s.feed.spare = min(s.window, c.out.window)
+		s.feed.spare = max(0, min(s.window, c.out.window)) // a window may be below zero (RFC 9113, 6.9.2)
 	}
 	if s.feed.over {
 		s.feed.end()

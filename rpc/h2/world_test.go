@@ -60,6 +60,13 @@ func (f *stock) Next(t *Turn) (n int, over bool) {
 	return n, f.over && len(f.messages) == 0
 }
 
+// turns is how often it was asked.
+func (f *stock) turns() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
 func (f *stock) put(messages ...string) {
 	f.mu.Lock()
 	for _, m := range messages {
@@ -143,8 +150,14 @@ func fail(_ *service, ctx context.Context, in *message) (*message, error) {
 
 func feedStream(impl any, stream grpc.ServerStream) error {
 	v := impl.(*service)
-	if err := stream.RecvMsg(new(message)); err != nil {
+	in := new(message)
+	if err := stream.RecvMsg(in); err != nil {
 		return err
+	}
+	if len(in.GetValue()) > 0 { // as subscriptions are greeted
+		if err := stream.SendMsg(in); err != nil {
+			return err
+		}
 	}
 	out, ok := grpc.ServerTransportStreamFromContext(stream.Context()).(transportStream)
 	if !ok {
