@@ -47,7 +47,7 @@ stories: build ## Run the stories: real processes, real SDKs
 	cd $(CONSOLE) && npm test --silent
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
-	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 15m ./test ./test/faults
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 20m ./test ./test/faults
 
 faults: build ## Hurt a cluster in every way for MINUTES (default 10), from SEED (default random), and judge what its clients saw
 	FAULTS_SEED=$(SEED) FAULTS_MINUTES=$(or $(MINUTES),10) MAYFLY_BIN=$(CURDIR)/bin/mayfly \
