@@ -13,7 +13,7 @@ CONSOLE  := rpc/console/app
 CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help build console run cluster test units stories faults conformance race lint fuzz bench proto check clean
+.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz bench proto check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,10 @@ test: build ## Run everything: unit tests under the race detector, then the offi
 units: ## Run the unit tests, under the race detector
 	$(GO) test -race -timeout 10m $(UNITS)
 
-stories: build ## Run the stories: real processes, real SDKs
+sdks:
 	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
+
+stories: build sdks ## Run the stories: real processes, real SDKs
 	cd $(CONSOLE) && npm test --silent
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
@@ -53,9 +55,8 @@ faults: build ## Hurt a cluster in every way for MINUTES (default 10), from SEED
 	FAULTS_SEED=$(SEED) FAULTS_MINUTES=$(or $(MINUTES),10) MAYFLY_BIN=$(CURDIR)/bin/mayfly \
 		$(GO) test -count=1 -v -timeout 24h -run '^TestRounds$$' ./test/faults
 
-conformance: build ## Call everything the SDKs have, on one node and on three, and write docs/compatibility.md from what passed
-	for dir in node browser; do (cd test/$$dir && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || exit 1; done
-	MAYFLY_BIN=$(CURDIR)/bin/mayfly COMPATIBILITY=write $(GO) test -count=1 -v -run '^TestCompatibility$$' ./test | grep -v -e '^ *--- PASS' -e '^=== '
+conformance: build sdks ## Call everything the SDKs have, on one node and on three, and write docs/compatibility.md from what passed
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly COMPATIBILITY=write $(GO) test -count=1 -run '^TestCompatibility$$' ./test
 
 race: ## Run the unit tests many times under the race detector
 	$(GO) test -race -count=5 -timeout 30m $(UNITS)
