@@ -65,7 +65,7 @@ func (n *Node) stop(ctx context.Context) error {
 		n.local.Wait()
 	}
 	if n.lock != nil {
-		err = n.lock.Close()
+		err = errors.Join(err, n.lock.Close())
 	}
 	return errors.Join(failure, err, n.links.close())
 }
