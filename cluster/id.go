@@ -48,3 +48,11 @@ const MetaGroup GroupID = 0
 
 // String gives the decimal number, as it appears in replica ids and logs.
 func (g GroupID) String() string { return strconv.FormatUint(uint64(g), 10) }
+
+// Name is what people call the group: its number, and "meta" for [MetaGroup].
+func (g GroupID) Name() string {
+	if g == MetaGroup {
+		return "meta"
+	}
+	return g.String()
+}

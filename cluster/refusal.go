@@ -22,10 +22,7 @@ func (r *Refusal) Error() string {
 	}
 	names := make([]string, len(r.Groups))
 	for i, g := range r.Groups {
-		names[i] = g.String()
-		if g == MetaGroup {
-			names[i] = "meta"
-		}
+		names[i] = g.Name()
 	}
 	return text + " (groups " + strings.Join(names, ", ") + ")"
 }

@@ -153,7 +153,7 @@ func (p *Plan) check(dead []cluster.NodeID) error {
 		for _, v := range g.Voters {
 			if !slices.Contains(dead, v.Node) && !slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.Name == v.Node }) {
 				return fmt.Errorf("group %s lost most of its voters, and node %s may know more of it than those that are here; "+
-					"stop it and name its data directory too, or say that it is dead as well", name(g.Group), v.Node)
+					"stop it and name its data directory too, or say that it is dead as well", g.Group.Name(), v.Node)
 			}
 		}
 	}
@@ -161,14 +161,6 @@ func (p *Plan) check(dead []cluster.NodeID) error {
 		return ErrNothingLost
 	}
 	return nil
-}
-
-// name is how a group is called: the meta group has no number for people.
-func name(g cluster.GroupID) string {
-	if g == cluster.MetaGroup {
-		return "meta"
-	}
-	return g.String()
 }
 
 // Lost lists the groups that are to be brought back.
@@ -190,7 +182,7 @@ func (p *Plan) Recover(logger *slog.Logger) error {
 		if err != nil {
 			return fmt.Errorf("%w (brought back before that: %s); when the cause is gone, try again", err, cmp.Or(strings.Join(done, ", "), "none"))
 		}
-		done = append(done, name(g.Group))
+		done = append(done, g.Group.Name())
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strconv"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -101,19 +100,19 @@ func newOverview(st steward.Status, versions map[string]string) overview {
 		o.Groups = append(o.Groups, newGroup(g))
 		switch {
 		case g.Step != nil:
-			o.Moves = append(o.Moves, move{groupName(g.Group), string(g.Step.Kind), string(g.Step.Replica.Node), string(g.Step.To.Node)})
+			o.Moves = append(o.Moves, move{g.Group.Name(), string(g.Step.Kind), string(g.Step.Replica.Node), string(g.Step.To.Node)})
 		case g.Moving:
-			o.Moves = append(o.Moves, move{Group: groupName(g.Group), Kind: "between two steps"})
+			o.Moves = append(o.Moves, move{Group: g.Group.Name(), Kind: "between two steps"})
 		}
 	}
 	for _, h := range st.Held {
-		o.Held = append(o.Held, hold{groupName(h.Group), h.Why})
+		o.Held = append(o.Held, hold{h.Group.Name(), h.Why})
 	}
 	return o
 }
 
 func newGroup(g steward.GroupStatus) group {
-	row := group{Group: groupName(g.Group), Leader: string(g.Leader.Node), Term: g.Term, Replicas: []groupReplica{}}
+	row := group{Group: g.Group.Name(), Leader: string(g.Leader.Node), Term: g.Term, Replicas: []groupReplica{}}
 	for _, r := range g.Replicas {
 		replica := groupReplica{Node: string(r.Node), Role: r.Role.String(), Lost: r.Lost}
 		if r.Answered {
@@ -122,12 +121,4 @@ func newGroup(g steward.GroupStatus) group {
 		row.Replicas = append(row.Replicas, replica)
 	}
 	return row
-}
-
-// groupName is how a group is called: the meta group has no number for people.
-func groupName(g cluster.GroupID) string {
-	if g == cluster.MetaGroup {
-		return "meta"
-	}
-	return strconv.FormatUint(uint64(g), 10)
 }

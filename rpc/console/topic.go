@@ -36,7 +36,7 @@ func (c *Console) topic(w http.ResponseWriter, r *http.Request) {
 		Page          *uint64 `json:"page"`
 		Sequence      *uint64 `json:"sequence"`
 		Subscriptions int     `json:"subscriptions"`
-	}{Group: groupName(t.Group), Leader: t.Leader, Subscriptions: t.Subscriptions}
+	}{Group: t.Group.Name(), Leader: t.Leader, Subscriptions: t.Subscriptions}
 	if t.Known {
 		answer.Page, answer.Sequence = &t.Page, &t.Sequence
 	}
