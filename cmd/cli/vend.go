@@ -106,7 +106,7 @@ func (o printer) vending(endpoints []node.VendEndpoint) error {
 }
 
 func sortedNames(bounds map[string]node.VendBound) []string {
-	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(bounds)))) // an empty list, never null
+	return append([]string{}, slices.Sorted(maps.Keys(bounds))...) // an empty list, never null
 }
 
 // vendedToken is what a request would get, in the answer of vend check.

@@ -132,7 +132,7 @@ func (c *Console) describe(ctx context.Context, text string, found auth.Inspecti
 	case err == nil:
 		in.Notes = append(in.Notes, "while no API key exists, a text of another issuer is as good as none: everything is allowed on this machine")
 	default:
-		in.Signature, in.Refused = signature(err), sentence(err.Error())
+		in.Signature, in.Refused = signature(err), web.Sentence(err.Error())
 		if granted, err := auth.Compile(found.Permissions); err == nil {
 			in.allow(granted.Statements())
 		}

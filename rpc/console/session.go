@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 
@@ -41,7 +40,7 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 	end := c.mayOperate(r.Context(), credential)
 	answer.Authorized = end.Code() == codes.OK
 	if !answer.Authorized {
-		answer.Reason = sentence(end.Message())
+		answer.Reason = web.Sentence(end.Message())
 	}
 	if calls := c.calls.Load(); calls != nil {
 		if who, err := (*calls).Identify(r.Context(), credential); err == nil {
@@ -49,12 +48,4 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	web.Answer(w, answer)
-}
-
-// sentence takes the kind of a refusal, which its code says too, from its text.
-func sentence(text string) string {
-	for _, kind := range []error{auth.ErrUnauthenticated, auth.ErrPermissionDenied, auth.ErrInvalidArgument} {
-		text = strings.TrimPrefix(text, kind.Error()+": ")
-	}
-	return text
 }

@@ -10,6 +10,7 @@ import (
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
 // check is what somebody would do with a credential.
@@ -87,7 +88,7 @@ type verdict struct {
 }
 
 func newVerdict(end *status.Status) *verdict {
-	v := &verdict{Allowed: end.Code() == codes.OK, Code: end.Code().String(), Reason: sentence(end.Message())}
+	v := &verdict{Allowed: end.Code() == codes.OK, Code: end.Code().String(), Reason: web.Sentence(end.Message())}
 	if v.Allowed {
 		v.Reason = "the call would be let through"
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -174,5 +173,5 @@ func (s *keySet) get(ctx context.Context, from string) ([]byte, error) {
 	if len(document) > maxDocument {
 		return nil, fmt.Errorf("%s answers with more than %d bytes", from, maxDocument)
 	}
-	return slices.Clip(document), nil
+	return document, nil
 }

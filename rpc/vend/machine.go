@@ -1,6 +1,7 @@
 package vend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,11 +81,7 @@ func NewMachine(config Config) (*Machine, error) {
 		if m.endpoints[e.Name] != nil {
 			return nil, fmt.Errorf("vend: two endpoints are called %s", e.Name)
 		}
-		perMinute := e.Rate
-		if perMinute == 0 {
-			perMinute = DefaultRate
-		}
-		one := &endpoint{plan: p, limiter: newLimiter(perMinute)}
+		one := &endpoint{plan: p, limiter: newLimiter(cmp.Or(e.Rate, DefaultRate))}
 		if e.Check == CheckOIDC {
 			one.tokens = newIDTokens(e.Issuer, client)
 		}

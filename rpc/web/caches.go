@@ -104,11 +104,16 @@ func keyOf(query url.Values) ([]byte, error) {
 	case encoded == "":
 		return nil, errors.New("the query holds no key; send key=TEXT or key_base64=BASE64URL")
 	}
-	key, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
+	return bytesOf(query, "key_base64")
+}
+
+// bytesOf reads bytes of a query, in base64url with or without padding.
+func bytesOf(query url.Values, name string) ([]byte, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(query.Get(name), "="))
 	if err != nil {
-		return nil, errors.New("key_base64 is not base64url")
+		return nil, errors.New(name + " is not base64url")
 	}
-	return key, nil
+	return raw, nil
 }
 
 // ttlOf returns the life that a query gives an item, in milliseconds.

@@ -1,13 +1,11 @@
 package web
 
 import (
-	"encoding/base64"
 	"errors"
 	"math"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/metadata"
@@ -275,9 +273,9 @@ func removalOf(name []byte, query url.Values) (method string, message proto.Mess
 		return "", nil, errors.New("the query names what to remove in two ways, send one of them")
 	case valued:
 		entry := []byte(query.Get("value"))
-		if encoded := query.Get("value_base64"); encoded != "" {
-			if entry, err = base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(encoded, "=")); err != nil {
-				return "", nil, errors.New("value_base64 is not base64url")
+		if query.Has("value_base64") {
+			if entry, err = bytesOf(query, "value_base64"); err != nil {
+				return "", nil, err
 			}
 		}
 		return cachepb.Scs_ListRemove_FullMethodName, &cachepb.ListRemoveRequest{

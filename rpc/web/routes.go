@@ -18,7 +18,8 @@ type verb struct {
 }
 
 // table is all that can be asked for, beside the console and calls in gRPC-Web, which
-// have paths of their own. What is here is in openapi.json, too. A verb that is not here is answered with 405 and those that are.
+// have paths of their own. What is here is in openapi.json, too. A verb that is not
+// here is answered with 405 and those that are.
 func (s *Server) table() []route {
 	return []route{
 		{"/{$}", page(s.welcome)},

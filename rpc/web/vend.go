@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -154,7 +153,7 @@ func vendingFailed(w http.ResponseWriter, err error) {
 	if often, ok := errors.AsType[vend.TooOften](err); ok {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(often.After.Seconds()))))
 	}
-	refuse(w, statuses[code], codeName(code), "%s", sentence(err))
+	refuse(w, statuses[code], codeName(code), "%s", Sentence(err.Error()))
 }
 
 // vendingCode is what went wrong in gRPC's words.
@@ -176,13 +175,4 @@ func vendingCode(err error) codes.Code {
 	default:
 		return codes.Internal
 	}
-}
-
-// sentence is an error without the word that its code says already.
-func sentence(err error) string {
-	text := err.Error()
-	for _, kind := range []error{auth.ErrUnauthenticated, auth.ErrPermissionDenied, auth.ErrInvalidArgument} {
-		text = strings.TrimPrefix(text, kind.Error()+": ")
-	}
-	return text
 }
