@@ -130,9 +130,7 @@ func (c *conn) begin(s *Stream) bool {
 	if c.back(shift) {
 		return true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.flush() // the answer, which who reads would have written otherwise
+	c.flushAlone() // the answer, which who reads would have written otherwise
 	return false
 }
 
