@@ -300,8 +300,8 @@ func (c *conn) post(s *Stream, messages [][]byte, last, hasty bool) bool {
 		return false
 	}
 	s.feed.over = s.feed.over || last
-	for _, m := range messages {
-		s.feed.size = int64(prefixSize + len(m))
+	if n := len(messages); n > 0 {
+		s.feed.size = int64(prefixSize + len(messages[n-1]))
 	}
 	s.pending = messages
 	all := c.pushAll(s, hasty)

@@ -143,9 +143,7 @@ func (c *conn) survives(err error) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.StreamID > c.newest {
-		c.newest = e.StreamID
-	}
+	c.newest = max(c.newest, e.StreamID)
 	c.reset(e.StreamID, e.Code)
 	return true
 }
