@@ -38,15 +38,17 @@ const (
 
 // validName tells whether s may name a cache or a credential.
 func validName(s string) bool {
-	if len(s) == 0 || len(s) > MaxNameBytes || !utf8.ValidString(s) {
-		return false
-	}
+	return len(s) > 0 && len(s) <= MaxNameBytes && isPlain(s)
+}
+
+// isPlain tells whether s is UTF-8 without control characters.
+func isPlain(s string) bool {
 	for _, r := range s {
 		if unicode.IsControl(r) {
 			return false
 		}
 	}
-	return true
+	return utf8.ValidString(s)
 }
 
 // checkAddress says what is wrong with the place of an item, "" for nothing.

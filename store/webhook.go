@@ -1,7 +1,6 @@
 package store
 
 import (
-	"unicode"
 	"unicode/utf8"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -36,15 +35,7 @@ func webhookID(cache, name string) string { return cache + "\x00" + name }
 
 // validText tells whether s has 1 to most characters, none a control character.
 func validText(s string, most int) bool {
-	if len(s) == 0 || len(s) > most*utf8.UTFMax || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most {
-		return false
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
+	return len(s) > 0 && len(s) <= most*utf8.UTFMax && utf8.RuneCountInString(s) <= most && isPlain(s)
 }
 
 // checkWebhookName says what is wrong with the names of a webhook, "" for nothing.

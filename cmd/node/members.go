@@ -40,6 +40,12 @@ func (n *Node) watchMembers(ctx context.Context) {
 	}
 }
 
+// members is how many members its cluster has, as far as this node knows.
+func (n *Node) members() (count int) {
+	n.local.Read(func(s *cluster.State) { count = len(s.Members()) })
+	return count
+}
+
 // cast notes that the cluster has removed this node for ever. It goes on, so that
 // somebody can see why, and sends clients elsewhere. A node that leaves learns it in
 // another way.

@@ -118,9 +118,7 @@ func (n *Node) grace() time.Duration {
 	if n.config.StopGrace != OwnGrace {
 		return n.config.StopGrace
 	}
-	members := 0
-	n.local.Read(func(s *cluster.State) { members = len(s.Members()) })
-	if members < 2 || n.config.loopbackOnly() {
+	if n.members() < 2 || n.config.loopbackOnly() {
 		return 0
 	}
 	return clusterGrace

@@ -108,12 +108,10 @@ func (n *Node) mayMove(ctx context.Context) error {
 	refuse := func(why string) error {
 		return &cluster.Refusal{What: "joining another cluster", Node: n.host.Node(), Why: why}
 	}
-	members := 0
-	n.local.Read(func(s *cluster.State) { members = len(s.Members()) })
 	switch {
 	case n.config.DataDir == "":
 		return refuse("it keeps everything in memory")
-	case members > 1:
+	case n.members() > 1:
 		return refuse("it is one of several nodes of its cluster; let it leave that first, and start it with an empty data directory")
 	}
 	held, err := n.router.Held(ctx)

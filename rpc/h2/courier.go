@@ -223,18 +223,13 @@ var satchels = sync.Pool{New: func() any { return new(satchel) }}
 // courier serves the streams that wait, one after the other, until none does.
 func (c *conn) courier() {
 	defer c.server.running.Done()
-	c.mu.Lock()
-	c.flush() // what a hasty round left
-	c.mu.Unlock()
+	c.flushAlone() // what a hasty round left
 	k := satchels.Get().(*satchel)
 	defer satchels.Put(k)
 	for c.serveAll(k) {
-		if c.queue.waiting() {
-			continue
+		if !c.queue.waiting() {
+			c.flushAlone()
 		}
-		c.mu.Lock()
-		c.flush()
-		c.mu.Unlock()
 	}
 }
 
@@ -305,8 +300,8 @@ func (c *conn) post(s *Stream, messages [][]byte, last, hasty bool) bool {
 		return false
 	}
 	s.feed.over = s.feed.over || last
-	for _, m := range messages {
-		s.feed.size = int64(prefixSize + len(m))
+	if n := len(messages); n > 0 {
+		s.feed.size = int64(prefixSize + len(messages[n-1]))
 	}
 	s.pending = messages
 	all := c.pushAll(s, hasty)

@@ -263,10 +263,3 @@ func (x *exchange) SetWriteDeadline(at time.Time) error {
 	})
 	return nil
 }
-
-// flushAlone writes what there is.
-func (c *conn) flushAlone() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.flush()
-}

@@ -177,6 +177,13 @@ func (c *conn) flush() {
 	c.leave()
 }
 
+// flushAlone is flush for who does not hold the lock.
+func (c *conn) flushAlone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flush()
+}
+
 // write writes all of it, at once as far as that is possible.
 func (c *conn) write(b []byte) error {
 	n := 0

@@ -130,9 +130,7 @@ func (c *conn) begin(s *Stream) bool {
 	if c.back(shift) {
 		return true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.flush() // the answer, which who reads would have written otherwise
+	c.flushAlone() // the answer, which who reads would have written otherwise
 	return false
 }
 
@@ -145,9 +143,7 @@ func (c *conn) survives(err error) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.StreamID > c.newest {
-		c.newest = e.StreamID
-	}
+	c.newest = max(c.newest, e.StreamID)
 	c.reset(e.StreamID, e.Code)
 	return true
 }

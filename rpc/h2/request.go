@@ -141,10 +141,7 @@ func (x *exchange) read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(s.inbox.buf) > 0:
 			n := copy(p, s.inbox.buf)
-			if s.inbox.buf = s.inbox.buf[n:]; len(s.inbox.buf) == 0 {
-				s.inbox.buf = nil
-			}
-			s.grant(0)
+			s.taken(n)
 			c.flush()
 			return n, nil
 		case s.inbox.ended:

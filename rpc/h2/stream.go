@@ -133,10 +133,7 @@ func (s *Stream) receive() ([]byte, error) {
 			return nil, status.Errorf(codes.ResourceExhausted, "a message of %d bytes, the most is %d", size-prefixSize, c.server.config.MaxReceive)
 		case known && len(s.inbox.buf) >= size:
 			message := s.inbox.buf[prefixSize:size:size]
-			if s.inbox.buf = s.inbox.buf[size:]; len(s.inbox.buf) == 0 {
-				s.inbox.buf = nil
-			}
-			s.grant(0)
+			s.taken(size)
 			return message, nil
 		case s.inbox.ended && len(s.inbox.buf) == 0:
 			return nil, io.EOF
@@ -154,6 +151,16 @@ func (s *Stream) receive() ([]byte, error) {
 		}
 		c.await()
 	}
+}
+
+// taken lets go of the first n bytes of the inbox, and has the client send more. The
+// caller holds the lock.
+func (s *Stream) taken(n int) {
+	in := &s.inbox
+	if in.buf = in.buf[n:]; len(in.buf) == 0 {
+		in.buf = nil // lets go of the room
+	}
+	s.grant(0)
 }
 
 // grant lets the client send so much that a message of that size gets through,

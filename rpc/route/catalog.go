@@ -126,12 +126,10 @@ func (r *Router) CatchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.local.reach(ctx, index); errors.Is(err, errCopyStopped) {
+		if err = r.local.reach(ctx, index); errors.Is(err, errCopyStopped) {
 			return fmt.Errorf("%w: %w", ErrNotExecuted, err)
-		} else if err != nil {
-			return err
 		}
-		return nil
+		return err
 	})
 }
 
