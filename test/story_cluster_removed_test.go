@@ -3,8 +3,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -81,18 +79,5 @@ func TestRemovedNodeIsShutOut(t *testing.T) {
 // unready is what a node answers on /readyz.
 func unready(t *testing.T, n *harness.Node) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(harness.Bounded(t), http.MethodGet, "http://"+n.Addr+"/readyz", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return n.Get(t, "/readyz").Body
 }

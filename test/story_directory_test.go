@@ -17,9 +17,7 @@ func TestDirectoryOfARunningNode(t *testing.T) {
 	first := harness.Start(t, harness.Options{})
 	first.CreateCache(t, "story")
 	const letter = `{"node":"n","store":"NEXT","cluster_id":"another"}`
-	if err := os.WriteFile(filepath.Join(first.DataDir, "charter.next.json"), []byte(letter), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(first.DataDir, "charter.next.json"), []byte(letter))
 	before := contents(t, first.DataDir)
 
 	second := harness.New(t, harness.Options{Name: "second", DataDir: first.DataDir})

@@ -172,7 +172,7 @@ vend:
 func TestPageWhoseTokenEnds(t *testing.T) {
 	t.Parallel()
 	settings := filepath.Join(t.TempDir(), "mayfly.yaml")
-	writeFile(t, settings, talkSettings)
+	write(t, settings, []byte(talkSettings))
 	server := harness.Start(t, harness.Options{Args: []string{"--config", settings}})
 	server.Secure(t)
 	people := startTalk(t)

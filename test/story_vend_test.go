@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,8 +123,8 @@ func TestVending(t *testing.T) {
 	t.Parallel()
 	login, folder := startLogin(t), t.TempDir()
 	settings, secret := filepath.Join(folder, "mayfly.yaml"), filepath.Join(folder, "secret")
-	writeFile(t, secret, storySecret+"\n")
-	writeFile(t, settings, fmt.Sprintf(vendSettings, login.URL, secret))
+	write(t, secret, []byte(storySecret+"\n"))
+	write(t, settings, fmt.Appendf(nil, vendSettings, login.URL, secret))
 	c := harness.StartCluster(t, harness.ClusterOptions{Args: []string{"--config", settings}})
 	c.Nodes[0].CreateCache(t, "story")
 	c.Nodes[0].Secure(t)
@@ -196,12 +195,5 @@ func TestVending(t *testing.T) {
 	}
 	if !strings.Contains(said, "vended a token") || !strings.Contains(said, "alice") {
 		t.Error("the log does not say who got a token")
-	}
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

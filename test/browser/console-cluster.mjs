@@ -57,7 +57,7 @@ await check('usage is told of one node, of another, and of all', async () => {
   await page.getByRole('slider', {name: 'Operations'}).waitFor();
   const choice = page.getByLabel('Measured on');
   await becomes('the choice', async () => (await choice.locator('option').count()), 4);
-  for (const which of [...await choice.locator('option').evaluateAll(all => all.map(o => o.value))]) {
+  for (const which of await choice.locator('option').evaluateAll(all => all.map(o => o.value))) {
     const answer = page.waitForResponse(r => r.url().includes('/console/api/usage') && (which === '' || r.url().endsWith(`node=${which}`)));
     await choice.selectOption(which);
     if (which !== '') assert.equal((await answer).status(), 200);

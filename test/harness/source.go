@@ -30,10 +30,9 @@ func RunSource(t testing.TB, l Language, s *Server, source string) string {
 	case Go:
 		write(t, filepath.Join(dir, "main.go"), source)
 		program := filepath.Join(dir, "program")
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", program, filepath.Join(dir, "main.go"))
-		build.Dir = "gosdk" // its go.mod names the SDK
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
+		// The go.mod of gosdk names the SDK.
+		if err := goBuild(t.Context(), "gosdk", program, filepath.Join(dir, "main.go")); err != nil {
+			t.Fatal(err)
 		}
 		cmd = exec.Command(program) //nolint:noctx // ends with the test, by signal
 	case Shell:

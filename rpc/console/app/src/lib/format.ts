@@ -22,7 +22,7 @@ export function count(n: number, lang: Lang): string {
 
 /** A measured number with as many digits as say something: 0.25, 3.4, 120. */
 export function amount(n: number, lang: Lang): string {
-  const digits = n === 0 || Math.abs(n) >= 100 ? 0 : Math.abs(n) >= 10 ? 1 : Math.abs(n) >= 1 ? 1 : 2;
+  const digits = n === 0 || Math.abs(n) >= 100 ? 0 : Math.abs(n) >= 1 ? 1 : 2;
   return numbers(lang, digits).format(n);
 }
 

@@ -8,13 +8,13 @@ import {clients} from './session';
 
 const slot = 'mayfly-cache';
 
-const chosen = signal(sessionStorageOr(''));
+const chosen = signal(remembered());
 
-function sessionStorageOr(otherwise: string): string {
+function remembered(): string {
   try {
-    return sessionStorage.getItem(slot) ?? otherwise;
+    return sessionStorage.getItem(slot) ?? '';
   } catch {
-    return otherwise;
+    return '';
   }
 }
 
