@@ -48,11 +48,7 @@ func TestKillALeaderUnderLoad(t *testing.T) {
 	l.flows(t, harness.Patience, 50, first)
 	l.finish()
 
-	end(t, c, name, witnesses...)
-	for _, n := range c.Nodes {
-		l.holds(t, n)
-	}
-	l.oneOrder(t, witnesses...)
+	l.agreed(t, c, witnesses...)
 }
 
 // A leader stands still for eight seconds, in which others take over, and goes on
@@ -92,11 +88,7 @@ func TestFreezeALeaderUnderLoad(t *testing.T) {
 	l.flows(t, harness.Patience, 50, leader)
 	l.finish()
 
-	end(t, c, name, witnesses...)
-	for _, n := range c.Nodes {
-		l.holds(t, n)
-	}
-	l.oneOrder(t, witnesses...)
+	l.agreed(t, c, witnesses...)
 }
 
 // askTheFrozen has a node that stands still asked many things by patient callers
@@ -137,12 +129,17 @@ func (l *load) askTheFrozen(t *testing.T, n *harness.Node, conn *grpc.ClientConn
 	}
 }
 
-// end publishes a last item and waits until every witness has heard it.
-func end(t *testing.T, c *harness.Cluster, topic string, witnesses ...*witness) {
+// agreed demands, when the load is over and every node runs, that every witness hears a
+// last item, that every node holds what was acknowledged, and that all tell of one order.
+func (l *load) agreed(t *testing.T, c *harness.Cluster, witnesses ...*witness) {
 	t.Helper()
 	const last = "the end-0"
-	publish(t, c.Up()[0].Server, topic, []string{last})
+	publish(t, c.Up()[0].Server, l.name, []string{last})
 	for _, w := range witnesses {
 		w.hears(t, last)
 	}
+	for _, n := range c.Nodes {
+		l.holds(t, n)
+	}
+	l.oneOrder(t, witnesses...)
 }

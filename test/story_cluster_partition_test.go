@@ -66,11 +66,7 @@ func TestPartOffALeaderUnderLoad(t *testing.T) {
 	}
 	l.finish()
 	hearEachOther(t, c)
-	end(t, c, name, witnesses...)
-	for _, n := range c.Nodes {
-		l.holds(t, n)
-	}
-	l.oneOrder(t, witnesses...)
+	l.agreed(t, c, witnesses...)
 	if after := harness.Replicas(c.Nodes[0].Status(t)); !maps.Equal(before, after) {
 		t.Errorf("replicas moved by themselves: before %v, after %v", before, after)
 	}
@@ -105,11 +101,7 @@ func TestSplitInHalvesUnderLoad(t *testing.T) {
 	l.flows(t, harness.Patience, 20, rest...)
 	l.finish()
 	hearEachOther(t, c)
-	end(t, c, name, witnesses...)
-	for _, n := range c.Nodes {
-		l.holds(t, n)
-	}
-	l.oneOrder(t, witnesses...)
+	l.agreed(t, c, witnesses...)
 }
 
 // twoVoters waits until a group has three voters and none of it moves, which takes

@@ -51,11 +51,7 @@ func TestNodesOfThreeReleases(t *testing.T) {
 	l.flows(t, harness.Patience, 10, changed)
 	l.finish()
 
-	end(t, c, name, witnesses...)
-	for _, n := range c.Nodes {
-		l.holds(t, n)
-	}
-	l.oneOrder(t, witnesses...)
+	l.agreed(t, c, witnesses...)
 }
 
 // refuses waits until a node has said in its log that another one called that
