@@ -74,6 +74,8 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 		return c.deleteWebhook(op.DeleteWebhook.GetCache(), op.DeleteWebhook.GetName())
 	case *storev1.CatalogCommand_RotateWebhook:
 		return c.rotateWebhook(op.RotateWebhook)
+	case *storev1.CatalogCommand_UpdateCache:
+		return c.updateCache(op.UpdateCache)
 	default:
 		return invalidCatalog(badOp)
 	}
@@ -97,6 +99,9 @@ func (c *Catalog) createCache(op *storev1.CreateCache) *CatalogResult {
 	if !validName(op.GetName()) {
 		return invalidCatalog(badName)
 	}
+	if bad := checkLimits(op.GetLimits()); bad != "" {
+		return invalidCatalog(bad)
+	}
 	if _, ok := c.caches.Get(op.GetName()); ok {
 		return already("cache")
 	}
@@ -104,12 +109,8 @@ func (c *Catalog) createCache(op *storev1.CreateCache) *CatalogResult {
 		return full("the cluster has 10,000 caches, which is the most; delete one first")
 	}
 	r := c.nextGeneration()
-	limits := op.GetLimits()
-	if limits == nil {
-		limits = &storev1.CacheLimits{}
-	}
 	c.caches.Set(op.GetName(), &CacheRecord{
-		Name: op.GetName(), Generation: r.GetGeneration(), Limits: limits, CreatedAtMs: c.clock,
+		Name: op.GetName(), Generation: r.GetGeneration(), Limits: settle(nil, op.GetLimits()), CreatedAtMs: c.clock,
 	})
 	return r
 }

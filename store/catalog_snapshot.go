@@ -13,7 +13,7 @@ const (
 	catalogMagic = "MAYFLYC\n"
 	// catalogVersion is raised with every addition to the snapshot. One that needs
 	// nothing new keeps its old version, as commands do.
-	catalogVersion = 2
+	catalogVersion = 3
 	// Bounds of the one record of a catalog snapshot: all caches, keys and
 	// remembered answers at their largest.
 	maxCatalogBytes  = 256 << 20
@@ -82,6 +82,11 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 
 // version is the one that first knew all of the snapshot.
 func (s *CatalogSnapshot) version() uint32 {
+	for _, record := range s.caches.Values() {
+		if limitsVersion(record.GetLimits()) == 3 {
+			return 3
+		}
+	}
 	for _, g := range s.gateways {
 		for _, a := range g.answers.live() {
 			if a.result.GetSecret() != "" {
@@ -130,6 +135,12 @@ func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
 	for _, rec := range m.GetCaches() {
 		if !validName(rec.GetName()) || rec.GetLimits() == nil || rec.GetGeneration() == 0 || rec.GetGeneration() > c.generation {
 			return "a cache without a proper name, generation or limits"
+		}
+		if bad := checkLimits(rec.GetLimits()); bad != "" {
+			return bad
+		}
+		if uint32(limitsVersion(rec.GetLimits())) > m.GetVersion() {
+			return "settings of a cache that the version does not know"
 		}
 		c.caches.Set(rec.GetName(), rec)
 	}

@@ -45,6 +45,8 @@ func catalogCommand(at uint64, op any) *CatalogCommand {
 		cmd.Op = &storev1.CatalogCommand_PutWebhook{PutWebhook: op}
 	case *storev1.DeleteWebhook:
 		cmd.Op = &storev1.CatalogCommand_DeleteWebhook{DeleteWebhook: op}
+	case *storev1.UpdateCache:
+		cmd.Op = &storev1.CatalogCommand_UpdateCache{UpdateCache: op}
 	case *storev1.RotateWebhook:
 		cmd.Op = &storev1.CatalogCommand_RotateWebhook{RotateWebhook: op}
 	}
@@ -298,7 +300,8 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 		signing(name), &storev1.RemoveSigningKey{Id: name},
 		apiKey(name, at+rapid.Uint64Range(0, 20).Draw(t, "life")), &storev1.RevokeApiKey{Id: name}, &storev1.SweepCredentials{},
 		webhook(name, "w"), &storev1.DeleteWebhook{Cache: name, Name: "w"}, &storev1.RotateWebhook{Cache: name, Name: "w", Secret: fmt.Sprint(at)},
-	}[rapid.IntRange(0, 10).Draw(t, "op")]
+		&storev1.UpdateCache{Name: name, Limits: &storev1.CacheLimits{MaxMemory: new(at % 3), MaxPublishRate: new(uint32(at))}},
+	}[rapid.IntRange(0, 11).Draw(t, "op")]
 	cmd := catalogCommand(at, op)
 	if rapid.Bool().Draw(t, "request") {
 		sequence := rapid.Uint64Range(1, 20).Draw(t, "sequence")
@@ -309,7 +312,8 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 
 func TestCatalogRestoreRefuses(t *testing.T) {
 	c := NewCatalog()
-	for i, op := range []any{create("a"), signing("s"), apiKey("k", 0), webhook("a", "w")} {
+	setUp := &storev1.CreateCache{Name: "a", Limits: &storev1.CacheLimits{MaxMemory: new(uint64(1))}}
+	for i, op := range []any{setUp, signing("s"), apiKey("k", 0), webhook("a", "w")} {
 		cmd := catalogCommand(1, op)
 		cmd.Request = requestOf('g', uint64(i+1), 1)
 		c.Apply(cmd)
@@ -332,7 +336,9 @@ func TestCatalogRestoreRefuses(t *testing.T) {
 	}
 	for what, change := range map[string]func(m *storev1.CatalogSnapshot){
 		"no version":          func(m *storev1.CatalogSnapshot) { m.Version = 0 },
-		"newer version":       func(m *storev1.CatalogSnapshot) { m.Version = 3 },
+		"newer version":       func(m *storev1.CatalogSnapshot) { m.Version = catalogVersion + 1 },
+		"settings too early":  func(m *storev1.CatalogSnapshot) { m.Version = 2 },
+		"settings, bad":       func(m *storev1.CatalogSnapshot) { m.Caches[0].Limits.Eviction = storev1.Eviction(9).Enum() },
 		"clock past its end":  func(m *storev1.CatalogSnapshot) { m.ClockMs = MaxClockMs + 1 },
 		"endless generation":  func(m *storev1.CatalogSnapshot) { m.LastGeneration = 1 << 63 },
 		"cache twice":         func(m *storev1.CatalogSnapshot) { m.Caches = append(m.Caches, m.Caches[0]) },

@@ -18,11 +18,15 @@ import (
 const CommandVersion = 2
 
 // catalogCommandVersion is the same for the catalog.
-const catalogCommandVersion = 2
+const catalogCommandVersion = 3
 
 // catalogVersionOf is versionOf for the catalog.
 func catalogVersionOf(cmd *CatalogCommand) byte {
-	switch cmd.GetOp().(type) {
+	switch op := cmd.GetOp().(type) {
+	case *storev1.CatalogCommand_UpdateCache:
+		return 3
+	case *storev1.CatalogCommand_CreateCache:
+		return limitsVersion(op.CreateCache.GetLimits())
 	case *storev1.CatalogCommand_PutWebhook, *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
 		return 2
 	}

@@ -35,7 +35,7 @@ func TestCommandRoundTrip(t *testing.T) {
 	if decoded, err := DecodeCatalogCommand(encoded); err != nil || !proto.Equal(decoded, catalog) {
 		t.Errorf("decoded %v, %v", decoded, err)
 	}
-	if _, err := DecodeCatalogCommand([]byte{3}); !errors.Is(err, ErrVersion) {
+	if _, err := DecodeCatalogCommand([]byte{catalogCommandVersion + 1}); !errors.Is(err, ErrVersion) {
 		t.Errorf("a newer catalog command: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 
@@ -58,9 +59,75 @@ type exchange struct {
 var exchanges = []exchange{
 	{
 		name: "create a cache", args: "cache|create|chat",
-		method: "CreateCache", request: &controlpb.CreateCacheRequest{CacheName: "chat"}, answer: &controlpb.CreateCacheResponse{},
+		method: "CreateCache", request: &adminpb.CreateCacheRequest{Cache: "chat"}, answer: &adminpb.CreateCacheResponse{},
 		table: "created cache chat\n",
 		json:  "{\n  \"cache\": \"chat\",\n  \"done\": \"created\"\n}\n",
+	},
+	{
+		name: "create a cache that is set up", args: "cache|create|chat|--max-memory|64MiB|--eviction|lfu|--keep|list, sorted-sets",
+		method: "CreateCache", request: &adminpb.CreateCacheRequest{Cache: "chat", Limits: &storev1.CacheLimits{
+			MaxMemory: new(uint64(64 << 20)), Eviction: storev1.Eviction_EVICTION_LFU.Enum(), KeptKinds: new(uint32(1<<2 | 1<<5)),
+		}},
+		answer: &adminpb.CreateCacheResponse{},
+		table:  "created cache chat\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"done\": \"created\"\n}\n",
+	},
+	{
+		name: "update one setting of a cache", args: "cache|update|chat|--eviction|off",
+		method: "UpdateCache", request: &adminpb.UpdateCacheRequest{Cache: "chat", Limits: &storev1.CacheLimits{
+			Eviction: storev1.Eviction_EVICTION_OFF.Enum(),
+		}},
+		answer: &adminpb.UpdateCacheResponse{},
+		table:  "updated cache chat\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"done\": \"updated\"\n}\n",
+	},
+	{
+		name: "give settings back", args: "cache|update|chat|--max-memory|default|--eviction|default|--keep|default",
+		method: "UpdateCache", request: &adminpb.UpdateCacheRequest{Cache: "chat", Limits: &storev1.CacheLimits{
+			MaxMemory: new(uint64), Eviction: new(storev1.Eviction), KeptKinds: new(uint32),
+		}},
+		answer: &adminpb.UpdateCacheResponse{},
+		table:  "updated cache chat\n",
+		json:   "{\n  \"cache\": \"chat\",\n  \"done\": \"updated\"\n}\n",
+	},
+	{
+		name: "describe a cache", args: "cache|describe|chat",
+		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{Cache: "chat"},
+		answer: &adminpb.DescribeCachesResponse{Caches: []*adminpb.CacheDescription{{Cache: "chat", Effective: &storev1.CacheLimits{
+			MaxItemSizeKb: new(uint32(4883)), MaxTtlSeconds: new(uint64(60)), MaxThroughputKbps: new(uint32(5)), MaxPublishMessageSizeKb: new(uint32(1024)),
+			MaxSubscriptionCount: new(uint32(9)), MaxMemory: new(uint64(64 << 20)), Eviction: storev1.Eviction_EVICTION_LRU.Enum(), KeptKinds: new(uint32(1<<2 | 1<<3)),
+		}}}},
+		table: `Cache:              chat
+Created:            -
+Max memory:         64MiB
+Eviction:           lru
+Keep:               list, dictionary
+Max item:           4883 KiB
+Max TTL:            1m
+Max traffic:        no limit
+Max throughput:     5 KiB per second
+Max message:        1024 KiB
+Max publishes:      no limit
+Max subscriptions:  9
+`,
+		json: `{
+  "name": "chat",
+  "created_at": null,
+  "max_item_size_kb": 4883,
+  "max_ttl_seconds": 60,
+  "max_traffic_rate": 4294967295,
+  "max_throughput_kbps": 5,
+  "max_publish_message_size_kb": 1024,
+  "max_publish_rate": 4294967295,
+  "max_subscription_count": 9,
+  "max_memory_bytes": 67108864,
+  "eviction": "lru",
+  "keep": [
+    "list",
+    "dictionary"
+  ]
+}
+`,
 	},
 	{
 		name: "delete a cache, unasked away from a terminal", args: "cache|delete|chat",
@@ -117,45 +184,53 @@ var exchanges = []exchange{
 	},
 	{
 		name: "list caches", args: "cache|list",
-		method: "ListCaches", request: &controlpb.ListCachesRequest{},
-		answer: &controlpb.ListCachesResponse{Cache: []*controlpb.ListCachesResponse_Cache{{
-			CacheName:   "chat",
-			CacheLimits: &controlpb.ListCachesResponse_CacheLimits{MaxTrafficRate: 500, MaxThroughputKbps: 10240, MaxItemSizeKb: 4883, MaxTtlSeconds: 400 * 86400},
-			TopicLimits: &controlpb.ListCachesResponse_TopicLimits{MaxPublishRate: 100, MaxSubscriptionCount: 100000, MaxPublishMessageSizeKb: 1024},
-		}, {CacheName: "a much longer name\n"}}},
-		table: `CACHE                    MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS
-chat                     4883 KiB   400d      1024 KiB      100000
-"a much longer name\n"   0 KiB      0s        0 KiB         0
+		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{},
+		answer: &adminpb.DescribeCachesResponse{Caches: []*adminpb.CacheDescription{{Cache: "chat", CreatedAt: 1, Effective: &storev1.CacheLimits{
+			MaxTrafficRate: new(uint32(500)), MaxThroughputKbps: new(uint32(10240)), MaxItemSizeKb: new(uint32(4883)), MaxTtlSeconds: new(uint64(400 * 86400)),
+			MaxPublishRate: new(uint32(100)), MaxSubscriptionCount: new(uint32(100000)), MaxPublishMessageSizeKb: new(uint32(1024)),
+			MaxMemory: new(uint64(1 << 30)), Eviction: storev1.Eviction_EVICTION_OFF.Enum(),
+		}}, {Cache: "a much longer name\n"}}},
+		table: `CACHE                    MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY            EVICTION   KEEP
+chat                     4883 KiB   400d      1024 KiB      100000              1GiB                  off        -
+"a much longer name\n"   0 KiB      0s        0 KiB         0                   what the nodes have   unknown    -
 `,
 		json: `{
   "caches": [
     {
       "name": "chat",
+      "created_at": "1970-01-01T00:00:01Z",
       "max_item_size_kb": 4883,
       "max_ttl_seconds": 34560000,
       "max_traffic_rate": 500,
       "max_throughput_kbps": 10240,
       "max_publish_message_size_kb": 1024,
       "max_publish_rate": 100,
-      "max_subscription_count": 100000
+      "max_subscription_count": 100000,
+      "max_memory_bytes": 1073741824,
+      "eviction": "off",
+      "keep": []
     },
     {
       "name": "a much longer name\n",
+      "created_at": null,
       "max_item_size_kb": 0,
       "max_ttl_seconds": 0,
-      "max_traffic_rate": 0,
-      "max_throughput_kbps": 0,
+      "max_traffic_rate": 4294967295,
+      "max_throughput_kbps": 4294967295,
       "max_publish_message_size_kb": 0,
-      "max_publish_rate": 0,
-      "max_subscription_count": 0
+      "max_publish_rate": 4294967295,
+      "max_subscription_count": 0,
+      "max_memory_bytes": null,
+      "eviction": "unknown",
+      "keep": []
     }
   ]
 }
 `,
 	},
 	{
-		name: "no caches", args: "cache|list", method: "ListCaches", request: &controlpb.ListCachesRequest{}, answer: &controlpb.ListCachesResponse{},
-		table: "CACHE   MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS\n",
+		name: "no caches", args: "cache|list", method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{}, answer: &adminpb.DescribeCachesResponse{},
+		table: "CACHE   MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY   EVICTION   KEEP\n",
 		json:  "{\n  \"caches\": []\n}\n",
 	},
 	{
@@ -455,19 +530,6 @@ func TestRawValues(t *testing.T) {
 	b.answer = always(&cachepb.ListPopBackResponse{List: &cachepb.ListPopBackResponse_Found{Found: &cachepb.PoppedBack{Back: []byte("a\xff\n")}}})
 	if got := (invocation{broker: b}).run(t, "list", "pop", "chat", "l", "--raw"); got.stdout != "a\xff\n" {
 		t.Errorf("pop: got %q, %s", got.stdout, got.stderr)
-	}
-}
-
-func TestPagesOfCaches(t *testing.T) {
-	b := &broker{answer: func(_ string, request proto.Message, _ string) (proto.Message, error) {
-		if request.(*controlpb.ListCachesRequest).GetNextToken() == "" {
-			return &controlpb.ListCachesResponse{Cache: []*controlpb.ListCachesResponse_Cache{{CacheName: "one"}}, NextToken: "more"}, nil
-		}
-		return &controlpb.ListCachesResponse{Cache: []*controlpb.ListCachesResponse_Cache{{CacheName: "two"}}}, nil
-	}}
-	got := invocation{broker: b.start(t)}.run(t, "cache", "list")
-	if !strings.Contains(got.stdout, "\none ") || !strings.Contains(got.stdout, "\ntwo ") {
-		t.Errorf("got %q, %s", got.stdout, got.stderr)
 	}
 }
 

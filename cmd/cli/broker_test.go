@@ -62,6 +62,7 @@ func (b *broker) start(t *testing.T) *broker {
 	cachepb.RegisterScsServer(server, cachepb.UnimplementedScsServer{})
 	tokenpb.RegisterTokenServer(server, tokenpb.UnimplementedTokenServer{})
 	webhookpb.RegisterWebhookServer(server, webhookpb.UnimplementedWebhookServer{})
+	adminpb.RegisterCachesServer(server, adminpb.UnimplementedCachesServer{})
 	adminpb.RegisterAdminServer(server, adminpb.UnimplementedAdminServer{})
 	pubsubpb.RegisterPubsubServer(server, pubsub{broker: b})
 	done := make(chan struct{})

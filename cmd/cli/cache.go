@@ -4,17 +4,16 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mayfly-broker/mayfly/cmd/config"
+	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 )
 
 func (p *Program) cacheCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "cache", Short: "Create, list, flush and delete caches"}
-	cmd.AddCommand(p.cacheCreate(), p.cacheList(), p.cacheFlush(), p.cacheDelete())
+	cmd := &cobra.Command{Use: "cache", Short: "Create, set up, list, flush and delete caches"}
+	cmd.AddCommand(p.cacheCreate(), p.cacheUpdate(), p.cacheDescribe(), p.cacheList(), p.cacheFlush(), p.cacheDelete())
 	return cmd
 }
 
@@ -29,13 +28,45 @@ func (s *session) cacheDone(cache, done string) error {
 }
 
 func (p *Program) cacheCreate() *cobra.Command {
-	cmd := &cobra.Command{Use: "create CACHE", Short: "Create a cache", Example: "  mayfly cache create chat"}
+	cmd := &cobra.Command{
+		Use: "create CACHE", Short: "Create a cache", Long: "Create a cache. " + cacheSettingsHelp,
+		Example: "  mayfly cache create chat\n  mayfly cache create history --max-memory 2GiB --keep list",
+	}
+	settings := addCacheSettings(cmd)
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, args []string) error {
-		_, err := controlpb.NewScsControlClient(s.conn).CreateCache(ctx, &controlpb.CreateCacheRequest{CacheName: args[0]})
+		limits, err := settings.parse(s.cmd)
+		if err != nil {
+			return err
+		}
+		_, err = adminpb.NewCachesClient(s.conn).CreateCache(ctx, &adminpb.CreateCacheRequest{Cache: args[0], Limits: limits})
 		if err != nil {
 			return err
 		}
 		return s.cacheDone(args[0], "created")
+	})
+}
+
+func (p *Program) cacheUpdate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "update CACHE", Short: "Change settings of a cache and keep what is stored",
+		Long: "Change the settings of a cache that are given, and keep the others and everything\n" +
+			"stored. " + cacheSettingsHelp,
+		Example: "  mayfly cache update chat --max-memory 64MiB --eviction lfu\n  mayfly cache update chat --max-memory default",
+	}
+	settings := addCacheSettings(cmd)
+	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, args []string) error {
+		limits, err := settings.parse(s.cmd)
+		if err != nil {
+			return err
+		}
+		if limits == nil {
+			return usagef(s.cmd, "nothing to change; give at least one of %s", settings.flags())
+		}
+		_, err = adminpb.NewCachesClient(s.conn).UpdateCache(ctx, &adminpb.UpdateCacheRequest{Cache: args[0], Limits: limits})
+		if err != nil {
+			return err
+		}
+		return s.cacheDone(args[0], "updated")
 	})
 }
 
@@ -73,78 +104,4 @@ func (p *Program) cacheFlush() *cobra.Command {
 		}
 		return s.cacheDone(args[0], "flushed")
 	})
-}
-
-// cacheRow is one cache in JSON.
-type cacheRow struct {
-	Name              string `json:"name"`
-	MaxItemKB         uint32 `json:"max_item_size_kb"`
-	MaxTTLSeconds     uint64 `json:"max_ttl_seconds"`
-	MaxTrafficRate    uint32 `json:"max_traffic_rate"`
-	MaxThroughputKBPS uint32 `json:"max_throughput_kbps"`
-	MaxMessageKB      uint32 `json:"max_publish_message_size_kb"`
-	MaxPublishRate    uint32 `json:"max_publish_rate"`
-	MaxSubscriptions  uint32 `json:"max_subscription_count"`
-}
-
-func newCacheRow(c *controlpb.ListCachesResponse_Cache) cacheRow {
-	items, topics := c.GetCacheLimits(), c.GetTopicLimits()
-	return cacheRow{
-		Name:              c.GetCacheName(),
-		MaxItemKB:         items.GetMaxItemSizeKb(),
-		MaxTTLSeconds:     items.GetMaxTtlSeconds(),
-		MaxTrafficRate:    items.GetMaxTrafficRate(),
-		MaxThroughputKBPS: items.GetMaxThroughputKbps(),
-		MaxMessageKB:      topics.GetMaxPublishMessageSizeKb(),
-		MaxPublishRate:    topics.GetMaxPublishRate(),
-		MaxSubscriptions:  topics.GetMaxSubscriptionCount(),
-	}
-}
-
-func (r cacheRow) cells() []string {
-	return []string{
-		printable(r.Name),
-		fmt.Sprintf("%d KiB", r.MaxItemKB),
-		config.FormatDuration(time.Duration(r.MaxTTLSeconds) * time.Second),
-		fmt.Sprintf("%d KiB", r.MaxMessageKB),
-		fmt.Sprint(r.MaxSubscriptions),
-	}
-}
-
-func (p *Program) cacheList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the caches and their limits"}
-	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, _ []string) error {
-		caches, err := s.listCaches(ctx)
-		if err != nil {
-			return err
-		}
-		document := struct {
-			Caches []cacheRow `json:"caches"`
-		}{make([]cacheRow, len(caches))}
-		cells := make([][]string, len(caches))
-		for i, c := range caches {
-			document.Caches[i] = newCacheRow(c)
-			cells[i] = document.Caches[i].cells()
-		}
-		return s.out.answer(document, func(w *strings.Builder) {
-			table(w, []string{"CACHE", "MAX ITEM", "MAX TTL", "MAX MESSAGE", "MAX SUBSCRIPTIONS"}, cells)
-		})
-	})
-}
-
-// listCaches follows the paging cursor to its end.
-func (s *session) listCaches(ctx context.Context) ([]*controlpb.ListCachesResponse_Cache, error) {
-	var all []*controlpb.ListCachesResponse_Cache
-	request := &controlpb.ListCachesRequest{}
-	for {
-		page, err := controlpb.NewScsControlClient(s.conn).ListCaches(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.GetCache()...)
-		if page.GetNextToken() == "" || page.GetNextToken() == request.NextToken {
-			return all, nil
-		}
-		request.NextToken = page.GetNextToken()
-	}
 }

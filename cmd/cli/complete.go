@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
 )
 
 // completionPatience is how long a person who pressed Tab is kept waiting.
@@ -36,13 +38,13 @@ func (p *Program) completeCaches(opts *clientOptions) cobra.CompletionFunc {
 		defer func() { _ = s.conn.Close() }()
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 		defer cancel()
-		caches, err := s.listCaches(ctx)
+		answer, err := adminpb.NewCachesClient(s.conn).DescribeCaches(ctx, &adminpb.DescribeCachesRequest{})
 		if err != nil {
 			return nil, nothing
 		}
-		names := make([]string, len(caches))
-		for i, c := range caches {
-			names[i] = c.GetCacheName()
+		names := make([]string, len(answer.GetCaches()))
+		for i, c := range answer.GetCaches() {
+			names[i] = c.GetCache()
 		}
 		return names, nothing
 	}

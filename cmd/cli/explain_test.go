@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mayfly-broker/mayfly/cmd/node"
+	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
-	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 )
@@ -216,7 +216,7 @@ func TestPublishTellsHowFarItCame(t *testing.T) {
 }
 
 func TestCacheNamesAreCompleted(t *testing.T) {
-	b := (&broker{answer: always(&controlpb.ListCachesResponse{Cache: []*controlpb.ListCachesResponse_Cache{{CacheName: "chat"}, {CacheName: "users"}}})}).start(t)
+	b := (&broker{answer: always(&adminpb.DescribeCachesResponse{Caches: []*adminpb.CacheDescription{{Cache: "chat"}, {Cache: "users"}}})}).start(t)
 	i := invocation{broker: b, environ: []string{"MAYFLY_API_KEY=x.y.z"}}
 	for line, want := range map[string]string{
 		"cache delete":        "chat\nusers\n:4\n",

@@ -46,8 +46,8 @@ func TestCaches(t *testing.T) {
 func TestListCachesFillsInBothLimits(t *testing.T) {
 	w := newWorld(t, settings{})
 	own := &storev1.CacheLimits{
-		MaxTrafficRate: 1, MaxThroughputKbps: 2, MaxItemSizeKb: 3, MaxTtlSeconds: 4,
-		MaxPublishRate: 5, MaxSubscriptionCount: 6, MaxPublishMessageSizeKb: 7,
+		MaxTrafficRate: new(uint32(1)), MaxThroughputKbps: new(uint32(2)), MaxItemSizeKb: new(uint32(3)), MaxTtlSeconds: new(uint64(4)),
+		MaxPublishRate: new(uint32(5)), MaxSubscriptionCount: new(uint32(6)), MaxPublishMessageSizeKb: new(uint32(7)),
 	}
 	if err := w.Create(t.Context(), "own", own); err != nil {
 		t.Fatal(err)

@@ -147,6 +147,12 @@ func (m *memory) Create(_ context.Context, name string, limits *storev1.CacheLim
 	}}, route.ErrCacheNotFound)
 }
 
+func (m *memory) Update(_ context.Context, name string, limits *storev1.CacheLimits) error {
+	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_UpdateCache{
+		UpdateCache: &storev1.UpdateCache{Name: name, Limits: limits},
+	}}, route.ErrCacheNotFound)
+}
+
 func (m *memory) Delete(_ context.Context, name string) error {
 	err := m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_DeleteCache{
 		DeleteCache: &storev1.DeleteCache{Name: name},

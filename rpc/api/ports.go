@@ -46,6 +46,9 @@ type Subscription interface {
 type Caches interface {
 	// Create makes a cache that data calls see at once.
 	Create(ctx context.Context, name string, limits *storev1.CacheLimits) error
+	// Update changes those settings of a cache that are set, zero to the node's
+	// default.
+	Update(ctx context.Context, name string, limits *storev1.CacheLimits) error
 	// Delete drops a cache, its items and its subscriptions.
 	Delete(ctx context.Context, name string) error
 	// Flush drops the items of a cache.

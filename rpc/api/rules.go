@@ -161,6 +161,10 @@ var rules = map[string]rule{
 	adminv1.Admin_CreateJoinToken_FullMethodName:    {control, once},
 	adminv1.Admin_JoinCluster_FullMethodName:        {control, once},
 
+	adminv1.Caches_CreateCache_FullMethodName:    {control, once},
+	adminv1.Caches_UpdateCache_FullMethodName:    {control, once},
+	adminv1.Caches_DescribeCaches_FullMethodName: {control, once},
+
 	// Whether the node is there, and what it speaks.
 	cachepb.Ping_Ping_FullMethodName:                                       {nothing, once},
 	grpc_health_v1.Health_Check_FullMethodName:                             {nothing, once},

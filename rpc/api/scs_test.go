@@ -367,10 +367,10 @@ func TestTrailersOfALimit(t *testing.T) {
 // A cache's own limits are below the node's, never above.
 func TestCachesOwnLimits(t *testing.T) {
 	w := newWorld(t, settings{})
-	if err := w.Create(t.Context(), "small", &storev1.CacheLimits{MaxItemSizeKb: 1, MaxTtlSeconds: 10}); err != nil {
+	if err := w.Create(t.Context(), "small", &storev1.CacheLimits{MaxItemSizeKb: new(uint32(1)), MaxTtlSeconds: new(uint64(10))}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Create(t.Context(), "huge", &storev1.CacheLimits{MaxItemSizeKb: math.MaxUint32, MaxTtlSeconds: math.MaxUint64}); err != nil {
+	if err := w.Create(t.Context(), "huge", &storev1.CacheLimits{MaxItemSizeKb: new(uint32(math.MaxUint32)), MaxTtlSeconds: new(uint64(math.MaxUint64))}); err != nil {
 		t.Fatal(err)
 	}
 	set := func(cache string, size int, ttl uint64) error {

@@ -21,6 +21,17 @@ func (r *Router) Create(ctx context.Context, name string, limits *storev1.CacheL
 	return err
 }
 
+// Update changes the settings of a cache whose fields are set, and leaves the
+// others and everything stored as they are; zero gives a setting back to the
+// node's default. They are in force on this node when Update returns, and on the
+// others a moment later. Errors: ErrCacheNotFound, ErrInvalid and the outcomes.
+func (r *Router) Update(ctx context.Context, name string, limits *storev1.CacheLimits) error {
+	_, err := r.decide(ctx, &storev1.CatalogCommand{
+		Op: &storev1.CatalogCommand_UpdateCache{UpdateCache: &storev1.UpdateCache{Name: name, Limits: limits}},
+	}, ErrCacheNotFound)
+	return err
+}
+
 // Delete drops a cache with everything in it and ends its subscriptions.
 // Errors: ErrCacheNotFound and the outcomes.
 func (r *Router) Delete(ctx context.Context, name string) error {

@@ -21,6 +21,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Eviction says which items of a cache give way when memory is used up.
+type Eviction int32
+
+const (
+	Eviction_EVICTION_UNSPECIFIED Eviction = 0 // as LRU
+	// Those that were not read or written for longest, by a sample.
+	Eviction_EVICTION_LRU Eviction = 1
+	// Those that are read and written least often, by a sample.
+	Eviction_EVICTION_LFU Eviction = 2
+	// None: what does not fit is refused.
+	Eviction_EVICTION_OFF Eviction = 3
+)
+
+// Enum value maps for Eviction.
+var (
+	Eviction_name = map[int32]string{
+		0: "EVICTION_UNSPECIFIED",
+		1: "EVICTION_LRU",
+		2: "EVICTION_LFU",
+		3: "EVICTION_OFF",
+	}
+	Eviction_value = map[string]int32{
+		"EVICTION_UNSPECIFIED": 0,
+		"EVICTION_LRU":         1,
+		"EVICTION_LFU":         2,
+		"EVICTION_OFF":         3,
+	}
+)
+
+func (x Eviction) Enum() *Eviction {
+	p := new(Eviction)
+	*p = x
+	return p
+}
+
+func (x Eviction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Eviction) Descriptor() protoreflect.EnumDescriptor {
+	return file_store_v1_catalog_proto_enumTypes[0].Descriptor()
+}
+
+func (Eviction) Type() protoreflect.EnumType {
+	return &file_store_v1_catalog_proto_enumTypes[0]
+}
+
+func (x Eviction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Eviction.Descriptor instead.
+func (Eviction) EnumDescriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{0}
+}
+
 // CatalogStatus is how a catalog command went; all but OK changed nothing.
 type CatalogStatus int32
 
@@ -64,11 +120,11 @@ func (x CatalogStatus) String() string {
 }
 
 func (CatalogStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_catalog_proto_enumTypes[0].Descriptor()
+	return file_store_v1_catalog_proto_enumTypes[1].Descriptor()
 }
 
 func (CatalogStatus) Type() protoreflect.EnumType {
-	return &file_store_v1_catalog_proto_enumTypes[0]
+	return &file_store_v1_catalog_proto_enumTypes[1]
 }
 
 func (x CatalogStatus) Number() protoreflect.EnumNumber {
@@ -77,7 +133,7 @@ func (x CatalogStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CatalogStatus.Descriptor instead.
 func (CatalogStatus) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{1}
 }
 
 // CatalogCommand is one change of the catalog: what the whole cluster agrees
@@ -100,6 +156,7 @@ type CatalogCommand struct {
 	//	*CatalogCommand_PutWebhook
 	//	*CatalogCommand_DeleteWebhook
 	//	*CatalogCommand_RotateWebhook
+	//	*CatalogCommand_UpdateCache
 	Op            isCatalogCommand_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -255,6 +312,15 @@ func (x *CatalogCommand) GetRotateWebhook() *RotateWebhook {
 	return nil
 }
 
+func (x *CatalogCommand) GetUpdateCache() *UpdateCache {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_UpdateCache); ok {
+			return x.UpdateCache
+		}
+	}
+	return nil
+}
+
 type isCatalogCommand_Op interface {
 	isCatalogCommand_Op()
 }
@@ -306,6 +372,11 @@ type CatalogCommand_RotateWebhook struct {
 	RotateWebhook *RotateWebhook `protobuf:"bytes,26,opt,name=rotate_webhook,json=rotateWebhook,proto3,oneof"`
 }
 
+type CatalogCommand_UpdateCache struct {
+	// Since version 3.
+	UpdateCache *UpdateCache `protobuf:"bytes,27,opt,name=update_cache,json=updateCache,proto3,oneof"`
+}
+
 func (*CatalogCommand_CreateCache) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_DeleteCache) isCatalogCommand_Op() {}
@@ -327,6 +398,8 @@ func (*CatalogCommand_PutWebhook) isCatalogCommand_Op() {}
 func (*CatalogCommand_DeleteWebhook) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_RotateWebhook) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_UpdateCache) isCatalogCommand_Op() {}
 
 type CreateCache struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -470,24 +543,89 @@ func (x *FlushCache) GetName() string {
 	return ""
 }
 
-// CacheLimits bound what one cache may be asked for. Zero means the node's
-// default.
+// UpdateCache changes settings of a cache that exists. Everything stored stays.
+type UpdateCache struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The settings to change: those whose fields are set, and no others. One that
+	// is set to zero goes back to the node's default.
+	Limits        *CacheLimits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCache) Reset() {
+	*x = UpdateCache{}
+	mi := &file_store_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCache) ProtoMessage() {}
+
+func (x *UpdateCache) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCache.ProtoReflect.Descriptor instead.
+func (*UpdateCache) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateCache) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateCache) GetLimits() *CacheLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// CacheLimits are the settings of one cache: what it may be asked for, and how
+// much memory it may take. Zero and absent both mean the node's default, and a
+// record holds no zero. Every field is optional, so that an update can name the
+// ones it means. A sender that uses a field past 7 writes version 3.
 type CacheLimits struct {
 	state                   protoimpl.MessageState `protogen:"open.v1"`
-	MaxTrafficRate          uint32                 `protobuf:"varint,1,opt,name=max_traffic_rate,json=maxTrafficRate,proto3" json:"max_traffic_rate,omitempty"`          // requests per second
-	MaxThroughputKbps       uint32                 `protobuf:"varint,2,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3" json:"max_throughput_kbps,omitempty"` // KiB per second
-	MaxItemSizeKb           uint32                 `protobuf:"varint,3,opt,name=max_item_size_kb,json=maxItemSizeKb,proto3" json:"max_item_size_kb,omitempty"`           // KiB
-	MaxTtlSeconds           uint64                 `protobuf:"varint,4,opt,name=max_ttl_seconds,json=maxTtlSeconds,proto3" json:"max_ttl_seconds,omitempty"`
-	MaxPublishRate          uint32                 `protobuf:"varint,5,opt,name=max_publish_rate,json=maxPublishRate,proto3" json:"max_publish_rate,omitempty"`                                // publishes per second
-	MaxSubscriptionCount    uint32                 `protobuf:"varint,6,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3" json:"max_subscription_count,omitempty"`              // at the same time
-	MaxPublishMessageSizeKb uint32                 `protobuf:"varint,7,opt,name=max_publish_message_size_kb,json=maxPublishMessageSizeKb,proto3" json:"max_publish_message_size_kb,omitempty"` // KiB
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	MaxTrafficRate          *uint32                `protobuf:"varint,1,opt,name=max_traffic_rate,json=maxTrafficRate,proto3,oneof" json:"max_traffic_rate,omitempty"`          // requests per second
+	MaxThroughputKbps       *uint32                `protobuf:"varint,2,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3,oneof" json:"max_throughput_kbps,omitempty"` // KiB per second
+	MaxItemSizeKb           *uint32                `protobuf:"varint,3,opt,name=max_item_size_kb,json=maxItemSizeKb,proto3,oneof" json:"max_item_size_kb,omitempty"`           // KiB
+	MaxTtlSeconds           *uint64                `protobuf:"varint,4,opt,name=max_ttl_seconds,json=maxTtlSeconds,proto3,oneof" json:"max_ttl_seconds,omitempty"`
+	MaxPublishRate          *uint32                `protobuf:"varint,5,opt,name=max_publish_rate,json=maxPublishRate,proto3,oneof" json:"max_publish_rate,omitempty"`                                // publishes per second
+	MaxSubscriptionCount    *uint32                `protobuf:"varint,6,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3,oneof" json:"max_subscription_count,omitempty"`              // at the same time
+	MaxPublishMessageSizeKb *uint32                `protobuf:"varint,7,opt,name=max_publish_message_size_kb,json=maxPublishMessageSizeKb,proto3,oneof" json:"max_publish_message_size_kb,omitempty"` // KiB
+	// Bytes that all items of the cache may take together in the whole cluster, by
+	// the size formula of the store, one replica of each counted. Absent: as much as
+	// the nodes have.
+	MaxMemory *uint64 `protobuf:"varint,8,opt,name=max_memory,json=maxMemory,proto3,oneof" json:"max_memory,omitempty"`
+	// What gives way when that is used up.
+	Eviction *Eviction `protobuf:"varint,9,opt,name=eviction,proto3,enum=mayfly.store.v1.Eviction,oneof" json:"eviction,omitempty"`
+	// Kinds of items that never give way: for each a bit, 1 << Kind.
+	KeptKinds     *uint32 `protobuf:"varint,10,opt,name=kept_kinds,json=keptKinds,proto3,oneof" json:"kept_kinds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CacheLimits) Reset() {
 	*x = CacheLimits{}
-	mi := &file_store_v1_catalog_proto_msgTypes[4]
+	mi := &file_store_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +637,7 @@ func (x *CacheLimits) String() string {
 func (*CacheLimits) ProtoMessage() {}
 
 func (x *CacheLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[4]
+	mi := &file_store_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,54 +650,75 @@ func (x *CacheLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheLimits.ProtoReflect.Descriptor instead.
 func (*CacheLimits) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CacheLimits) GetMaxTrafficRate() uint32 {
-	if x != nil {
-		return x.MaxTrafficRate
+	if x != nil && x.MaxTrafficRate != nil {
+		return *x.MaxTrafficRate
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxThroughputKbps() uint32 {
-	if x != nil {
-		return x.MaxThroughputKbps
+	if x != nil && x.MaxThroughputKbps != nil {
+		return *x.MaxThroughputKbps
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxItemSizeKb() uint32 {
-	if x != nil {
-		return x.MaxItemSizeKb
+	if x != nil && x.MaxItemSizeKb != nil {
+		return *x.MaxItemSizeKb
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxTtlSeconds() uint64 {
-	if x != nil {
-		return x.MaxTtlSeconds
+	if x != nil && x.MaxTtlSeconds != nil {
+		return *x.MaxTtlSeconds
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxPublishRate() uint32 {
-	if x != nil {
-		return x.MaxPublishRate
+	if x != nil && x.MaxPublishRate != nil {
+		return *x.MaxPublishRate
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxSubscriptionCount() uint32 {
-	if x != nil {
-		return x.MaxSubscriptionCount
+	if x != nil && x.MaxSubscriptionCount != nil {
+		return *x.MaxSubscriptionCount
 	}
 	return 0
 }
 
 func (x *CacheLimits) GetMaxPublishMessageSizeKb() uint32 {
-	if x != nil {
-		return x.MaxPublishMessageSizeKb
+	if x != nil && x.MaxPublishMessageSizeKb != nil {
+		return *x.MaxPublishMessageSizeKb
+	}
+	return 0
+}
+
+func (x *CacheLimits) GetMaxMemory() uint64 {
+	if x != nil && x.MaxMemory != nil {
+		return *x.MaxMemory
+	}
+	return 0
+}
+
+func (x *CacheLimits) GetEviction() Eviction {
+	if x != nil && x.Eviction != nil {
+		return *x.Eviction
+	}
+	return Eviction_EVICTION_UNSPECIFIED
+}
+
+func (x *CacheLimits) GetKeptKinds() uint32 {
+	if x != nil && x.KeptKinds != nil {
+		return *x.KeptKinds
 	}
 	return 0
 }
@@ -573,7 +732,7 @@ type AddSigningKey struct {
 
 func (x *AddSigningKey) Reset() {
 	*x = AddSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[5]
+	mi := &file_store_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +744,7 @@ func (x *AddSigningKey) String() string {
 func (*AddSigningKey) ProtoMessage() {}
 
 func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[5]
+	mi := &file_store_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +757,7 @@ func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSigningKey.ProtoReflect.Descriptor instead.
 func (*AddSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AddSigningKey) GetKey() *SigningKey {
@@ -621,7 +780,7 @@ type SigningKey struct {
 
 func (x *SigningKey) Reset() {
 	*x = SigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	mi := &file_store_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +792,7 @@ func (x *SigningKey) String() string {
 func (*SigningKey) ProtoMessage() {}
 
 func (x *SigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	mi := &file_store_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +805,7 @@ func (x *SigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKey.ProtoReflect.Descriptor instead.
 func (*SigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SigningKey) GetId() string {
@@ -687,7 +846,7 @@ type RemoveSigningKey struct {
 
 func (x *RemoveSigningKey) Reset() {
 	*x = RemoveSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +858,7 @@ func (x *RemoveSigningKey) String() string {
 func (*RemoveSigningKey) ProtoMessage() {}
 
 func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +871,7 @@ func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSigningKey.ProtoReflect.Descriptor instead.
 func (*RemoveSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RemoveSigningKey) GetId() string {
@@ -733,7 +892,7 @@ type PutApiKey struct {
 
 func (x *PutApiKey) Reset() {
 	*x = PutApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +904,7 @@ func (x *PutApiKey) String() string {
 func (*PutApiKey) ProtoMessage() {}
 
 func (x *PutApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +917,7 @@ func (x *PutApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutApiKey.ProtoReflect.Descriptor instead.
 func (*PutApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PutApiKey) GetKey() *ApiKey {
@@ -788,7 +947,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +959,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +972,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApiKey) GetId() string {
@@ -882,7 +1041,7 @@ type RevokeApiKey struct {
 
 func (x *RevokeApiKey) Reset() {
 	*x = RevokeApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1053,7 @@ func (x *RevokeApiKey) String() string {
 func (*RevokeApiKey) ProtoMessage() {}
 
 func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1066,7 @@ func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKey.ProtoReflect.Descriptor instead.
 func (*RevokeApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeApiKey) GetId() string {
@@ -925,7 +1084,7 @@ type SweepCredentials struct {
 
 func (x *SweepCredentials) Reset() {
 	*x = SweepCredentials{}
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1096,7 @@ func (x *SweepCredentials) String() string {
 func (*SweepCredentials) ProtoMessage() {}
 
 func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1109,7 @@ func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SweepCredentials.ProtoReflect.Descriptor instead.
 func (*SweepCredentials) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 // Webhook is where every message of a topic is posted to.
@@ -968,7 +1127,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1139,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1152,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Webhook) GetCache() string {
@@ -1042,7 +1201,7 @@ type PutWebhook struct {
 
 func (x *PutWebhook) Reset() {
 	*x = PutWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1213,7 @@ func (x *PutWebhook) String() string {
 func (*PutWebhook) ProtoMessage() {}
 
 func (x *PutWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1226,7 @@ func (x *PutWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
 func (*PutWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PutWebhook) GetWebhook() *Webhook {
@@ -1088,7 +1247,7 @@ type DeleteWebhook struct {
 
 func (x *DeleteWebhook) Reset() {
 	*x = DeleteWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1259,7 @@ func (x *DeleteWebhook) String() string {
 func (*DeleteWebhook) ProtoMessage() {}
 
 func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1272,7 @@ func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
 func (*DeleteWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteWebhook) GetCache() string {
@@ -1142,7 +1301,7 @@ type RotateWebhook struct {
 
 func (x *RotateWebhook) Reset() {
 	*x = RotateWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1313,7 @@ func (x *RotateWebhook) String() string {
 func (*RotateWebhook) ProtoMessage() {}
 
 func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1326,7 @@ func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
 func (*RotateWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RotateWebhook) GetCache() string {
@@ -1205,7 +1364,7 @@ type CatalogResult struct {
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1376,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1389,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -1274,7 +1433,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1445,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1458,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -1353,7 +1512,7 @@ type CatalogSnapshot struct {
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1524,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1537,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -1462,7 +1621,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1633,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1646,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -1515,7 +1674,7 @@ var File_store_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xed\x06\n" +
+	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xb0\a\n" +
 	"\x0eCatalogCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12A\n" +
@@ -1531,7 +1690,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\vput_webhook\x18\x18 \x01(\v2\x1b.mayfly.store.v1.PutWebhookH\x00R\n" +
 	"putWebhook\x12G\n" +
 	"\x0edelete_webhook\x18\x19 \x01(\v2\x1e.mayfly.store.v1.DeleteWebhookH\x00R\rdeleteWebhook\x12G\n" +
-	"\x0erotate_webhook\x18\x1a \x01(\v2\x1e.mayfly.store.v1.RotateWebhookH\x00R\rrotateWebhookB\x04\n" +
+	"\x0erotate_webhook\x18\x1a \x01(\v2\x1e.mayfly.store.v1.RotateWebhookH\x00R\rrotateWebhook\x12A\n" +
+	"\fupdate_cache\x18\x1b \x01(\v2\x1c.mayfly.store.v1.UpdateCacheH\x00R\vupdateCacheB\x04\n" +
 	"\x02op\"W\n" +
 	"\vCreateCache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
@@ -1540,15 +1700,34 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\" \n" +
 	"\n" +
 	"FlushCache\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xd6\x02\n" +
-	"\vCacheLimits\x12(\n" +
-	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
-	"\x13max_throughput_kbps\x18\x02 \x01(\rR\x11maxThroughputKbps\x12'\n" +
-	"\x10max_item_size_kb\x18\x03 \x01(\rR\rmaxItemSizeKb\x12&\n" +
-	"\x0fmax_ttl_seconds\x18\x04 \x01(\x04R\rmaxTtlSeconds\x12(\n" +
-	"\x10max_publish_rate\x18\x05 \x01(\rR\x0emaxPublishRate\x124\n" +
-	"\x16max_subscription_count\x18\x06 \x01(\rR\x14maxSubscriptionCount\x12<\n" +
-	"\x1bmax_publish_message_size_kb\x18\a \x01(\rR\x17maxPublishMessageSizeKb\">\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"W\n" +
+	"\vUpdateCache\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\x06limits\x18\x02 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\"\xce\x05\n" +
+	"\vCacheLimits\x12-\n" +
+	"\x10max_traffic_rate\x18\x01 \x01(\rH\x00R\x0emaxTrafficRate\x88\x01\x01\x123\n" +
+	"\x13max_throughput_kbps\x18\x02 \x01(\rH\x01R\x11maxThroughputKbps\x88\x01\x01\x12,\n" +
+	"\x10max_item_size_kb\x18\x03 \x01(\rH\x02R\rmaxItemSizeKb\x88\x01\x01\x12+\n" +
+	"\x0fmax_ttl_seconds\x18\x04 \x01(\x04H\x03R\rmaxTtlSeconds\x88\x01\x01\x12-\n" +
+	"\x10max_publish_rate\x18\x05 \x01(\rH\x04R\x0emaxPublishRate\x88\x01\x01\x129\n" +
+	"\x16max_subscription_count\x18\x06 \x01(\rH\x05R\x14maxSubscriptionCount\x88\x01\x01\x12A\n" +
+	"\x1bmax_publish_message_size_kb\x18\a \x01(\rH\x06R\x17maxPublishMessageSizeKb\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"max_memory\x18\b \x01(\x04H\aR\tmaxMemory\x88\x01\x01\x12:\n" +
+	"\beviction\x18\t \x01(\x0e2\x19.mayfly.store.v1.EvictionH\bR\beviction\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"kept_kinds\x18\n" +
+	" \x01(\rH\tR\tkeptKinds\x88\x01\x01B\x13\n" +
+	"\x11_max_traffic_rateB\x16\n" +
+	"\x14_max_throughput_kbpsB\x13\n" +
+	"\x11_max_item_size_kbB\x12\n" +
+	"\x10_max_ttl_secondsB\x13\n" +
+	"\x11_max_publish_rateB\x19\n" +
+	"\x17_max_subscription_countB\x1e\n" +
+	"\x1c_max_publish_message_size_kbB\r\n" +
+	"\v_max_memoryB\v\n" +
+	"\t_evictionB\r\n" +
+	"\v_kept_kinds\">\n" +
 	"\rAddSigningKey\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.mayfly.store.v1.SigningKeyR\x03key\"v\n" +
 	"\n" +
@@ -1618,7 +1797,12 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rCatalogAnswer\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\fR\agateway\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x126\n" +
-	"\x06result\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CatalogResultR\x06result*\xc3\x01\n" +
+	"\x06result\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CatalogResultR\x06result*Z\n" +
+	"\bEviction\x12\x18\n" +
+	"\x14EVICTION_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fEVICTION_LRU\x10\x01\x12\x10\n" +
+	"\fEVICTION_LFU\x10\x02\x12\x10\n" +
+	"\fEVICTION_OFF\x10\x03*\xc3\x01\n" +
 	"\rCatalogStatus\x12\x15\n" +
 	"\x11CATALOG_STATUS_OK\x10\x00\x12!\n" +
 	"\x1dCATALOG_STATUS_ALREADY_EXISTS\x10\x01\x12\x1c\n" +
@@ -1639,64 +1823,69 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_store_v1_catalog_proto_rawDescData
 }
 
-var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_store_v1_catalog_proto_goTypes = []any{
-	(CatalogStatus)(0),                    // 0: mayfly.store.v1.CatalogStatus
-	(*CatalogCommand)(nil),                // 1: mayfly.store.v1.CatalogCommand
-	(*CreateCache)(nil),                   // 2: mayfly.store.v1.CreateCache
-	(*DeleteCache)(nil),                   // 3: mayfly.store.v1.DeleteCache
-	(*FlushCache)(nil),                    // 4: mayfly.store.v1.FlushCache
-	(*CacheLimits)(nil),                   // 5: mayfly.store.v1.CacheLimits
-	(*AddSigningKey)(nil),                 // 6: mayfly.store.v1.AddSigningKey
-	(*SigningKey)(nil),                    // 7: mayfly.store.v1.SigningKey
-	(*RemoveSigningKey)(nil),              // 8: mayfly.store.v1.RemoveSigningKey
-	(*PutApiKey)(nil),                     // 9: mayfly.store.v1.PutApiKey
-	(*ApiKey)(nil),                        // 10: mayfly.store.v1.ApiKey
-	(*RevokeApiKey)(nil),                  // 11: mayfly.store.v1.RevokeApiKey
-	(*SweepCredentials)(nil),              // 12: mayfly.store.v1.SweepCredentials
-	(*Webhook)(nil),                       // 13: mayfly.store.v1.Webhook
-	(*PutWebhook)(nil),                    // 14: mayfly.store.v1.PutWebhook
-	(*DeleteWebhook)(nil),                 // 15: mayfly.store.v1.DeleteWebhook
-	(*RotateWebhook)(nil),                 // 16: mayfly.store.v1.RotateWebhook
-	(*CatalogResult)(nil),                 // 17: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 18: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 19: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 20: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 21: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 22: mayfly.store.v1.SnapshotRecord.Requests
+	(Eviction)(0),                         // 0: mayfly.store.v1.Eviction
+	(CatalogStatus)(0),                    // 1: mayfly.store.v1.CatalogStatus
+	(*CatalogCommand)(nil),                // 2: mayfly.store.v1.CatalogCommand
+	(*CreateCache)(nil),                   // 3: mayfly.store.v1.CreateCache
+	(*DeleteCache)(nil),                   // 4: mayfly.store.v1.DeleteCache
+	(*FlushCache)(nil),                    // 5: mayfly.store.v1.FlushCache
+	(*UpdateCache)(nil),                   // 6: mayfly.store.v1.UpdateCache
+	(*CacheLimits)(nil),                   // 7: mayfly.store.v1.CacheLimits
+	(*AddSigningKey)(nil),                 // 8: mayfly.store.v1.AddSigningKey
+	(*SigningKey)(nil),                    // 9: mayfly.store.v1.SigningKey
+	(*RemoveSigningKey)(nil),              // 10: mayfly.store.v1.RemoveSigningKey
+	(*PutApiKey)(nil),                     // 11: mayfly.store.v1.PutApiKey
+	(*ApiKey)(nil),                        // 12: mayfly.store.v1.ApiKey
+	(*RevokeApiKey)(nil),                  // 13: mayfly.store.v1.RevokeApiKey
+	(*SweepCredentials)(nil),              // 14: mayfly.store.v1.SweepCredentials
+	(*Webhook)(nil),                       // 15: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 16: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 17: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 18: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 19: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 20: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 21: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 22: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 23: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 24: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	21, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
-	2,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
-	3,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
-	4,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
-	6,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
-	9,  // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
-	11, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
-	12, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
-	8,  // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	14, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
-	15, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
-	16, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
-	5,  // 12: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	7,  // 13: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
-	10, // 14: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	13, // 15: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
-	0,  // 16: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	5,  // 17: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	18, // 18: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	7,  // 19: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	10, // 20: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	22, // 21: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	20, // 22: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	13, // 23: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
-	17, // 24: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	23, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	3,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
+	4,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
+	5,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
+	8,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
+	11, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
+	13, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
+	14, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
+	10, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
+	16, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	17, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	18, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	6,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
+	7,  // 13: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	7,  // 14: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	0,  // 15: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
+	9,  // 16: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
+	12, // 17: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	15, // 18: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	1,  // 19: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	7,  // 20: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	20, // 21: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	9,  // 22: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	12, // 23: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	24, // 24: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	22, // 25: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	15, // 26: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	19, // 27: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -1717,14 +1906,16 @@ func file_store_v1_catalog_proto_init() {
 		(*CatalogCommand_PutWebhook)(nil),
 		(*CatalogCommand_DeleteWebhook)(nil),
 		(*CatalogCommand_RotateWebhook)(nil),
+		(*CatalogCommand_UpdateCache)(nil),
 	}
+	file_store_v1_catalog_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   20,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/route"
+)
+
+// leastMemory is the least that a cache may be given, in bytes. What is much less
+// than the largest items holds nothing.
+const leastMemory = 1 << 20
+
+// cacheAdmin serves what operators ask about caches beside what SDKs do.
+type cacheAdmin struct {
+	adminv1.UnimplementedCachesServer
+	caches Caches
+	limits Limits
+}
+
+func (s *cacheAdmin) CreateCache(ctx context.Context, r *adminv1.CreateCacheRequest) (*adminv1.CreateCacheResponse, error) {
+	if err := checkSettings(r.GetCache(), r.GetLimits()); err != nil {
+		return nil, err
+	}
+	if err := s.caches.Create(ctx, r.GetCache(), r.GetLimits()); err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateCacheResponse{}, nil
+}
+
+func (s *cacheAdmin) UpdateCache(ctx context.Context, r *adminv1.UpdateCacheRequest) (*adminv1.UpdateCacheResponse, error) {
+	if err := checkSettings(r.GetCache(), r.GetLimits()); err != nil {
+		return nil, err
+	}
+	if err := s.caches.Update(ctx, r.GetCache(), r.GetLimits()); err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateCacheResponse{}, nil
+}
+
+// checkSettings checks what only the doors want of a cache's settings; the catalog
+// checks the rest.
+func checkSettings(cache string, l *storev1.CacheLimits) error {
+	if err := checkCacheName(cache); err != nil {
+		return err
+	}
+	if m := l.GetMaxMemory(); m != 0 && m < leastMemory {
+		return invalid("the memory of a cache would be %d bytes, the least is %d, or 0 for as much as there is", m, leastMemory)
+	}
+	return nil
+}
+
+func (s *cacheAdmin) DescribeCaches(ctx context.Context, r *adminv1.DescribeCachesRequest) (*adminv1.DescribeCachesResponse, error) {
+	records, err := s.records(ctx, r.GetCache())
+	if err != nil {
+		return nil, err
+	}
+	answer := &adminv1.DescribeCachesResponse{Caches: make([]*adminv1.CacheDescription, len(records))}
+	for i, record := range records {
+		answer.Caches[i] = &adminv1.CacheDescription{
+			Cache: record.GetName(), CreatedAt: seconds(record.GetCreatedAtMs()),
+			Own: record.GetLimits(), Effective: s.effective(record),
+		}
+	}
+	return answer, nil
+}
+
+// records returns the cache of that name, or all of them for "", as the cluster
+// knows them now.
+func (s *cacheAdmin) records(ctx context.Context, name string) ([]*storev1.CacheRecord, error) {
+	if name != "" {
+		if err := checkCacheName(name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.caches.List(ctx)
+	if err != nil || name == "" {
+		return all, err
+	}
+	i := slices.IndexFunc(all, func(record *storev1.CacheRecord) bool { return record.GetName() == name })
+	if i < 0 {
+		return nil, route.ErrCacheNotFound
+	}
+	return all[i : i+1], nil
+}
+
+// effective returns what is in force for a cache on this node: its own settings,
+// and the node's where it has none.
+func (s *cacheAdmin) effective(record *storev1.CacheRecord) *storev1.CacheLimits {
+	c := &call{cache: record, door: &door{limits: s.limits}}
+	l := proto.CloneOf(record.GetLimits())
+	l.MaxItemSizeKb = new(kib(c.maxItem()))
+	l.MaxTtlSeconds = new(uint64(c.maxTTL() / time.Second))
+	l.MaxSubscriptionCount = new(uint32(min(c.maxSubscriptions(), unlimitedRate)))
+	l.MaxPublishMessageSizeKb = new(kib(c.maxMessage()))
+	if l.GetEviction() == storev1.Eviction_EVICTION_UNSPECIFIED {
+		l.Eviction = storev1.Eviction_EVICTION_LRU.Enum()
+	}
+	return l
+}

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	controlpb "github.com/mayfly-broker/mayfly/proto/control"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+func TestSettingsOfACache(t *testing.T) {
+	w := newWorld(t, settings{})
+	ctx, caches := t.Context(), adminv1.NewCachesClient(w.conn)
+	create := func(name string, l *storev1.CacheLimits) error {
+		return second(caches.CreateCache(ctx, &adminv1.CreateCacheRequest{Cache: name, Limits: l}))
+	}
+	update := func(name string, l *storev1.CacheLimits) error {
+		return second(caches.UpdateCache(ctx, &adminv1.UpdateCacheRequest{Cache: name, Limits: l}))
+	}
+	describe := func(name string) []*adminv1.CacheDescription {
+		t.Helper()
+		return ok[*adminv1.DescribeCachesResponse](t)(caches.DescribeCaches(ctx, &adminv1.DescribeCachesRequest{Cache: name})).GetCaches()
+	}
+	memory := func(n uint64) *storev1.CacheLimits { return &storev1.CacheLimits{MaxMemory: &n} }
+
+	wants(t, create("d", &storev1.CacheLimits{MaxMemory: new(uint64(8 << 20)), MaxItemSizeKb: new(uint32(2))}), codes.OK)
+	wants(t, create("d", nil), codes.AlreadyExists)
+	wants(t, create("a\x00", nil), codes.InvalidArgument)
+	wants(t, create("e", memory(leastMemory-1)), codes.InvalidArgument)
+	wants(t, update("none", memory(leastMemory)), codes.NotFound)
+	wants(t, update("", memory(leastMemory)), codes.InvalidArgument)
+	wants(t, update("d", memory(1)), codes.InvalidArgument)
+	wants(t, update("d", nil), codes.InvalidArgument)
+	wants(t, update("d", &storev1.CacheLimits{Eviction: storev1.Eviction(7).Enum()}), codes.InvalidArgument)
+	wants(t, second(caches.DescribeCaches(ctx, &adminv1.DescribeCachesRequest{Cache: "none"})), codes.NotFound)
+	wants(t, second(caches.DescribeCaches(ctx, &adminv1.DescribeCachesRequest{Cache: "a\x00"})), codes.InvalidArgument)
+
+	wants(t, update("d", &storev1.CacheLimits{KeptKinds: new(uint32(4)), MaxPublishRate: new(uint32(9))}), codes.OK)
+	d := describe("d")
+	if len(d) != 1 || d[0].GetCache() != "d" || d[0].GetCreatedAt() == 0 {
+		t.Fatalf("d is %v", d)
+	}
+	own := &storev1.CacheLimits{MaxMemory: new(uint64(8 << 20)), MaxItemSizeKb: new(uint32(2)), KeptKinds: new(uint32(4)), MaxPublishRate: new(uint32(9))}
+	if !proto.Equal(d[0].GetOwn(), own) {
+		t.Errorf("its own settings are %v, want %v", d[0].GetOwn(), own)
+	}
+	e := d[0].GetEffective()
+	if e.GetMaxItemSizeKb() != 2 || e.GetMaxTtlSeconds() != 400*24*3600 || e.GetEviction() != storev1.Eviction_EVICTION_LRU || e.GetMaxMemory() != 8<<20 {
+		t.Errorf("in force is %v", e)
+	}
+	all := describe("")
+	if len(all) != 2 || all[0].GetCache() != "c" || all[0].GetEffective().MaxMemory != nil || all[0].GetEffective().GetMaxItemSizeKb() != 4883 {
+		t.Errorf("all caches: %v", all)
+	}
+	// What SDKs are told of follows.
+	listed := ok[*controlpb.ListCachesResponse](t)(w.control.ListCaches(ctx, &controlpb.ListCachesRequest{})).GetCache()
+	if listed[1].GetCacheLimits().GetMaxItemSizeKb() != 2 || listed[1].GetTopicLimits().GetMaxPublishRate() != 9 {
+		t.Errorf("SDKs see %v", listed[1])
+	}
+	wants(t, update("d", &storev1.CacheLimits{MaxMemory: new(uint64(0)), MaxItemSizeKb: new(uint32(0))}), codes.OK)
+	if d = describe("d"); d[0].GetOwn().MaxMemory != nil || d[0].GetEffective().GetMaxItemSizeKb() != 4883 {
+		t.Errorf("given back: %v", d[0])
+	}
+}
+
+func TestSettingsNeedControl(t *testing.T) {
+	w := newWorld(t, settings{secured: true})
+	caches := adminv1.NewCachesClient(w.conn)
+	wants(t, second(caches.DescribeCaches(t.Context(), &adminv1.DescribeCachesRequest{})), codes.Unauthenticated)
+	token := w.disposable(t, 1e9*60, "", itemStatement(2, "x"))
+	wants(t, second(caches.UpdateCache(in(t.Context(), "authorization", token), &adminv1.UpdateCacheRequest{Cache: "c"})), codes.PermissionDenied)
+}
