@@ -65,7 +65,15 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		originsSetting(&c.Origins),
 		webhookSetting(&c.WebhookAllow, "none"),
-		{Name: "trust-proxies", Help: "proxies, as addresses or networks, whose X-Forwarded-For says who asks for tokens", Value: config.List(&c.Proxies), Default: "none"},
+		{Name: "trust-proxies", Help: "proxies, as addresses or networks, whose X-Forwarded-For says who asks, and whose connections are not one client's", Value: config.List(&c.Proxies), Default: "none"},
+		{
+			Name: "max-connections", Help: "connections that the client port has at a time",
+			Value: config.Integer(&c.MaxConnections, 0, math.MaxInt32), Default: "200000, or what the system's file descriptors allow",
+		},
+		{
+			Name: "max-connections-per-address", Help: "how many of them one address may have",
+			Value: config.Integer(&c.MaxPerAddress, 0, math.MaxInt32), Default: "four times as many as are free",
+		},
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{
 			Name: "stop-grace", Help: "how long a node that is told to stop serves on while /readyz sends clients elsewhere", Value: config.Pause(&c.StopGrace),

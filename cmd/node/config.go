@@ -93,6 +93,11 @@ type Config struct {
 	Caches []string
 	// Limits are the product limits of this node.
 	Limits Limits
+	// MaxConnections is how many connections the client port has at a time, 0 for
+	// web.DefaultConnections, and no more than the system's file descriptors allow.
+	// MaxPerAddress is how many of them one address may have; 0 leaves room for
+	// others and says no more.
+	MaxConnections, MaxPerAddress int
 	// Version and Commit say what is running.
 	Version, Commit string
 	// Faults, Line and Pace are for brokers that apps are tested against, and unset
@@ -185,6 +190,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := hook.NewGuard(c.WebhookAllow); err != nil {
 		return fmt.Errorf("webhook-allow: %w", err)
+	}
+	if c.MaxConnections < 0 || c.MaxPerAddress < 0 {
+		return errors.New("max-connections and max-connections-per-address must not be negative")
 	}
 	if c.DownAfter < leastDownAfter {
 		return fmt.Errorf("down after %v: a node must be silent for at least %v, else one that is only slow is replaced", c.DownAfter, leastDownAfter)

@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/console"
+	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/vend"
@@ -50,6 +51,17 @@ type doors struct {
 	broken  context.Context // over when a door broke
 }
 
+// openPort makes the client port, which accepts nobody yet.
+func (n *Node) openPort(listener net.Listener) error {
+	proxies, err := web.ParseProxies(n.config.Proxies)
+	if err != nil {
+		return err
+	}
+	n.doors.port = web.NewPort(listener, n.logger)
+	n.doors.port.Limit(n.crowd(proxies))
+	return n.secure()
+}
+
 // secure has the client port speak TLS, if it is to.
 func (n *Node) secure() (err error) {
 	if n.config.TLSCert == "" {
@@ -77,7 +89,15 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		},
 		Port: func() metrics.Port {
 			s := n.doors.port.Stats()
-			return metrics.Port{GRPC: metrics.Traffic(s.GRPC), HTTP: metrics.Traffic(s.HTTP), Dropped: s.Dropped}
+			var curbed h2.Counts
+			if n.doors.open.Load() {
+				curbed = n.doors.server.Transport()
+			}
+			return metrics.Port{
+				GRPC: metrics.Traffic(s.GRPC), HTTP: metrics.Traffic(s.HTTP), Max: s.Max,
+				Dropped: s.Dropped, RefusedFull: s.Refused.Full, RefusedAddress: s.Refused.Address,
+				Floods: curbed.Floods, Late: curbed.Late, Shed: curbed.Shed,
+			}
 		},
 		// The doors are open before the links are.
 		Peers: func() map[cluster.NodeID]uint64 {

@@ -18,7 +18,6 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
-	"github.com/mayfly-broker/mayfly/rpc/web"
 )
 
 // Node is one running node.
@@ -76,8 +75,7 @@ func (n *Node) start(ctx context.Context) error {
 		listener = n.config.Line.Listen(listener)
 	}
 	n.doors.listener = listener
-	n.doors.port = web.NewPort(listener, n.logger)
-	if err := n.secure(); err != nil {
+	if err := n.openPort(listener); err != nil {
 		return err
 	}
 	if err := n.listen(ctx); err != nil {

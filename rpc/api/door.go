@@ -24,16 +24,17 @@ import (
 type door struct {
 	*h2.Server
 
-	limits      Limits
-	gate        *auth.Gate
-	caches      Caches
-	credentials Credentials
-	logger      *slog.Logger
-	meter       func(method string, stream bool) Meter
-	budget      *budget
-	faults      Faults // nil: none on purpose
-	draining    atomic.Bool
-	underWay    atomic.Int64 // calls being served
+	limits    Limits
+	gate      *auth.Gate
+	caches    Caches
+	inquiry   *inquiry
+	logger    *slog.Logger
+	meter     func(method string, stream bool) Meter
+	budget    *budget
+	faults    Faults // nil: none on purpose
+	draining  atomic.Bool
+	underWay  atomic.Int64 // calls being served
+	strangers atomic.Int64 // streams of those who need no credential
 
 	// listening is done when those who only listen, to the node's health for
 	// instance, have to go. They would never end by themselves.
@@ -96,6 +97,10 @@ func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(impl any, stream grpc.ServerStream) (err error) {
 		ctx := stream.Context()
 		if m.need == nothing {
+			defer d.strangers.Add(-1)
+			if d.strangers.Add(1) > maxStrangers {
+				return errStrangers
+			}
 			listener, cancel := context.WithCancel(ctx)
 			defer cancel()
 			defer context.AfterFunc(d.listening, cancel)()
@@ -109,6 +114,10 @@ func (d *door) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 		return c.breaks.outcome(handle(impl, &checkedStream{ServerStream: c.breaks.wrap(stream), call: c}))
 	}
 }
+
+// maxStrangers is how many streams there may be of those who need no credential, such
+// as health checks: they end when their clients like.
+const maxStrangers = 1024
 
 // checkedStream is a stream whose messages come in through the door.
 type checkedStream struct {
@@ -201,7 +210,7 @@ func (c *call) identifyBy(text string) (err error) {
 // may have been made a moment ago.
 func (d *door) who(ctx context.Context, text string) (auth.Principal, error) {
 	p, err := d.gate.Authenticate(text, time.Now())
-	if errors.Is(err, auth.ErrUnheardOf) && d.credentials.CatchUp(ctx) == nil {
+	if errors.Is(err, auth.ErrUnheardOf) && d.inquiry.catchUp(ctx) == nil {
 		p, err = d.gate.Authenticate(text, time.Now())
 	}
 	return p, err

@@ -22,6 +22,7 @@ import (
 type mint struct {
 	minter      *auth.Minter
 	credentials Credentials
+	inquiry     *inquiry
 	endpoint    string
 }
 
@@ -113,7 +114,7 @@ func (s *authService) GenerateApiToken(ctx context.Context, r *authpb.GenerateAp
 // RefreshApiToken is called by whoever holds the pair; nothing else is asked.
 func (s *authService) RefreshApiToken(ctx context.Context, r *authpb.RefreshApiTokenRequest) (*authpb.RefreshApiTokenResponse, error) {
 	k, err := s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
-	if errors.Is(err, auth.ErrUnheardOf) && s.mint.credentials.CatchUp(ctx) == nil {
+	if errors.Is(err, auth.ErrUnheardOf) && s.mint.inquiry.catchUp(ctx) == nil {
 		k, err = s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
 	}
 	if k, err = s.mint.record(ctx, k, err); err != nil {

@@ -37,6 +37,9 @@ type rule struct {
 	retried bool
 }
 
+// isUnguarded reports whether the message is taken in before anybody knows who calls.
+func (r rule) isUnguarded() bool { return r.need == nothing || r.need == ownCredential }
+
 const (
 	repeated = true
 	once     = false

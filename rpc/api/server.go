@@ -22,6 +22,7 @@ import (
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Transport settings. The reasons are in protocol.md 5.8 and reliability.md 8.
@@ -39,8 +40,13 @@ const (
 	// pingTime and pingTimeout find clients that are gone without a word.
 	pingTime    = 30 * time.Second
 	pingTimeout = 10 * time.Second
-	// idleTime is when a connection without calls is closed.
-	idleTime = 10 * time.Minute
+	// idleTime is when a connection without calls is closed, and firstTime when one
+	// that never had any: SDKs may connect a while before they are used, and come
+	// back by themselves when they are.
+	idleTime  = 10 * time.Minute
+	firstTime = time.Minute
+	// byteGreed: one connection may have as many bytes under way as are free.
+	byteGreed = 1
 )
 
 // watchPeriod is how soon a live subscription notices a revocation.
@@ -70,20 +76,21 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 	if err := ports.check(); err != nil {
 		return nil, err
 	}
+	ask := &inquiry{credentials: ports.Credentials}
 	listening, dismiss := context.WithCancel(context.Background())
 	s := &Server{
 		config: config,
 		ports:  ports,
 		door: &door{
-			Server:      h2.NewServer(transport(config)),
-			limits:      config.Limits,
-			gate:        ports.Gate,
-			caches:      ports.Caches,
-			credentials: ports.Credentials,
-			logger:      config.Logger,
-			meter:       config.Meter,
-			budget:      &budget{limit: config.Limits.InFlightBytes},
-			faults:      config.Faults,
+			Server:  h2.NewServer(transport(config)),
+			limits:  config.Limits,
+			gate:    ports.Gate,
+			caches:  ports.Caches,
+			inquiry: ask,
+			logger:  config.Logger,
+			meter:   config.Meter,
+			budget:  &budget{limit: config.Limits.InFlightBytes},
+			faults:  config.Faults,
 
 			handlers:  make(map[string]handler),
 			listening: listening,
@@ -112,6 +119,9 @@ func transport(config Config) h2.Config {
 		PingTime:      pingTime,
 		PingTimeout:   pingTimeout,
 		IdleTime:      idleTime,
+		FirstTime:     firstTime,
+		Unguarded:     func(method string) bool { return rules[method].isUnguarded() },
+		Room:          share.New(max(config.Limits.InFlightBytes, 4*maxReceive), byteGreed),
 		Prompt:        func(method string) bool { return prompt[method] },
 		Other:         config.Other,
 	}
@@ -119,7 +129,7 @@ func transport(config Config) h2.Config {
 
 // register registers every service at the door.
 func (s *Server) register(door reflection.GRPCServer) {
-	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, endpoint: s.config.Endpoint}
+	m := &mint{minter: s.ports.Minter, credentials: s.ports.Credentials, inquiry: s.door.inquiry, endpoint: s.config.Endpoint}
 	data := &scs{data: s.ports.Data}
 	if s.config.Lookup != nil {
 		data.data = lookups{s.ports.Data, s.config.Lookup}
@@ -170,6 +180,9 @@ func (s *Server) watchRevocations() {
 		}
 	}
 }
+
+// Transport tells how often clients were in the way of others.
+func (s *Server) Transport() h2.Counts { return s.door.Counts() }
 
 // Streams returns how many subscriptions are being served.
 func (s *Server) Streams() int { return len(s.streams.list()) }

@@ -97,10 +97,11 @@ func tooManySubscriptions(limit int) error {
 
 var (
 	// errBusy is worded for SDKs, like all that carry an err trailer.
-	errBusy     = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
-	errDraining = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
-	errAnswer   = limited("request_size_limit_exceeded", "the answer is over the request limit for answers; ask for a part of it")
-	errInternal = &refusal{code: codes.Internal, text: "internal error; the server's log says more"}
+	errBusy      = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
+	errStrangers = status.Error(codes.ResourceExhausted, "too many streams without a credential")
+	errDraining  = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
+	errAnswer    = limited("request_size_limit_exceeded", "the answer is over the request limit for answers; ask for a part of it")
+	errInternal  = &refusal{code: codes.Internal, text: "internal error; the server's log says more"}
 )
 
 // refusals is what each error of the layers below is for a client. The first

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/peer"
+
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // conn is one connection. Its reader, one goroutine at a time, owns the inbound
@@ -37,8 +39,18 @@ type conn struct {
 	stage   stage
 	// newest is the number of the newest stream begun, and busy how many streams
 	// the client still has or a handler still serves.
-	newest   uint32
-	busy     int
+	newest uint32
+	busy   int
+	// unbegun is how many streams have a handler that waits for the rest of their
+	// message, waiting what they take in bytes, and weighed what of that was taken
+	// from waitRoom; see weigh.
+	unbegun          int
+	waiting, weighed int64
+	waitRoom         share.Holder
+	// room is what is taken for messages on their way and answers that are not read.
+	room     share.Holder
+	lookout  *time.Timer // see look
+	looking  bool
 	turn     sync.Cond   // something that somebody may wait for has happened
 	waits    int         // how many do
 	stopLate func() bool // stops the timer of the parting
@@ -61,7 +73,8 @@ type reader struct {
 	allowance int64
 	strikes   int
 	pinged    time.Time // by the client, when last
-	idlers    int       // frames in a row that carried nothing
+	idles     pacer     // frames that carried nothing
+	resets    pacer     // streams that were for nothing
 }
 
 // inlet is where bytes come from: from the socket as it was given to us, which may have
@@ -100,7 +113,9 @@ func newConn(s *Server, socket net.Conn) *conn {
 		line:    lineOf(socket),
 		streams: make(map[uint32]*Stream),
 		out:     outbox{window: firstWindow, initial: firstWindow},
+		room:    s.config.Room.Holder(),
 	}
+	c.waitRoom = s.waitRoom.Holder()
 	ctx := peer.NewContext(s.ctx, &peer.Peer{Addr: socket.RemoteAddr(), LocalAddr: socket.LocalAddr()})
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.turn.L = &c.mu
@@ -143,6 +158,9 @@ func (c *conn) end(err error) {
 	if c.stopLate != nil {
 		c.stopLate()
 	}
+	if c.lookout != nil {
+		c.lookout.Stop()
+	}
 	c.mu.Unlock()
 	c.tellWhy(err)
 	_ = c.socket.Close() // for the second time, perhaps
@@ -156,7 +174,8 @@ func (c *conn) end(err error) {
 	for _, s := range c.streams {
 		c.remove(s)
 	}
-	c.starved = nil
+	c.waitRoom.Give(c.weighed)
+	c.weighed, c.starved = 0, nil
 	c.turned()
 	c.mu.Unlock()
 	c.server.dismiss(c)
@@ -170,6 +189,8 @@ func (c *conn) remove(s *Stream) {
 	}
 	s.gone = true
 	s.state.Store(over)
+	c.begins(s)
+	s.discharge()
 	s.pending, s.inbox.buf = nil, nil
 	if s.exchange != nil {
 		s.exchange.writing.stop()

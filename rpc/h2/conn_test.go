@@ -61,7 +61,7 @@ func TestRulesOfConnections(t *testing.T) {
 			}
 		}, http2.ErrCodeEnhanceYourCalm},
 		"priorities without end": {func(r *rough) {
-			for range maxIdlers + 1 {
+			for range 1_000_000 {
 				if r.WritePriority(1, http2.PriorityParam{Weight: 1}) != nil {
 					return
 				}
@@ -69,7 +69,7 @@ func TestRulesOfConnections(t *testing.T) {
 		}, http2.ErrCodeEnhanceYourCalm},
 		"empty data without end": {func(r *rough) {
 			r.request(1, echoMethod, false)
-			for range maxIdlers + 1 {
+			for range 1_000_000 {
 				if r.WriteData(1, false, nil) != nil {
 					return
 				}
@@ -458,6 +458,8 @@ func TestSilentClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		gone, there := w.rough(t), w.rough(t)
+		there.call(1, echoMethod, "x")
+		there.status(1)
 		_, _ = gone.socket.SetDeadline(time.Time{}), there.socket.SetDeadline(time.Time{})
 		start := time.Now()
 		gone.call(1, holdMethod, "x")
@@ -484,6 +486,35 @@ func TestSilentClients(t *testing.T) {
 		}
 		if at := <-ended; at < 10*time.Minute || at > 12*time.Minute {
 			t.Errorf("an idle client was sent away after %v, want about 10m", at)
+		}
+	})
+}
+
+// A client that is there and never calls is sent away sooner, and politely.
+func TestClientsThatNeverCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		r := w.rough(t)
+		_ = r.socket.SetDeadline(time.Time{})
+		start := time.Now()
+		for {
+			f, err := r.ReadFrame()
+			if err != nil {
+				break
+			}
+			switch f := f.(type) {
+			case *http2.PingFrame:
+				if !f.IsAck() {
+					_ = r.WritePing(true, f.Data)
+				}
+			case *http2.GoAwayFrame:
+				if f.ErrCode != http2.ErrCodeNo {
+					t.Errorf("sent away with %v", f.ErrCode)
+				}
+			}
+		}
+		if at := time.Since(start); at < time.Minute || at > 100*time.Second {
+			t.Errorf("sent away after %v, want about a minute", at)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (k *keeper) watchOver(c *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k.timer = time.AfterFunc(time.Hour, func() { k.look(c) }) // far off: the callback uses the field
-	k.timer.Reset(min(c.server.config.PingTime, c.server.config.IdleTime))
+	k.timer.Reset(min(c.server.config.PingTime, c.server.config.IdleTime, c.server.config.FirstTime))
 }
 
 func (k *keeper) leaveAlone() {
@@ -51,18 +51,21 @@ func (k *keeper) look(c *conn) {
 	now := c.age()
 	silent := now - time.Duration(k.lastRead.Load())
 	c.mu.Lock()
-	idle := now - time.Duration(k.idleSince.Load())
+	idle, most := now-time.Duration(k.idleSince.Load()), config.IdleTime
+	if c.newest == 0 {
+		most = config.FirstTime
+	}
 	if len(c.streams) > 0 {
 		idle = 0
 	}
 	c.mu.Unlock()
 	switch {
-	case idle >= config.IdleTime:
+	case idle >= most:
 		k.timer.Reset(config.PingTime)
 		c.drain()
 	case silent < config.PingTime:
 		k.asked = false
-		k.timer.Reset(min(config.PingTime-silent, config.IdleTime-idle))
+		k.timer.Reset(min(config.PingTime-silent, most-idle))
 	case k.asked:
 		c.close()
 	default:

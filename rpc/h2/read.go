@@ -9,13 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Bounds on what makes work and carries nothing.
-const (
-	// maxStrikes is how many pings too many a client may send in a row.
-	maxStrikes = 2
-	// maxIdlers is how many frames without content may come in a row.
-	maxIdlers = 10_000
-)
+// maxStrikes is how many pings too many a client may send in a row.
+const maxStrikes = 2
 
 // errPreface is a client that does not speak HTTP/2.
 var errPreface = errors.New("h2: the client does not begin as HTTP/2 clients do")
@@ -75,7 +70,10 @@ func (c *conn) read() {
 		if err == nil {
 			s, err = c.act(frame)
 		}
-		if err != nil && !c.survives(err) {
+		if err != nil {
+			err = c.survives(err)
+		}
+		if err != nil {
 			c.end(err)
 			return
 		}
@@ -101,6 +99,10 @@ func (c *conn) buffered() bool {
 func (c *conn) say() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, s := range c.weigh() {
+		c.server.handlers.Add(1)
+		go s.run(false)
+	}
 	if len(c.out.buf) == 0 || c.out.writing {
 		return true
 	}
@@ -134,18 +136,18 @@ func (c *conn) begin(s *Stream) bool {
 	return false
 }
 
-// survives resets the stream that an error is about; false if it is about the
-// whole connection.
-func (c *conn) survives(err error) bool {
+// survives resets the stream that an error is about, and returns nil; or the error if
+// it is about the whole connection, which it is too when there are too many of them.
+func (c *conn) survives(err error) error {
 	e, ok := errors.AsType[http2.StreamError](err)
 	if !ok {
-		return false
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.newest = max(c.newest, e.StreamID)
 	c.reset(e.StreamID, e.Code)
-	return true
+	return c.wasted()
 }
 
 // reset ends a stream from this side. The caller holds the lock.
@@ -191,45 +193,17 @@ func (c *conn) act(frame http2.Frame) (*Stream, error) {
 		if f.StreamID > c.newest {
 			return nil, http2.ConnectionError(http2.ErrCodeProtocol)
 		}
-		if s, ok := c.streams[f.StreamID]; ok {
-			c.drop(s)
+		s, ok := c.streams[f.StreamID]
+		if !ok {
+			return nil, nil
 		}
-		return nil, nil
+		c.drop(s)
+		return nil, c.wasted()
 	case *http2.PushPromiseFrame:
 		return nil, http2.ConnectionError(http2.ErrCodeProtocol)
 	default: // GOAWAY: the client ends its streams itself; priorities; what nobody knows
 		return nil, nil
 	}
-}
-
-// bear counts frames that ask for nothing, which a client has reason to send a
-// few of. Those that something is answered to fill the outbox, which is bounded
-// as well.
-func (c *conn) bear(frame http2.Frame) error {
-	switch f := frame.(type) {
-	case *http2.MetaHeadersFrame, *http2.WindowUpdateFrame, *http2.PingFrame:
-		c.idlers = 0
-		return nil
-	case *http2.DataFrame:
-		if len(f.Data()) > 0 || f.StreamEnded() {
-			c.idlers = 0
-			return nil
-		}
-	}
-	if c.idlers++; c.idlers > maxIdlers {
-		return http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
-	}
-	return c.flooded()
-}
-
-// flooded is an error when the client lets answers pile up.
-func (c *conn) flooded() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.out.buf) > floodOut {
-		return http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
-	}
-	return nil
 }
 
 // adopt takes over the client's settings.
@@ -375,7 +349,11 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 	if f.StreamEnded() {
 		return c.ended(s), nil
 	}
-	return s.ready(), nil
+	if begins := s.ready(); begins != nil {
+		return begins, nil
+	}
+	c.waitFor(s, weightOf(f.Fields))
+	return nil, nil
 }
 
 // refuse answers a request without a handler. The caller holds the lock.
@@ -425,6 +403,9 @@ func (c *conn) data(f *http2.DataFrame) (*Stream, error) {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeFlowControl}
 	}
 	s.inbox.buf = append(s.inbox.buf, f.Data()...)
+	if s.weight > 0 {
+		c.addWeight(s, size)
+	}
 	if f.StreamEnded() {
 		return c.ended(s), nil
 	}

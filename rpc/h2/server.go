@@ -9,17 +9,20 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
+
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // ErrStopped is what Serve returns when the server was stopped before.
 var ErrStopped = errors.New("h2: the server has been stopped")
 
-// Config says how a Server treats its clients. All fields but Prompt and Other are
-// needed.
+// Config says how a Server treats its clients. All fields but Prompt, Unguarded, Room
+// and Other are needed.
 type Config struct {
 	// Codec turns messages into bytes and back.
 	Codec encoding.CodecV2
@@ -38,8 +41,17 @@ type Config struct {
 	// PingTime is how long a connection may say nothing before it is asked
 	// whether it is there, PingTimeout how long it may take to answer.
 	PingTime, PingTimeout time.Duration
-	// IdleTime is how long a connection may have no calls.
-	IdleTime time.Duration
+	// IdleTime is how long a connection may have no calls, FirstTime how long until
+	// its first one.
+	IdleTime, FirstTime time.Duration
+	// Unguarded tells the methods whose handlers do not ask who calls before they take
+	// in the message: it has to be small then, 64 KiB at most with what goes before it,
+	// and to come whole. nil: none.
+	Unguarded func(method string) bool
+	// Room is what messages share that are on their way, and answers that are not
+	// read, in bytes; larger ones wait, or are refused with RESOURCE_EXHAUSTED. Four
+	// times MaxReceive is the least that makes sense. nil: enough for all.
+	Room *share.Pool
 	// Prompt tells the unary methods whose handlers are expected not to wait for
 	// anything. They run where they are read, which saves waking a goroutine;
 	// one that waits all the same delays the rest of its connection by a few
@@ -60,7 +72,19 @@ type method struct {
 	// is before all others for those that read just one.
 	late   bool
 	prompt bool
+	// guarded: the handler asks who calls before it takes in the message.
+	guarded bool
 }
+
+// Counts is how often clients were in the way of others since a Server was made.
+type Counts struct {
+	// Floods are connections that were ended for making work for nothing, Late
+	// requests and answers that came to a halt on their way, and Shed those for which
+	// there was no room.
+	Floods, Late, Shed uint64
+}
+
+type counts struct{ floods, late, shed atomic.Uint64 }
 
 // Server serves gRPC on connections that speak HTTP/2. Register services first,
 // then Serve.
@@ -79,6 +103,8 @@ type Server struct {
 
 	watch    watch
 	batches  batches
+	waitRoom *share.Pool // for requests whose handlers wait for the rest of them
+	counts   counts
 	running  sync.WaitGroup // of connections
 	handlers sync.WaitGroup
 }
@@ -91,6 +117,7 @@ func NewServer(config Config) *Server {
 		info:      make(map[string]grpc.ServiceInfo),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
+		waitRoom:  share.New(maxWaits, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -110,18 +137,28 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	for _, m := range desc.Methods {
 		full := "/" + desc.ServiceName + "/" + m.MethodName
 		s.methods[full] = &method{
-			impl: impl, unary: m.Handler, late: true,
+			impl: impl, unary: m.Handler, late: true, guarded: s.isGuarded(full),
 			prompt: s.config.Prompt != nil && s.config.Prompt(full),
 		}
 		info.Methods = append(info.Methods, grpc.MethodInfo{Name: m.MethodName})
 	}
 	for _, d := range desc.Streams {
-		s.methods["/"+desc.ServiceName+"/"+d.StreamName] = &method{impl: impl, stream: d.Handler, late: !d.ClientStreams}
+		full := "/" + desc.ServiceName + "/" + d.StreamName
+		s.methods[full] = &method{impl: impl, stream: d.Handler, late: !d.ClientStreams, guarded: s.isGuarded(full)}
 		info.Methods = append(info.Methods, grpc.MethodInfo{
 			Name: d.StreamName, IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams,
 		})
 	}
 	s.info[desc.ServiceName] = info
+}
+
+func (s *Server) isGuarded(method string) bool {
+	return s.config.Unguarded == nil || !s.config.Unguarded(method)
+}
+
+// Counts reads the numbers one after the other while the server goes on.
+func (s *Server) Counts() Counts {
+	return Counts{Floods: s.counts.floods.Load(), Late: s.counts.late.Load(), Shed: s.counts.shed.Load()}
 }
 
 // GetServiceInfo returns what is registered, by service; for reflection.

@@ -40,8 +40,13 @@ type Stream struct {
 	last            bool
 	header, trailer metadata.MD
 	inbox           inbox
+	// weight is what the stream takes while its handler waits for the rest of the
+	// message, 0 when it does not; charged what it has taken of the connection's room.
+	weight, charged int64
+	seen            uint64 // of look
 
-	path string
+	roomy bool // a message had to take room; of the handler's goroutine
+	path  string
 	// method is the call's; nil for an exchange, which is none.
 	method   *method
 	exchange *exchange
@@ -101,10 +106,25 @@ func (s *Stream) ready() *Stream {
 			return nil
 		}
 	}
+	return s.start()
+}
+
+// start lets the handler begin. The caller holds the lock.
+func (s *Stream) start() *Stream {
+	in := &s.inbox
 	size, ok := in.next()
 	in.whole = ok && len(in.buf) >= size
 	in.begun, s.inHand = true, true
+	s.conn.begins(s)
 	return s
+}
+
+// limit is the size of the largest message that the call takes in.
+func (s *Stream) limit() int {
+	if s.method.guarded {
+		return s.conn.server.config.MaxReceive
+	}
+	return min(s.conn.server.config.MaxReceive, firstWindow-prefixSize)
 }
 
 // next returns the size of the next message, prefix included, once that is
@@ -121,7 +141,7 @@ func (s *Stream) receive() ([]byte, error) {
 	c := s.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waits := false
+	waits, late := false, s.ctx
 	for {
 		size, known := s.inbox.next()
 		switch {
@@ -129,11 +149,12 @@ func (s *Stream) receive() ([]byte, error) {
 			return nil, errGone
 		case known && s.inbox.buf[0] != 0:
 			return nil, status.Error(codes.Internal, "a message is compressed although the request names no grpc-encoding")
-		case known && size-prefixSize > c.server.config.MaxReceive:
-			return nil, status.Errorf(codes.ResourceExhausted, "a message of %d bytes, the most is %d", size-prefixSize, c.server.config.MaxReceive)
+		case known && size-prefixSize > s.limit():
+			return nil, status.Errorf(codes.ResourceExhausted, "a message of %d bytes, the most is %d", size-prefixSize, s.limit())
 		case known && len(s.inbox.buf) >= size:
 			message := s.inbox.buf[prefixSize:size:size]
 			s.taken(size)
+			s.roomy = s.charged > 0
 			return message, nil
 		case s.inbox.ended && len(s.inbox.buf) == 0:
 			return nil, io.EOF
@@ -141,15 +162,30 @@ func (s *Stream) receive() ([]byte, error) {
 			return nil, status.Error(codes.Internal, "the request ends in the middle of a message")
 		case s.ctx.Err() != nil:
 			return nil, status.FromContextError(s.ctx.Err()).Err()
+		case late.Err() != nil:
+			c.server.counts.late.Add(1)
+			return nil, status.Error(codes.DeadlineExceeded, "the message did not come to its end in time")
+		case known && s.charged == 0:
+			if err := s.reserve(size); err != nil {
+				return nil, err
+			}
+			continue // more may have come meanwhile
 		}
 		s.grant(size)
 		c.flush()
-		if !waits {
-			waits = true
+		switch {
+		case late == s.ctx && (known || s.method.late): //nolint:errorlint // which context it is
+			var cancel context.CancelFunc
+			late, cancel = context.WithTimeout(s.ctx, timeFor(size))
+			defer cancel()
+			defer context.AfterFunc(late, c.nudge)()
+		case !waits:
 			defer context.AfterFunc(s.ctx, c.nudge)()
-			continue // something may have come during the writing
+		default:
+			c.await()
+			continue
 		}
-		c.await()
+		waits = true // and something may have come during the writing
 	}
 }
 
@@ -226,6 +262,8 @@ func (s *Stream) send(v any) error {
 	if s.unsent() <= quota {
 		return nil
 	}
+	c.hoard(s)
+	defer func() { s.discharge() }()
 	defer context.AfterFunc(s.ctx, c.nudge)()
 	for s.unsent() > quota && !s.gone {
 		if err := s.ctx.Err(); err != nil {
@@ -300,6 +338,10 @@ func (s *Stream) unmarshal(message []byte, v any) error {
 	}
 	in.bytes = message
 	in.slice[0] = &in.bytes
+	if s.roomy { // decoded messages hold copies
+		s.roomy = false
+		defer s.dischargeAlone()
+	}
 	if err := s.conn.server.config.Codec.Unmarshal(in.slice[:], v); err != nil {
 		return status.Errorf(codes.Internal, "decode the request: %v", err)
 	}
@@ -344,7 +386,7 @@ func (c *conn) conclude(s *Stream, answer mem.BufferSlice, st *status.Status) {
 	switch {
 	case answer != nil:
 		c.send(s, bytesOf(answer)) // and the trailers
-		if s.gone {
+		if c.hoard(s); s.gone {
 			answer.Free()
 		}
 	case len(s.pending) == 0:

@@ -256,6 +256,7 @@ func newWorldAt(t testing.TB, l net.Listener, dial func() (net.Conn, error), cha
 		PingTime:      30 * time.Second,
 		PingTimeout:   10 * time.Second,
 		IdleTime:      10 * time.Minute,
+		FirstTime:     time.Minute,
 		Prompt: func(method string) bool {
 			return slices.Contains([]string{promptMethod, promptHold, publishMethod}, method)
 		},

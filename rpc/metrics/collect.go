@@ -51,6 +51,9 @@ var (
 	accepted    = describe("mayfly_connections_accepted_total", "Connections accepted on the client port.", "protocol")
 	certificate = describe("mayfly_tls_certificate_end_timestamp_seconds", "When the certificate of the client port is no longer good, in Unix time.")
 	dropped     = describe("mayfly_connections_dropped_total", "Connections to the client port that ended, or were ended, before they said anything or agreed on TLS.")
+	maxConns    = describe("mayfly_connections_max", "Connections that the client port may have at a time.")
+	refused     = describe("mayfly_connections_refused_total", "Connections to the client port that were not let in: it was full, or their address has too many.", "reason")
+	curbed      = describe("mayfly_http2_curbed_total", "Floods: connections ended for frames that make work for nothing. Late: requests and answers that came to a halt. Shed: those for which there was no room.", "reason")
 	received    = describe("mayfly_received_bytes_total", "Bytes received on the client port.", "protocol")
 	sent        = describe("mayfly_sent_bytes_total", "Bytes sent on the client port.", "protocol")
 )
@@ -82,7 +85,13 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		out.gauge(certificate, float64(c.CertificateEnd().Unix()))
 	}
 	port := c.Port()
+	out.gauge(maxConns, float64(port.Max))
 	out.counter(dropped, port.Dropped)
+	out.counter(refused, port.RefusedFull, "full")
+	out.counter(refused, port.RefusedAddress, "address")
+	out.counter(curbed, port.Floods, "flood")
+	out.counter(curbed, port.Late, "late")
+	out.counter(curbed, port.Shed, "shed")
 	out.traffic("grpc", port.GRPC)
 	out.traffic("http", port.HTTP)
 }

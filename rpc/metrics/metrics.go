@@ -59,8 +59,16 @@ type Webhooks struct {
 type Port struct {
 	// GRPC and HTTP are the two protocols that share it.
 	GRPC, HTTP Traffic
-	// Dropped is how many connections ended before they said anything.
-	Dropped uint64
+	// Max is how many connections there may be.
+	Max int
+	// Dropped is how many connections ended before they said anything, RefusedFull
+	// how many were not let in because there were too many, and RefusedAddress
+	// because there were too many of one address.
+	Dropped, RefusedFull, RefusedAddress uint64
+	// Floods are connections of HTTP/2 that were ended for making work for nothing,
+	// Late requests and answers that came to a halt on their way, Shed those for
+	// which there was no room.
+	Floods, Late, Shed uint64
 }
 
 // Traffic is the connections and bytes of one protocol.

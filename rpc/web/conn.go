@@ -1,6 +1,7 @@
 package web
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"strings"
@@ -16,8 +17,14 @@ const preface = "PRI * HTTP/2.0"
 // counted once it has one.
 type conn struct {
 	net.Conn
-	tally  *tally
+	port   *Port
+	tally  *tally // nil before it has a side
 	closed atomic.Bool
+
+	// guest is who it is of, and place its place among those that did not tell yet.
+	// Guarded by the port's lock.
+	guest *guest
+	place *list.Element
 
 	// head holds what was read to tell; head[given:read] is still to be given
 	// to the side.
@@ -61,10 +68,34 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	if !c.closed.Swap(true) {
-		c.tally.closed.Add(1)
+	if c.closed.Swap(true) {
+		return c.Conn.Close()
 	}
-	return c.Conn.Close()
+	c.tally.closed.Add(1)
+	return c.forsake()
+}
+
+// drop closes a connection that no side has accepted.
+func (c *conn) drop() {
+	if !c.closed.Swap(true) {
+		_ = c.forsake()
+	}
+}
+
+// forsake closes the socket, and then frees its place: the file descriptor is free,
+// too.
+func (c *conn) forsake() error {
+	err := c.Conn.Close()
+	c.port.forget(c)
+	return err
+}
+
+// reset is Close for those who are not let in: nothing of them is left in the system.
+func (c *conn) reset() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Conn.Close()
 }
 
 // SyscallConn gives the socket itself, to who says with Moved how much went through

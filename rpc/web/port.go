@@ -1,7 +1,6 @@
 package web
 
 import (
-	"container/list"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -20,11 +19,10 @@ const (
 
 // Port shares one listener between native gRPC and HTTP.
 type Port struct {
-	listener   net.Listener
-	logger     *slog.Logger
-	sniffTime  time.Duration
-	maxWaiting int
-	tls        *tls.Config // nil for none
+	listener  net.Listener
+	logger    *slog.Logger
+	sniffTime time.Duration
+	tls       *tls.Config // nil for none
 
 	grpc, http *side
 	sniffing   sync.WaitGroup
@@ -32,7 +30,8 @@ type Port struct {
 	quitOnce   sync.Once
 
 	mu      sync.Mutex
-	waiting list.List // of *conn that did not tell yet, oldest first
+	guests  guests
+	waiting int // connections that did not tell yet
 	closed  bool
 	dropped uint64
 }
@@ -45,10 +44,13 @@ func NewPort(l net.Listener, logger *slog.Logger) *Port {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	return &Port{
-		listener: l, logger: logger, sniffTime: sniffTime, maxWaiting: maxWaiting,
+		listener: l, logger: logger, sniffTime: sniffTime, guests: newGuests(Limits{}, maxWaiting),
 		grpc: newSide(l.Addr()), http: newSide(l.Addr()), quit: make(chan struct{}),
 	}
 }
+
+// Limit bounds the connections of the port. It is called before Serve.
+func (p *Port) Limit(limits Limits) { p.guests = newGuests(limits, maxWaiting) }
 
 // GRPC is the listener of the connections that speak HTTP/2. Closing it refuses
 // them from then on and leaves the other side alone.
@@ -61,18 +63,23 @@ func (p *Port) HTTP() net.Listener { return p.http }
 // the listener is its error.
 func (p *Port) Serve() error {
 	var pause time.Duration
+	var told time.Time
 	for {
 		c, err := p.listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			p.admit(&conn{Conn: c})
+			p.admit(&conn{Conn: c, port: p})
 		case p.isClosed():
 			return nil
 		case isTemporary(err):
 			// Out of file descriptors, most likely; some will come free.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			p.logger.Warn("cannot accept a connection, trying again", slog.Any("err", err), slog.Duration("pause", pause))
+			if now := time.Now(); now.Sub(told) >= refusalPause {
+				told = now
+				p.logger.Warn("cannot accept connections, trying again and again; if they are out of file descriptors, raise their number (LimitNOFILE of systemd, ulimit -n) or lower --max-connections",
+					slog.Any("err", err))
+			}
 			select {
 			case <-time.After(pause):
 			case <-p.quit:
@@ -98,39 +105,63 @@ func (p *Port) isClosed() bool {
 	return p.closed
 }
 
-// admit lets a new connection tell what it speaks.
+// admit lets a new connection tell what it speaks, if there is a place for it.
 func (p *Port) admit(c *conn) {
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		_ = c.Conn.Close()
+	if !p.enter(c) {
+		c.reset()
 		return
 	}
-	if p.waiting.Len() >= p.maxWaiting {
-		oldest := p.waiting.Remove(p.waiting.Front()).(*conn)
-		_ = oldest.Conn.Close() // its goroutine finds out
-	}
-	place := p.waiting.PushBack(c)
-	p.sniffing.Add(1)
-	p.mu.Unlock()
 	go func() {
 		defer p.sniffing.Done()
-		p.sort(c, place)
+		p.sort(c)
 	}()
 }
 
+// enter finds a place for a connection, and counts the goroutine that it will have.
+func (p *Port) enter(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	if c.guest = p.guests.enter(c.RemoteAddr()); c.guest == nil {
+		p.guests.report(p.logger, time.Now())
+		return false
+	}
+	oldest, ok := p.guests.wait(c)
+	if !ok {
+		p.guests.leave(c.guest)
+		p.guests.report(p.logger, time.Now())
+		return false
+	}
+	if oldest != nil {
+		_ = oldest.Conn.Close() // its goroutine finds out
+	}
+	p.sniffing.Add(1)
+	p.waiting++
+	return true
+}
+
+// forget frees the place of a connection that is closed.
+func (p *Port) forget(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests.leave(c.guest)
+}
+
 // sort finds out which side the connection belongs to and hands it over.
-func (p *Port) sort(c *conn, place *list.Element) {
+func (p *Port) sort(c *conn) {
 	_ = c.SetDeadline(time.Now().Add(p.sniffTime)) // fails only on a connection that is dead
 	carried, isHTTP2, err := p.listenTo(c)
 	p.mu.Lock()
-	p.waiting.Remove(place) // nothing happens if it had to make room
+	p.guests.sorted(c)
+	p.waiting--
 	if err != nil && !p.closed {
 		p.dropped++
 	}
 	p.mu.Unlock()
 	if err != nil {
-		_ = c.Conn.Close()
+		c.drop()
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
@@ -158,8 +189,10 @@ func (p *Port) Close() error {
 	p.quitOnce.Do(func() { close(p.quit) })
 	p.mu.Lock()
 	p.closed = true
-	for e := p.waiting.Front(); e != nil; e = e.Next() {
-		_ = e.Value.(*conn).Conn.Close()
+	for _, one := range p.guests.known {
+		for e := one.waiting.Front(); e != nil; e = e.Next() {
+			_ = e.Value.(*conn).Conn.Close()
+		}
 	}
 	p.mu.Unlock()
 	err := p.listener.Close()

@@ -166,7 +166,7 @@ func TestTheOldestMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
 		p := NewPort(l, nil)
-		p.maxWaiting = 2
+		p.guests = newGuests(Limits{}, 3)
 		served := make(chan error)
 		go func() { served <- p.Serve() }()
 		first, second, third := l.dial(), l.dial(), l.dial()

@@ -49,8 +49,10 @@ func (s *Server) from(r *http.Request) netip.Addr {
 	return from
 }
 
-func (s *Server) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(s.config.Proxies, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
+func (s *Server) isProxy(addr netip.Addr) bool { return isAmong(addr, s.config.Proxies) }
+
+func isAmong(addr netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
 }
 
 // address reads an address with or without a port; what is none is the zero one.

@@ -54,7 +54,7 @@ func (s *side) give(c *conn, as net.Conn) {
 	c.tally = t
 	select {
 	case <-s.done: // the choice below is random when both are ready
-		_ = c.Conn.Close()
+		c.drop()
 		return
 	default:
 	}
@@ -63,9 +63,9 @@ func (s *side) give(c *conn, as net.Conn) {
 	select {
 	case s.conns <- given{as, t}:
 	case <-s.done:
-		_ = c.Conn.Close()
+		c.drop()
 	case <-late.C:
-		_ = c.Conn.Close()
+		c.drop()
 	}
 }
 

@@ -42,6 +42,10 @@ type PortStats struct {
 	// Dropped is how many never did: they went away, ran out of time or had to
 	// make room.
 	Dropped uint64
+	// Refused are those that were not let in.
+	Refused Refusals
+	// Max is how many connections there may be.
+	Max int
 }
 
 // Stats reads the numbers of the port, one after the other while it goes on.
@@ -49,6 +53,7 @@ func (p *Port) Stats() PortStats {
 	s := PortStats{GRPC: p.grpc.sum(), HTTP: p.http.sum()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Waiting, s.Dropped = p.waiting.Len(), p.dropped
+	s.Waiting, s.Dropped = p.waiting, p.dropped
+	s.Refused, s.Max = p.guests.refused, p.guests.limits.Connections
 	return s
 }
