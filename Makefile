@@ -13,7 +13,7 @@ CONSOLE  := rpc/console/app
 CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz bench proto check clean
+.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz fuzz-long bench proto check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ lint: ## Run the linter, pinned
 
 fuzz: ## Run every fuzz target for FUZZTIME each (default 20s)
 	@scripts/fuzz.sh $(or $(FUZZTIME),20s)
+
+fuzz-long: ## Run every fuzz target for FUZZTIME each (default 10m), going on where an earlier run ended
+	@scripts/fuzz.sh $(or $(FUZZTIME),10m) bin/fuzzed
 
 bench: build ## Measure speed and memory, beside other brokers in the same run
 	@scripts/bench.sh

@@ -8,6 +8,7 @@
 //	crash     a kill in the middle of ten thousand acknowledged pushes
 //	damage    a log that was cut short or changed in one byte
 //	abuse     bad input, forged tokens, too many streams, readers that do not read
+//	rights    every role at every call and path, its own places and others, and strangers
 //	open      who is let in before and after the first API key
 //	cli       the mayfly command as a person or a script uses it
 //	readme    the programs in the README, run as they are printed there

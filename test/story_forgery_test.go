@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -103,14 +104,17 @@ func forgeries(t *testing.T, good, admin string) map[string]string {
 		maps.Copy(changed, change)
 		return changed
 	}
-	sign := func(method jwt.SigningMethod, key any, claims jwt.Claims) string {
+	signAs := func(kid any, method jwt.SigningMethod, key any, claims jwt.Claims) string {
 		token := jwt.NewWithClaims(method, claims)
-		token.Header["kid"] = genuine.Header["kid"]
+		token.Header["kid"] = kid
 		text, err := token.SignedString(key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
+	}
+	sign := func(method jwt.SigningMethod, key any, claims jwt.Claims) string {
+		return signAs(genuine.Header["kid"], method, key, claims)
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -140,6 +144,14 @@ func forgeries(t *testing.T, good, admin string) map[string]string {
 		"the key id as secret":            sign(jwt.SigningMethodHS256, []byte(genuine.Header["kid"].(string)), claims),
 		"another algorithm":               sign(jwt.SigningMethodHS512, []byte("mine"), claims),
 		"a public key algorithm":          sign(jwt.SigningMethodRS256, rsaKey, claims),
+		"a public key as secret":          sign(jwt.SigningMethodHS256, x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), claims),
+		"an unknown key id":               signAs("sk_unknown", jwt.SigningMethodHS256, []byte("mine"), claims),
+		"a key id that is a path":         signAs("../../../../../../dev/null", jwt.SigningMethodHS256, []byte{}, claims),
+		"a key id that is an address":     signAs("http://127.0.0.1:1/key", jwt.SigningMethodHS256, []byte{}, claims),
+		"a key id that is a query":        signAs("x' UNION SELECT 'mine", jwt.SigningMethodHS256, []byte("mine"), claims),
+		"a key id with its end inside":    signAs(genuine.Header["kid"].(string)+"\x00x", jwt.SigningMethodHS256, []byte("mine"), claims),
+		"no key id":                       signAs("", jwt.SigningMethodHS256, []byte{}, claims),
+		"a key id that is a list":         signAs([]any{genuine.Header["kid"]}, jwt.SigningMethodHS256, []byte("mine"), claims),
 		"a key brought along":             jwk + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)),
 		"another audience":                resigned(map[string]any{"aud": "somebody else"}),
 		"another issuer":                  resigned(map[string]any{"iss": "mayfly:another"}),

@@ -93,8 +93,8 @@ func (s *Server) allowed(origin string, r *http.Request, open bool) bool {
 // loopback reports whether the host of a URL, with or without a port, is this
 // machine and can be nothing else.
 func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	if name, port, err := net.SplitHostPort(host); err == nil && strings.Trim(port, "0123456789") == "" {
+		host = name // and what has no number behind the colon is no host at all
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761, 6.3

@@ -32,6 +32,8 @@ func TestOrigins(t *testing.T) {
 		"no name at all":                   {nil, false, here, "null", 403},
 		"a file":                           {nil, false, here, "file://", 403},
 		"looks like localhost":             {nil, false, here, "http://localhost.evil.example", 403},
+		"a port that is a host":            {nil, false, here, "http://localhost:x@evil.example", 403},
+		"a host that is a port":            {nil, false, "localhost:x@evil.example", "", 421},
 		"looks like a number":              {nil, false, here, "http://127.0.0.1.evil.example", 403},
 		"rebound name":                     {nil, false, "evil.example:8080", "http://evil.example:8080", 421},
 		"rebound name, no page":            {nil, false, "evil.example:8080", "", 421},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"mime"
 	"net"
@@ -133,7 +134,10 @@ func addJSON(values url.Values, body []byte) error {
 		}
 		values.Add(name.(string), text) // within an object names are texts
 	}
-	if _, err := d.Token(); err != nil || d.More() {
+	if _, err := d.Token(); err != nil {
+		return notTexts
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) { // something follows
 		return notTexts
 	}
 	return nil
