@@ -53,6 +53,7 @@ var needs = []struct {
 	{"token.Token", mints, `GenerateDisposableToken`},
 	{"mayfly.admin.v1.Admin", operates, `ListApiKeys RevokeApiKey Version ClusterStatus DrainNode ResumeNode RemoveNode`},
 	{"mayfly.admin.v1.Admin", acts, `CreateApiKey LeaveNode TransferLeadership CreateJoinToken JoinCluster`},
+	{"mayfly.admin.v1.Caches", operates, `CreateCache UpdateCache DescribeCaches`},
 	{"cache_client.Ping", anybody, `Ping`},
 	{"grpc.health.v1.Health", anybody, `Check List Watch`},
 	{"grpc.reflection.v1.ServerReflection", anybody, `ServerReflectionInfo`},
