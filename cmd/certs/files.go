@@ -115,7 +115,9 @@ func writeKey(path string, key *ecdsa.PrivateKey) error {
 	return write(path, blockKey, der, 0o600)
 }
 
-func writeCertificate(path string, der []byte) error { return write(path, blockCertificate, der, 0o644) }
+func writeCertificate(path string, der []byte) error {
+	return write(path, blockCertificate, der, 0o644)
+}
 
 // write puts a file into its place as a whole, or not at all.
 func write(path, kind string, der []byte, mode fs.FileMode) (err error) {
