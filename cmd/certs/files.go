@@ -72,7 +72,7 @@ func readAuthority(dir string) (*authority, error) {
 	}
 	switch {
 	case err != nil && keyErr != nil:
-		return nil, nil
+		return nil, nil //nolint:nilerr // there is none
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s is there without %s", ErrHalf, filepath.Join(dir, CAKeyFile), CAFile)
 	case keyErr != nil:

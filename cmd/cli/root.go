@@ -158,5 +158,5 @@ func checkArgs(cmd *cobra.Command, args []string) error {
 
 // clientCommands are the groups that talk to a running broker.
 func (p *Program) clientCommands() []*cobra.Command {
-	return []*cobra.Command{p.cacheCommand(), p.topicCommand(), p.listCommand(), p.webhookCommand(), p.keyCommand(), p.tokenCommand()}
+	return []*cobra.Command{p.cacheCommand(), p.topicCommand(), p.listCommand(), p.webhookCommand(), p.keyCommand(), p.tokenCommand(), p.doctorCommand()}
 }
