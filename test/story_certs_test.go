@@ -2,6 +2,8 @@ package test
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mayfly-broker/mayfly/test/harness"
@@ -30,9 +32,50 @@ func TestCertificatesOfOnesOwn(t *testing.T) {
 			}
 		}
 	})
+	t.Run("doctor", func(t *testing.T) { examined(t, server, client.Key) })
 	for _, name := range []string{"cache.", "control.", "token.", "web.cache."} {
 		if !names.Seen(name + harness.SecureName) {
 			t.Errorf("no client has come to %s%s", name, harness.SecureName)
 		}
+	}
+}
+
+// examined has the doctor look at a broker that is in order, and at what may be
+// wrong with its client.
+func examined(t *testing.T, server *harness.Server, key string) {
+	doctor := func(t *testing.T, args ...string) harness.Ran {
+		t.Helper()
+		env := []string{"MOMENTO_ENDPOINT=" + harness.SecureName, "MOMENTO_API_KEY=" + key}
+		ran := harness.Mayfly(t, env, append([]string{"doctor", "--address", server.Addr, "--timeout", "10s"}, args...)...)
+		if strings.Contains(ran.Stdout+ran.Stderr, key) {
+			t.Errorf("%q shows the credential", args)
+		}
+		return ran
+	}
+	trust := []string{"--ca-cert", server.TLS.CAFile}
+	dev := harness.StartDev(t)
+	t.Run("in order", func(t *testing.T) {
+		t.Parallel()
+		says(t, doctor(t, append(slices.Clone(trust), "--origin", "http://localhost:3000")...), 0, "0 wrong, 0 warning,")
+	})
+	t.Run("another origin, another key", func(t *testing.T) {
+		t.Parallel()
+		ran := doctor(t, append(slices.Clone(trust), "--origin", "https://chat.example", "--api-key", key[:len(key)-4])...)
+		says(t, ran, 1, "wrong cors a browser keeps pages of https://chat.example")
+		says(t, ran, 1, "wrong credential")
+	})
+	t.Run("dev", func(t *testing.T) {
+		t.Parallel()
+		says(t, harness.Mayfly(t, nil, "doctor", "--server", dev.Addr), 0, "0 wrong, 0 warning,")
+	})
+	says(t, doctor(t, append(slices.Clone(trust), "--address", harness.FreeAddr(t))...), 1, "wrong ports")
+	says(t, doctor(t, append(slices.Clone(trust), "--address", dev.Addr)...), 1, "wrong tls the port answers in plain text")
+}
+
+// says demands a code, and a line whatever stands between its words.
+func says(t *testing.T, ran harness.Ran, code int, line string) {
+	t.Helper()
+	if ran.Code != code || !strings.Contains(strings.Join(strings.Fields(ran.Stdout), " "), line) {
+		t.Errorf("code %d, want %d and %q in\n%s\n%s", ran.Code, code, line, ran.Stdout, ran.Stderr)
 	}
 }
