@@ -162,7 +162,7 @@ func (x *exam) pageBeat(ctx context.Context, h *host, cache string) error {
 	if x.Origin != "" {
 		headers = append(headers, "Origin", x.Origin)
 	}
-	response, end, err := x.open(ctx, h, http.MethodPost, pubsubpb.Pubsub_Subscribe_FullMethodName, base64.StdEncoding.EncodeToString(frame), headers...)
+	response, end, err := x.open(ctx, h, http.MethodPost, pubsubpb.Pubsub_Subscribe_FullMethodName, base64.StdEncoding.EncodeToString(frame), headers...) //nolint:bodyclose // end does
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func trailer(body string) string {
 }
 
 func (x *exam) eventBeat(ctx context.Context, h *host, cache string) error {
-	response, end, err := x.open(ctx, h, http.MethodGet, topicPath(cache), "", "Accept", "text/event-stream")
+	response, end, err := x.open(ctx, h, http.MethodGet, topicPath(cache), "", "Accept", "text/event-stream") //nolint:bodyclose // end does
 	if err != nil {
 		return err
 	}
