@@ -38,7 +38,7 @@ func (p *Program) rootCommand() *cobra.Command {
 	root.SetUsageFunc(usage)
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a broker:"}, &cobra.Group{ID: "use", Title: "Use a broker:"},
 		&cobra.Group{ID: "operate", Title: "Run a cluster of brokers:"})
-	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand(), p.initCommand(), p.vendCommand()} {
+	for _, cmd := range []*cobra.Command{p.serverCommand(), p.devCommand(), p.initCommand(), p.vendCommand(), p.certsCommand()} {
 		cmd.GroupID = "run"
 		root.AddCommand(cmd)
 	}
@@ -158,5 +158,5 @@ func checkArgs(cmd *cobra.Command, args []string) error {
 
 // clientCommands are the groups that talk to a running broker.
 func (p *Program) clientCommands() []*cobra.Command {
-	return []*cobra.Command{p.cacheCommand(), p.topicCommand(), p.listCommand(), p.webhookCommand(), p.keyCommand(), p.tokenCommand()}
+	return []*cobra.Command{p.cacheCommand(), p.topicCommand(), p.listCommand(), p.webhookCommand(), p.keyCommand(), p.tokenCommand(), p.doctorCommand()}
 }

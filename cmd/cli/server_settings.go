@@ -29,6 +29,13 @@ func listenSetting(address *string) config.Setting {
 	return config.Setting{Name: "listen", Help: "address of the client port; port 0 picks a free one", Value: config.Address(address)}
 }
 
+func endpointSetting(endpoint *string, standard string) config.Setting {
+	return config.Setting{
+		Name: "endpoint", Help: "base host in keys and tokens, from which SDKs derive the names that they connect to",
+		Value: config.Text(endpoint), Default: standard,
+	}
+}
+
 func originsSetting(origins *[]string) config.Setting {
 	return config.Setting{
 		Name: "allow-origins", Help: "origins whose web pages may call, such as https://chat.example; * for all, once there is a key",
@@ -60,7 +67,7 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "bootstrap-expect", Help: "how many nodes found a cluster together at their first start", Value: config.Integer(&c.BootstrapExpect, 1, 128), Default: "1"},
 		{Name: "zone", Help: "what fails together with this node, such as a rack; replicas are spread over zones", Value: config.Text(&c.Zone)},
 		{Name: "down-after", Help: "silence after which a node counts as down; its replicas are then made anew elsewhere, the same on all nodes", Value: config.Duration(&c.DownAfter)},
-		{Name: "endpoint", Help: "base host that is put into minted keys and tokens", Value: config.Text(&c.Endpoint), Default: "the client address"},
+		endpointSetting(&c.Endpoint, "the client address"),
 		{Name: "data-groups", Help: "data groups of a new cluster, 1 to 64, fixed from its first start on", Value: config.Integer(&c.DataGroups, 1, 64), Default: "16"},
 		{Name: "create-caches", Help: "caches to create at start when they are missing", Value: config.List(&c.Caches)},
 		originsSetting(&c.Origins),

@@ -64,7 +64,7 @@ page.on('console', message => process.stderr.write(`${message.type()}: ${message
 await page.exposeFunction('tell', text => process.stdout.write(text));
 await page.addInitScript(story => { globalThis.story = story; }, {
   STORY_ADDR: process.env.STORY_ADDR, STORY_KEY: process.env.STORY_KEY, STORY_CACHE: process.env.STORY_CACHE,
-  STORY_TLS: process.env.STORY_TLS,
+  STORY_TLS: process.env.STORY_TLS, STORY_ENDPOINT: process.env.STORY_ENDPOINT,
 });
 await page.goto(url);
 createInterface({input: process.stdin}).on('line', line => void page.evaluate(l => globalThis.line(l), line));

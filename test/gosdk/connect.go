@@ -15,6 +15,7 @@ import (
 	"github.com/momentohq/client-sdk-go/config"
 	"github.com/momentohq/client-sdk-go/config/logger"
 	"github.com/momentohq/client-sdk-go/momento"
+	"google.golang.org/grpc/resolver"
 )
 
 var (
@@ -25,9 +26,20 @@ var (
 	// secureName is the base host that the broker's certificate is for; empty
 	// without TLS.
 	secureName = os.Getenv("STORY_TLS")
+	// endpoint is the base host from which the SDK derives its names; empty
+	// connects with overrides.
+	endpoint = os.Getenv("STORY_ENDPOINT")
 
 	quiet = logger.NewNoopMomentoLoggerFactory()
 )
+
+// Names that the story's proxy knows are none of this machine's DNS: grpc-go is to
+// leave them to the proxy, as Node.js and browsers do by themselves.
+func init() {
+	if endpoint != "" {
+		resolver.SetDefaultScheme("passthrough")
+	}
+}
 
 // next is the node that the next client takes, when there are several.
 func next() string { return addrs[int(turn.Add(1)-1)%len(addrs)] }
@@ -51,9 +63,11 @@ func credential(rawKey string) auth.CredentialProvider {
 	}
 	// Within TLS the SDK checks the broker by the names below the credential's
 	// endpoint, whatever it connects to.
-	endpoint := cmp.Or(secureName, addr)
-	wrapped := must(json.Marshal(map[string]string{"endpoint": endpoint, "api_key": rawKey}))
+	wrapped := must(json.Marshal(map[string]string{"endpoint": cmp.Or(endpoint, secureName, addr), "api_key": rawKey}))
 	provider := must(auth.FromString(base64.StdEncoding.EncodeToString(wrapped)))
+	if endpoint != "" {
+		return provider
+	}
 	here := auth.Endpoint{Endpoint: addr, InsecureConnection: secureName == ""}
 	return must(provider.WithEndpoints(auth.AllEndpoints{ControlEndpoint: here, CacheEndpoint: here, TokenEndpoint: here}))
 }

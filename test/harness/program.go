@@ -37,6 +37,9 @@ type Client struct {
 	// TLS signed the broker's certificate; nil connects in plaintext. It takes a
 	// Key: the SDKs have no other way to TLS.
 	TLS *Authority
+	// Names lead to the broker, so that the program connects as in production,
+	// without overrides; nil connects to Addr.
+	Names *Names
 }
 
 // command runs the named program of one language.
@@ -55,7 +58,7 @@ func (c Client) command(l Language, program string) *exec.Cmd {
 	case Go:
 		cmd = exec.Command(tools.GoSDK, program) //nolint:noctx // ends with the test, by signal
 	}
-	cmd.Env = environment(append(c.TLS.environment(),
+	cmd.Env = environment(append(append(c.TLS.environment(), c.Names.environment()...),
 		"STORY_ADDR="+c.Addr, "STORY_KEY="+c.Key, "STORY_CACHE="+c.Cache, "STORY_MAYFLY="+tools.Mayfly)...)
 	return cmd
 }

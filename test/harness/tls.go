@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/mayfly-broker/mayfly/cmd/certs"
 )
 
 // SecureName is the base host that certificates of an Authority are good for, as
@@ -67,19 +69,43 @@ func (a *Authority) Issue(t testing.TB, serial int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest := sha256.Sum256(public)
-	a.pin = base64.StdEncoding.EncodeToString(digest[:])
 	writePEM(t, a.KeyFile, "PRIVATE KEY", private)
-	a.sign(t, a.CertFile, &x509.Certificate{
+	made := a.sign(t, a.CertFile, &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: SecureName},
 		DNSNames: []string{SecureName, "*." + SecureName, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(12 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, a.ca, key)
+	a.pin = pin(made)
+}
+
+// pin is what a browser calls the key of a certificate.
+func pin(c *x509.Certificate) string {
+	digest := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(digest[:])
+}
+
+// OpenAuthority takes the authority and the certificate that `mayfly certs create`
+// made in a folder.
+func OpenAuthority(t testing.TB, dir string) *Authority {
+	t.Helper()
+	a := &Authority{
+		CAFile: filepath.Join(dir, certs.CAFile), CertFile: filepath.Join(dir, certs.File), KeyFile: filepath.Join(dir, certs.KeyFile),
+		pool: x509.NewCertPool(),
+	}
+	for _, path := range []string{a.CAFile, a.CertFile} {
+		chain, err := certs.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == a.CAFile {
+			a.ca = chain[0]
+			a.pool.AddCert(a.ca)
+		} else {
+			a.pin = pin(chain[0])
+		}
+	}
+	return a
 }
 
 func (a *Authority) sign(t testing.TB, path string, template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
@@ -122,6 +148,7 @@ func (a *Authority) environment() []string {
 	}
 	return []string{
 		"STORY_TLS=" + SecureName, "STORY_PIN=" + a.pin,
-		"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=" + a.CAFile, "SSL_CERT_FILE=" + a.CAFile,
+		"NODE_EXTRA_CA_CERTS=" + a.CAFile, "SSL_CERT_FILE=" + a.CAFile,
+		"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=", // of whoever runs the tests, and it would win in Node.js
 	}
 }

@@ -18,5 +18,7 @@ function path() {
 export function launch() {
   const pin = process.env.STORY_PIN;
   const args = pin ? [`--ignore-certificate-errors-spki-list=${pin}`] : [];
+  const proxy = process.env.STORY_PROXY; // which knows names that DNS does not
+  if (proxy) args.push(`--proxy-server=${proxy}`);
   return chromium.launch({executablePath: path(), args});
 }

@@ -20,6 +20,9 @@ export const addr = next();
 export const key = globalThis.story.STORY_KEY;
 export const cache = globalThis.story.STORY_CACHE;
 
+/** The base host from which the SDK derives its names; empty connects with overrides. */
+const endpoint = globalThis.story.STORY_ENDPOINT;
+
 /** The older form of a credential: what an SDK wraps around a raw key. */
 export function wrap(rawKey, endpoint) {
   return btoa(JSON.stringify({endpoint, api_key: rawKey}));
@@ -30,11 +33,20 @@ export function unwrap(wrapped) {
   return JSON.parse(atob(wrapped)).api_key;
 }
 
+let providers = 0;
+
+/** A provider without overrides, from either form of the story's key in turn; tokens have the older one alone. */
+function derived(rawKey) {
+  if (rawKey === key && providers++ % 2 === 0) return CredentialProvider.fromApiKeyV2({apiKey: rawKey, endpoint});
+  return CredentialProvider.fromString({apiKey: wrap(rawKey, endpoint)});
+}
+
 /** A provider for a raw key at a node; an empty key connects without a credential. */
 function credentials(rawKey, addr) {
   const url = `${globalThis.story.STORY_TLS ? 'https' : 'http'}://${addr}`;
   const endpointOverrides = {cacheEndpoint: url, controlEndpoint: url, tokenEndpoint: url};
   if (rawKey === '') return CredentialProvider.forMomentoLocal({endpointOverrides});
+  if (endpoint) return derived(rawKey);
   return CredentialProvider.fromString({apiKey: wrap(rawKey, addr), endpointOverrides});
 }
 

@@ -22,6 +22,8 @@ export const largest = 5_300_000;
 export const key = process.env.STORY_KEY ?? '';
 export const cache = process.env.STORY_CACHE ?? 'default';
 const secureConnection = Boolean(process.env.STORY_TLS);
+/** The base host from which the SDK derives its names; empty connects with overrides. */
+const endpoint = process.env.STORY_ENDPOINT ?? '';
 
 const quiet = new NoopMomentoLoggerFactory();
 
@@ -35,12 +37,21 @@ export function unwrap(wrapped) {
   return JSON.parse(Buffer.from(wrapped, 'base64').toString()).api_key;
 }
 
+let providers = 0;
+
+/** A provider without overrides, from either form of the story's key in turn; tokens have the older one alone. */
+function derived(rawKey) {
+  if (rawKey === key && providers++ % 2 === 0) return CredentialProvider.fromApiKeyV2({apiKey: rawKey, endpoint});
+  return CredentialProvider.fromString({apiKey: wrap(rawKey, endpoint)});
+}
+
 /** A provider for a raw key at a node; an empty key connects without a credential. */
 function credentials(rawKey, addr) {
   if (rawKey === '') {
     const [hostname, port] = addr.split(':');
     return CredentialProvider.forMomentoLocal({hostname, port: Number(port)});
   }
+  if (endpoint !== '') return derived(rawKey);
   return CredentialProvider.fromString({
     apiKey: wrap(rawKey, addr),
     endpointOverrides: {
