@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -15,6 +16,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -34,6 +36,18 @@ type refusal struct {
 	kind    string // the err trailer, empty for none
 	outcome string // the outcome trailer, empty for none
 	text    string
+}
+
+// limit is the name of the limit that was hit, for operators.
+func (r *refusal) limit() string {
+	switch {
+	case r.text == errBusy.text:
+		return "busy"
+	case r.kind == "":
+		return "other"
+	default:
+		return strings.TrimSuffix(r.kind, "_limit_exceeded")
+	}
 }
 
 // Error returns the text the client is shown.
@@ -91,8 +105,21 @@ func elementTooLarge(limit int) error {
 	return limited("element_size_limit_exceeded", "element size over %d bytes", limit)
 }
 
-func tooManySubscriptions(limit int) error {
-	return limited("topic_subscriptions_limit_exceeded", "too many subscribers for this cache, it may have %d", limit)
+func tooManySubscriptions(limit int, where scope) error {
+	return limited("topic_subscriptions_limit_exceeded", "too many subscribers %s, there may be %d", where, limit)
+}
+
+// tooFast is a rate that does not suffice.
+func tooFast(what quota.Kind, limit float64, where scope) error {
+	const operations, throughput = "operations_rate_limit_exceeded", "throughput_rate_limit_exceeded"
+	switch what {
+	case quota.Bytes:
+		return limited(throughput, "throughput over %.0f KiB per second %s", math.Ceil(limit/(1<<10)), where)
+	case quota.Publishes:
+		return limited(operations, "too many operations: over %.0f messages per second %s", limit, where)
+	default:
+		return limited(operations, "too many operations: over %.0f per second %s", limit, where)
+	}
 }
 
 var (
