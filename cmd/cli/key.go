@@ -33,6 +33,7 @@ also carries the endpoint and is what older SDK constructors take.
 
 const keyCreateExample = `  mayfly key create --superuser --description "chat backend" --expires 90d
   mayfly key create --allow "cache:readwrite:chat" --allow "topic:publishsubscribe:chat"
+  mayfly key create --allow "cache:readwrite:chat" --max-operations 500 --max-throughput 1MiB
   mayfly key create --superuser -o json | jq -r .api_key`
 
 // createdKey is the answer of key create.
@@ -49,6 +50,8 @@ func (p *Program) keyCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "Create an API key and print it, this once", Long: keyCreateHelp, Example: keyCreateExample}
 	var allow allowFlags
 	allow.addFlags(cmd)
+	var limits keyLimits
+	limits.addFlags(cmd)
 	flags := cmd.Flags()
 	super := flags.Bool("superuser", false, "allow everything: all data, caches, tokens")
 	description := flags.String("description", "", "`text` for people, what the key is for")
@@ -63,8 +66,12 @@ func (p *Program) keyCreate() *cobra.Command {
 		if err != nil {
 			return usageError{s.cmd, err}
 		}
+		bounds, err := limits.message()
+		if err != nil {
+			return usageError{s.cmd, err}
+		}
 		key, err := adminpb.NewAdminClient(s.conn).CreateApiKey(ctx, &adminpb.CreateApiKeyRequest{
-			Description: *description, TokenId: *tokenID, ValidForSeconds: seconds, Permissions: permissions,
+			Description: *description, TokenId: *tokenID, ValidForSeconds: seconds, Permissions: permissions, Limits: bounds,
 		})
 		if err != nil {
 			return err
@@ -115,6 +122,8 @@ type keyRow struct {
 	ExpiresAt   *time.Time `json:"expires_at"`
 	RevokedAt   *time.Time `json:"revoked_at"`
 	Permissions []string   `json:"permissions"`
+
+	Limits keyLimitsRow `json:"limits"`
 }
 
 func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
@@ -129,6 +138,7 @@ func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
 		ID: k.GetId(), Description: k.GetDescription(), TokenID: k.GetTokenId(), Status: status,
 		CreatedAt: moment(k.GetCreatedAt()), ExpiresAt: moment(k.GetValidUntil()), RevokedAt: moment(k.GetRevokedAt()),
 		Permissions: grant.Format(k.GetPermissions()),
+		Limits:      newKeyLimitsRow(k.GetLimits()),
 	}
 }
 
@@ -148,11 +158,11 @@ func (p *Program) keyList() *cobra.Command {
 			document.Keys[i] = row
 			cells[i] = []string{
 				printable(row.ID), row.Status, when(k.GetCreatedAt(), "-"), when(k.GetValidUntil(), "never"),
-				printable(strings.Join(row.Permissions, "  ")), describe(row.Description),
+				printable(strings.Join(row.Permissions, "  ")), formatKeyLimits(k.GetLimits()), describe(row.Description),
 			}
 		}
 		return s.out.answer(document, func(w *strings.Builder) {
-			table(w, []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "DESCRIPTION"}, cells)
+			table(w, []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "LIMITS", "DESCRIPTION"}, cells)
 		})
 	})
 }

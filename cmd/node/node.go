@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
@@ -31,6 +32,7 @@ type Node struct {
 	router *route.Router
 	hooks  hooks
 	used   usage.History // what the console draws
+	book   *quota.Book   // what clients use of their limits
 	doors  doors
 
 	charter *charter
@@ -58,7 +60,7 @@ func New(ctx context.Context, config Config) (*Node, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), ending: make(chan error, 1)}
+	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), ending: make(chan error, 1), book: quota.NewBook()}
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}

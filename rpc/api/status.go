@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,18 +37,13 @@ type refusal struct {
 	kind    string // the err trailer, empty for none
 	outcome string // the outcome trailer, empty for none
 	text    string
+	// name is that of the limit that was hit, where kind does not say it.
+	name string
 }
 
 // limit is the name of the limit that was hit, for operators.
 func (r *refusal) limit() string {
-	switch {
-	case r.text == errBusy.text:
-		return "busy"
-	case r.kind == "":
-		return "other"
-	default:
-		return strings.TrimSuffix(r.kind, "_limit_exceeded")
-	}
+	return cmp.Or(r.name, strings.TrimSuffix(r.kind, "_limit_exceeded"), "other")
 }
 
 // Error returns the text the client is shown.
@@ -124,7 +120,8 @@ func tooFast(what quota.Kind, limit float64, where scope) error {
 
 var (
 	// errBusy is worded for SDKs, like all that carry an err trailer.
-	errBusy      = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
+	errBusy = &refusal{code: codes.ResourceExhausted, kind: "operations_rate_limit_exceeded", outcome: outcomeNone, name: "busy",
+		text: "too many operations at this moment, try again later"}
 	errStrangers = status.Error(codes.ResourceExhausted, "too many streams without a credential")
 	errDraining  = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
 	errAnswer    = limited("request_size_limit_exceeded", "the answer is over the request limit for answers; ask for a part of it")
@@ -148,6 +145,7 @@ var refusals = []struct {
 		text: "not executed: no node leads this data at the moment, try again"}},
 	{route.ErrOverloaded, *errBusy},
 	{route.ErrLimit, refusal{code: codes.ResourceExhausted, outcome: outcomeNone}},
+	{route.ErrTooManyKeys, refusal{code: codes.ResourceExhausted, outcome: outcomeNone, name: "keys"}},
 	{route.ErrInvalid, refusal{code: codes.InvalidArgument}},
 	{route.ErrCacheNotFound, refusal{code: codes.NotFound, text: "there is no cache of that name; create it first"}},
 	{route.ErrCacheExists, refusal{code: codes.AlreadyExists, text: "a cache of that name is there already"}},

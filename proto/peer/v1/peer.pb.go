@@ -106,6 +106,7 @@ const (
 	Refusal_REASON_STATE_REFUSED          Refusal_Reason = 15 // its rules do not allow the change
 	Refusal_REASON_DENIED                 Refusal_Reason = 16 // what an operator asked would do harm now
 	Refusal_REASON_FOUNDED                Refusal_Reason = 17 // the node belongs to a cluster already
+	Refusal_REASON_TOO_MANY_KEYS          Refusal_Reason = 45 // the cache may not have one more item
 )
 
 // Enum value maps for Refusal_Reason.
@@ -129,6 +130,7 @@ var (
 		15: "REASON_STATE_REFUSED",
 		16: "REASON_DENIED",
 		17: "REASON_FOUNDED",
+		45: "REASON_TOO_MANY_KEYS",
 	}
 	Refusal_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -149,6 +151,7 @@ var (
 		"REASON_STATE_REFUSED":          15,
 		"REASON_DENIED":                 16,
 		"REASON_FOUNDED":                17,
+		"REASON_TOO_MANY_KEYS":          45,
 	}
 )
 
@@ -5151,14 +5154,14 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tNotLeader\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\x9a\x05\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\xb4\x05\n" +
 	"\aRefusal\x126\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1e.mayfly.peer.v1.Refusal.ReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x128\n" +
 	"\n" +
 	"not_leader\x18\x03 \x01(\v2\x19.mayfly.peer.v1.NotLeaderR\tnotLeader\x12\x12\n" +
 	"\x04late\x18\x04 \x01(\bR\x04late\x12.\n" +
-	"\x06denial\x18\x05 \x01(\v2\x16.mayfly.peer.v1.DenialR\x06denial\"\xc0\x03\n" +
+	"\x06denial\x18\x05 \x01(\v2\x16.mayfly.peer.v1.DenialR\x06denial\"\xda\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_NOT_EXECUTED\x10\x01\x12\x15\n" +
@@ -5178,7 +5181,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x15REASON_STATE_CONFLICT\x10\x0e\x12\x18\n" +
 	"\x14REASON_STATE_REFUSED\x10\x0f\x12\x11\n" +
 	"\rREASON_DENIED\x10\x10\x12\x12\n" +
-	"\x0eREASON_FOUNDED\x10\x11\"n\n" +
+	"\x0eREASON_FOUNDED\x10\x11\x12\x18\n" +
+	"\x14REASON_TOO_MANY_KEYS\x10-\"n\n" +
 	"\fApplyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x18\n" +
