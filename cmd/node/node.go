@@ -111,6 +111,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
 	n.keeping.Go(func() { n.used.Keep(keep, n.doors.measured.Usage) })
+	n.keeping.Go(func() { n.shareLimits(keep) })
 	if certificates := n.doors.certificates; certificates != nil {
 		n.keeping.Go(func() { certificates.Watch(keep) })
 	}
@@ -149,7 +150,7 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Pace: n.config.Pace, Logger: n.logger}
+	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Elsewhere: n.book.KeysElsewhere, Pace: n.config.Pace, Logger: n.logger}
 	if !n.config.alone() {
 		own.Survey = n.survey
 	}

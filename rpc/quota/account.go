@@ -2,6 +2,7 @@ package quota
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,11 +29,13 @@ func (r *Rates) None() bool { return *r == Rates{} }
 
 // Account is what one subject uses on this node. It is safe for concurrent use.
 type Account struct {
-	share *share
+	subject Subject
+	latest  *atomic.Pointer[round]
 
 	mu      sync.Mutex
 	buckets [kinds]bucket
 	places  places
+	round   *round    // by which parts and places were found
 	used    time.Time // when something was spent last
 	gone    bool      // the book has forgotten it
 }
@@ -46,17 +49,20 @@ type bucket struct {
 	// wanted is what was asked for since the last round, refused or not; demand
 	// is that per second, smoothed.
 	wanted, demand float64
-	// part is this node's part of the limit; 0 as long as no round has found one.
-	part float64
+	// limit is the cluster's, as it was when something was spent last, and part how
+	// much of it is this node's.
+	limit, part float64
 }
 
 // places are the subscriptions of an account.
 type places struct {
-	held   int
-	missed int // refused since the last round
-	// room is how many this node may have of limit, as the last round found; limit
-	// is 0 before.
-	room, limit int
+	held int
+	// missed is how many were refused since the last round, missing the same as others
+	// are told it.
+	missed, missing int
+	// limit is the cluster's, as it was when somebody asked last, and room how many of
+	// it are this node's.
+	limit, room int
 }
 
 // burst is how much a bucket holds, in seconds of its rate.
@@ -82,13 +88,14 @@ func (a *Account) Spend(now time.Time, limits, amounts *Rates) (lacking Kind, ok
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.used, ok = now, true
+	a.look()
 	for k := range kinds {
 		if limits[k] == 0 || amounts[k] == 0 {
 			continue
 		}
 		b := &a.buckets[k]
 		b.wanted += amounts[k]
-		b.fill(now, limits[k]*a.part(b))
+		b.fill(now, a.part(k, limits[k]))
 		if ok && b.left < min(1, amounts[k]) {
 			lacking, ok = k, false
 		}
@@ -99,12 +106,26 @@ func (a *Account) Spend(now time.Time, limits, amounts *Rates) (lacking Kind, ok
 	return lacking, ok
 }
 
-// part is this node's part of a limit.
-func (a *Account) part(b *bucket) float64 {
-	if b.part > 0 {
-		return b.part
+// look takes over what a new round has found. The caller holds the lock.
+func (a *Account) look() {
+	latest := a.latest.Load()
+	if latest == a.round {
+		return
 	}
-	return a.share.equal()
+	a.round = latest
+	for k := range a.buckets {
+		a.buckets[k].limit = 0
+	}
+	a.places.limit = 0
+}
+
+// part is this node's part of a limit. The caller holds the lock, and has looked.
+func (a *Account) part(k Kind, limit float64) float64 {
+	b := &a.buckets[k]
+	if b.limit != limit {
+		b.limit, b.part = limit, a.round.part(a.subject, k, limit)
+	}
+	return b.part
 }
 
 // charge adds the amounts, times the sign, to the buckets that are limited. The
@@ -135,7 +156,8 @@ func (a *Account) Owe(now time.Time, limit float64, bytes int) {
 	defer a.mu.Unlock()
 	b := &a.buckets[Bytes]
 	b.wanted += float64(bytes)
-	b.fill(now, limit*a.part(b))
+	a.look()
+	b.fill(now, a.part(Bytes, limit))
 	b.left -= float64(bytes)
 }
 
@@ -148,12 +170,12 @@ func (a *Account) enter(now time.Time, limit int) (ok, known bool) {
 		return false, false
 	}
 	a.used = now
+	a.look()
 	p := &a.places
-	room := p.room
-	if p.limit != limit { // it was changed since, or is new
-		room = a.share.equalOf(limit)
+	if p.limit != limit {
+		p.limit, p.room = limit, a.round.places(a.subject, limit)
 	}
-	if p.held >= room {
+	if p.held >= p.room {
 		p.missed++
 		return false, true
 	}

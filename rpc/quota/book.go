@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,19 +40,27 @@ const maxTokens = 1 << 17
 // Book keeps the accounts of a node. It is safe for concurrent use; make it with
 // NewBook.
 type Book struct {
-	share share // of what all nodes share
-	alone share // of what is this node's own
+	latest atomic.Pointer[round] // for what all nodes share
+	own    atomic.Pointer[round] // for what is this node's own
 
 	mu       sync.RWMutex
 	accounts map[Subject]*Account
 	tokens   int
+
+	// Items of caches whose keys are limited: those that this node leads, and those
+	// that the others do.
+	led, elsewhere atomic.Pointer[map[string]uint64]
+	elsewhereMu    sync.Mutex
+	told           map[string]map[string]uint64 // by node, then by cache
 }
 
 // NewBook makes a Book without accounts, of a node that has all of every limit.
 func NewBook() *Book {
-	b := &Book{accounts: make(map[Subject]*Account)}
-	b.share.set(1, 0)
-	b.alone.set(1, 0)
+	b := &Book{accounts: make(map[Subject]*Account), told: make(map[string]map[string]uint64)}
+	b.led.Store(new(map[string]uint64))
+	b.elsewhere.Store(new(map[string]uint64))
+	b.latest.Store(alone)
+	b.own.Store(alone)
 	return b
 }
 
@@ -77,9 +84,9 @@ func (b *Book) Account(s Subject) *Account {
 		}
 		b.tokens++
 	}
-	a = &Account{share: &b.alone}
+	a = &Account{subject: s, latest: &b.own}
 	if s.Sort.shared() {
-		a.share = &b.share
+		a.latest = &b.latest
 	}
 	b.accounts[s] = a
 	return a
@@ -115,25 +122,4 @@ func (b *Book) Tidy(now time.Time) {
 			b.tokens--
 		}
 	}
-}
-
-// share is how many nodes share a limit, and which of them this one is, by name. It
-// gives every node its equal part.
-type share struct {
-	packed atomic.Uint64 // nodes in the upper half, rank in the lower
-}
-
-func (s *share) set(nodes, rank int) { s.packed.Store(uint64(nodes)<<32 | uint64(uint32(rank))) }
-
-func (s *share) equal() float64 { return 1 / float64(s.packed.Load()>>32) }
-
-// equalOf is the equal part of what cannot be split, the rest to the first nodes.
-func (s *share) equalOf(limit int) int {
-	packed := s.packed.Load()
-	nodes, rank := int(packed>>32), int(packed&math.MaxUint32)
-	part := limit / nodes
-	if rank < limit%nodes {
-		part++
-	}
-	return part
 }

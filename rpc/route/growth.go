@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/store"
 )
 
 // growth counts the items that are being made, by cache, in caches that may have so
@@ -94,4 +95,16 @@ func mayCreate(c *storev1.Command) bool {
 	default:
 		return false
 	}
+}
+
+// LedKeys counts, of every cache whose keys are limited, the items in the groups that
+// this node leads.
+func (r *Router) LedKeys() map[string]uint64 {
+	led := make(map[string]uint64)
+	for _, record := range read(r.local.meta.Load(), (*store.Catalog).Caches) {
+		if record.GetLimits().GetMaxKeys() != 0 {
+			led[record.GetName()] = uint64(r.local.Items(record))
+		}
+	}
+	return led
 }
