@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,8 +123,8 @@ type keyRow struct {
 	ExpiresAt   *time.Time `json:"expires_at"`
 	RevokedAt   *time.Time `json:"revoked_at"`
 	Permissions []string   `json:"permissions"`
-
-	Limits keyLimitsRow `json:"limits"`
+	// Limits is left out of a key that has none.
+	Limits *keyLimitsRow `json:"limits,omitempty"`
 }
 
 func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
@@ -152,17 +153,25 @@ func (p *Program) keyList() *cobra.Command {
 		document := struct {
 			Keys []keyRow `json:"keys"`
 		}{make([]keyRow, len(answer.GetKeys()))}
+		head := []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "DESCRIPTION"}
+		limited := slices.ContainsFunc(answer.GetKeys(), func(k *adminpb.ApiKeyInfo) bool { return k.GetLimits() != nil })
+		if limited {
+			head = append(head, "LIMITS")
+		}
 		cells := make([][]string, len(answer.GetKeys()))
 		for i, k := range answer.GetKeys() {
 			row := newKeyRow(k, time.Now())
 			document.Keys[i] = row
 			cells[i] = []string{
 				printable(row.ID), row.Status, when(k.GetCreatedAt(), "-"), when(k.GetValidUntil(), "never"),
-				printable(strings.Join(row.Permissions, "  ")), formatKeyLimits(k.GetLimits()), describe(row.Description),
+				printable(strings.Join(row.Permissions, "  ")), describe(row.Description),
+			}
+			if limited {
+				cells[i] = append(cells[i], formatKeyLimits(k.GetLimits()))
 			}
 		}
 		return s.out.answer(document, func(w *strings.Builder) {
-			table(w, []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "LIMITS", "DESCRIPTION"}, cells)
+			table(w, head, cells)
 		})
 	})
 }

@@ -52,8 +52,12 @@ type keyLimitsRow struct {
 	Weight            uint32  `json:"weight"`
 }
 
-func newKeyLimitsRow(l *adminpb.KeyLimits) keyLimitsRow {
-	return keyLimitsRow{bound(l.GetMaxTrafficRate()), bound(l.GetMaxThroughputKbps()), bound(l.GetMaxSubscriptionCount()), max(1, l.GetWeight())}
+// newKeyLimitsRow is nil for a key without limits.
+func newKeyLimitsRow(l *adminpb.KeyLimits) *keyLimitsRow {
+	if l == nil {
+		return nil
+	}
+	return &keyLimitsRow{bound(l.GetMaxTrafficRate()), bound(l.GetMaxThroughputKbps()), bound(l.GetMaxSubscriptionCount()), max(1, l.GetWeight())}
 }
 
 func bound(n uint32) *uint32 {
