@@ -177,6 +177,9 @@ func (c *Catalog) removeSigningKey(id string) *CatalogResult {
 	return c.changed()
 }
 
+// maxWeight is how much more of a busy node one API key can have than another.
+const maxWeight = 1000
+
 // checkAPIKey says what is wrong with an API key, "" for nothing.
 func checkAPIKey(key *APIKey) string {
 	switch {
@@ -188,6 +191,8 @@ func checkAPIKey(key *APIKey) string {
 		return "a token id is at most 255 bytes of UTF-8 without control characters"
 	case len(key.GetPermissions()) > MaxPermissionsBytes:
 		return "the permissions of an API key take at most 16,384 bytes"
+	case key.GetLimits().GetWeight() > maxWeight:
+		return "the weight of an API key is at most 1,000"
 	case len(key.GetRefreshDigest()) != 0 && len(key.GetRefreshDigest()) != digestBytes:
 		return "the digest of a refresh token is a SHA-256, 32 bytes, or empty"
 	}
@@ -225,7 +230,7 @@ func (c *Catalog) revokeAPIKey(id string) *CatalogResult {
 	c.apiKeys.Set(id, &APIKey{
 		Id: id, Description: old.GetDescription(), TokenId: old.GetTokenId(),
 		CreatedAtMs: old.GetCreatedAtMs(), ExpiresAtMs: old.GetExpiresAtMs(),
-		Permissions: old.GetPermissions(), RefreshDigest: old.GetRefreshDigest(),
+		Permissions: old.GetPermissions(), RefreshDigest: old.GetRefreshDigest(), Limits: old.GetLimits(),
 		// At least 1, for 0 means not revoked.
 		RevokedAtMs: max(c.clock, 1),
 	})

@@ -87,6 +87,11 @@ func (s *CatalogSnapshot) version() uint32 {
 			return 3
 		}
 	}
+	for _, key := range s.apiKeys.Values() {
+		if key.GetLimits() != nil {
+			return 3
+		}
+	}
 	for _, g := range s.gateways {
 		for _, a := range g.answers.live() {
 			if a.result.GetSecret() != "" {

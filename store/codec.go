@@ -27,6 +27,10 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 		return 3
 	case *storev1.CatalogCommand_CreateCache:
 		return limitsVersion(op.CreateCache.GetLimits())
+	case *storev1.CatalogCommand_PutApiKey:
+		if op.PutApiKey.GetKey().GetLimits() != nil {
+			return 3
+		}
 	case *storev1.CatalogCommand_PutWebhook, *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
 		return 2
 	}

@@ -8,6 +8,16 @@ type Held struct {
 	Items int
 }
 
+// Items counts what one generation of a cache holds, expired items included until they
+// are swept; of another generation that is nothing.
+func (m *Machine) Items(cache string, generation uint64) int {
+	c, ok := m.caches.Get(cache)
+	if !ok || c.forgetAt != 0 || c.generation != generation {
+		return 0
+	}
+	return c.sum()
+}
+
 // Caches returns the live caches this partition has heard of, by name. Those
 // that the catalog no longer knows are to be retired.
 func (m *Machine) Caches() []Held {

@@ -102,6 +102,7 @@ Created:            -
 Max memory:         64MiB
 Eviction:           lru
 Keep:               list, dictionary
+Max keys:           no limit
 Max item:           4883 KiB
 Max TTL:            1m
 Max traffic:        no limit
@@ -120,6 +121,7 @@ Max subscriptions:  9
   "max_publish_message_size_kb": 1024,
   "max_publish_rate": 4294967295,
   "max_subscription_count": 9,
+  "max_keys": null,
   "max_memory_bytes": 67108864,
   "eviction": "lru",
   "keep": [
@@ -206,6 +208,7 @@ chat                     4883 KiB   400d      1024 KiB      100000              
       "max_publish_message_size_kb": 1024,
       "max_publish_rate": 100,
       "max_subscription_count": 100000,
+      "max_keys": null,
       "max_memory_bytes": 1073741824,
       "eviction": "off",
       "keep": []
@@ -220,6 +223,7 @@ chat                     4883 KiB   400d      1024 KiB      100000              
       "max_publish_message_size_kb": 0,
       "max_publish_rate": 4294967295,
       "max_subscription_count": 0,
+      "max_keys": null,
       "max_memory_bytes": null,
       "eviction": "unknown",
       "keep": []

@@ -15,8 +15,8 @@ import (
 )
 
 // cacheRow is one cache in JSON. A rate that nobody bounds is the largest number
-// that it could be, as in the answers that SDKs get; memory that nobody bounds is
-// null.
+// that it could be, as in the answers that SDKs get; memory and keys that nobody
+// bounds are null.
 type cacheRow struct {
 	Name              string     `json:"name"`
 	CreatedAt         *time.Time `json:"created_at"`
@@ -27,6 +27,7 @@ type cacheRow struct {
 	MaxMessageKB      uint32     `json:"max_publish_message_size_kb"`
 	MaxPublishRate    uint32     `json:"max_publish_rate"`
 	MaxSubscriptions  uint32     `json:"max_subscription_count"`
+	MaxKeys           *uint64    `json:"max_keys"`
 	MaxMemory         *uint64    `json:"max_memory_bytes"`
 	Eviction          string     `json:"eviction"`
 	Keep              []string   `json:"keep"`
@@ -49,6 +50,7 @@ func newCacheRow(c *adminpb.CacheDescription) cacheRow {
 		MaxMessageKB:      l.GetMaxPublishMessageSizeKb(),
 		MaxPublishRate:    unbounded(l.GetMaxPublishRate()),
 		MaxSubscriptions:  l.GetMaxSubscriptionCount(),
+		MaxKeys:           l.MaxKeys,
 		MaxMemory:         l.MaxMemory,
 		Eviction:          evictionWord(l.GetEviction()),
 		Keep:              keptWords(l.GetKeptKinds()),
@@ -77,6 +79,13 @@ func (r cacheRow) memory() string {
 		return "what the nodes have"
 	}
 	return config.FormatSize(int64(min(*r.MaxMemory, math.MaxInt64)))
+}
+
+func (r cacheRow) keys() string {
+	if r.MaxKeys == nil {
+		return "no limit"
+	}
+	return fmt.Sprint(*r.MaxKeys)
 }
 
 func (r cacheRow) keep() string {
@@ -110,6 +119,7 @@ func (r cacheRow) pairs() [][2]string {
 		{"Max memory", r.memory()},
 		{"Eviction", r.Eviction},
 		{"Keep", r.keep()},
+		{"Max keys", r.keys()},
 		{"Max item", fmt.Sprintf("%d KiB", r.MaxItemKB)},
 		{"Max TTL", r.maxTTL()},
 		{"Max traffic", perSecond(r.MaxTrafficRate, "")},

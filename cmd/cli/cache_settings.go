@@ -33,7 +33,10 @@ type cacheSetting struct {
 	set func(l *storev1.CacheLimits, text string) error
 }
 
-var cacheSettingList = []cacheSetting{
+var cacheSettingList = append(cacheMemoryList, cacheLimitList...)
+
+// cacheMemoryList are those that say how much it may hold, and what gives way.
+var cacheMemoryList = []cacheSetting{
 	{
 		flag: "max-memory", help: "`size` of all items together in the whole cluster, such as 64MiB",
 		set: func(l *storev1.CacheLimits, text string) error {

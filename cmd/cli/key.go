@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ also carries the endpoint and is what older SDK constructors take.
 
 const keyCreateExample = `  mayfly key create --superuser --description "chat backend" --expires 90d
   mayfly key create --allow "cache:readwrite:chat" --allow "topic:publishsubscribe:chat"
+  mayfly key create --allow "cache:readwrite:chat" --max-operations 500 --max-throughput 1MiB
   mayfly key create --superuser -o json | jq -r .api_key`
 
 // createdKey is the answer of key create.
@@ -49,6 +51,8 @@ func (p *Program) keyCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "Create an API key and print it, this once", Long: keyCreateHelp, Example: keyCreateExample}
 	var allow allowFlags
 	allow.addFlags(cmd)
+	var limits keyLimits
+	limits.addFlags(cmd)
 	flags := cmd.Flags()
 	super := flags.Bool("superuser", false, "allow everything: all data, caches, tokens")
 	description := flags.String("description", "", "`text` for people, what the key is for")
@@ -63,8 +67,12 @@ func (p *Program) keyCreate() *cobra.Command {
 		if err != nil {
 			return usageError{s.cmd, err}
 		}
+		bounds, err := limits.message()
+		if err != nil {
+			return usageError{s.cmd, err}
+		}
 		key, err := adminpb.NewAdminClient(s.conn).CreateApiKey(ctx, &adminpb.CreateApiKeyRequest{
-			Description: *description, TokenId: *tokenID, ValidForSeconds: seconds, Permissions: permissions,
+			Description: *description, TokenId: *tokenID, ValidForSeconds: seconds, Permissions: permissions, Limits: bounds,
 		})
 		if err != nil {
 			return err
@@ -115,6 +123,8 @@ type keyRow struct {
 	ExpiresAt   *time.Time `json:"expires_at"`
 	RevokedAt   *time.Time `json:"revoked_at"`
 	Permissions []string   `json:"permissions"`
+	// Limits is left out of a key that has none.
+	Limits *keyLimitsRow `json:"limits,omitempty"`
 }
 
 func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
@@ -129,6 +139,7 @@ func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
 		ID: k.GetId(), Description: k.GetDescription(), TokenID: k.GetTokenId(), Status: status,
 		CreatedAt: moment(k.GetCreatedAt()), ExpiresAt: moment(k.GetValidUntil()), RevokedAt: moment(k.GetRevokedAt()),
 		Permissions: grant.Format(k.GetPermissions()),
+		Limits:      newKeyLimitsRow(k.GetLimits()),
 	}
 }
 
@@ -142,6 +153,11 @@ func (p *Program) keyList() *cobra.Command {
 		document := struct {
 			Keys []keyRow `json:"keys"`
 		}{make([]keyRow, len(answer.GetKeys()))}
+		head := []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "DESCRIPTION"}
+		limited := slices.ContainsFunc(answer.GetKeys(), func(k *adminpb.ApiKeyInfo) bool { return k.GetLimits() != nil })
+		if limited {
+			head = append(head, "LIMITS")
+		}
 		cells := make([][]string, len(answer.GetKeys()))
 		for i, k := range answer.GetKeys() {
 			row := newKeyRow(k, time.Now())
@@ -150,9 +166,12 @@ func (p *Program) keyList() *cobra.Command {
 				printable(row.ID), row.Status, when(k.GetCreatedAt(), "-"), when(k.GetValidUntil(), "never"),
 				printable(strings.Join(row.Permissions, "  ")), describe(row.Description),
 			}
+			if limited {
+				cells[i] = append(cells[i], formatKeyLimits(k.GetLimits()))
+			}
 		}
 		return s.out.answer(document, func(w *strings.Builder) {
-			table(w, []string{"ID", "STATUS", "CREATED", "EXPIRES", "PERMISSIONS", "DESCRIPTION"}, cells)
+			table(w, head, cells)
 		})
 	})
 }

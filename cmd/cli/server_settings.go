@@ -90,6 +90,9 @@ func serverSettings(c *node.Config) []config.Setting {
 	}
 }
 
+// unlimited is the default of limits that are not there unless they are set.
+const unlimited = "no limit"
+
 // limitSettings are the product limits, which both kinds of node have.
 func limitSettings(l *node.Limits) []config.Setting {
 	return []config.Setting{
@@ -98,7 +101,16 @@ func limitSettings(l *node.Limits) []config.Setting {
 		{Name: "max-request-size", Help: "largest request", Value: config.Size(&l.RequestBytes)},
 		{Name: "max-in-flight", Help: "budget of all requests being served at one moment", Value: config.Size(&l.InFlightBytes)},
 		{Name: "max-ttl", Help: "longest life an item may be given", Value: config.Duration(&l.MaxTTL)},
-		{Name: "max-subscriptions", Help: "subscriptions that one cache may have at a time", Value: config.Integer(&l.Subscriptions, 1, math.MaxInt32)},
+		{Name: "max-subscriptions", Help: "subscriptions that one cache may have on this node at a time", Value: config.Integer(&l.Subscriptions, 1, math.MaxInt32)},
+		{Name: "max-operations", Help: "operations on items a second in one cache, in the whole cluster, the same on all nodes", Value: config.Integer(&l.Operations, 1, math.MaxInt32), Default: unlimited},
+		{Name: "max-publishes", Help: "messages published a second in one cache, likewise", Value: config.Integer(&l.Publishes, 1, math.MaxInt32), Default: unlimited},
+		{Name: "max-throughput", Help: "size of requests and answers a second in one cache, likewise", Value: config.Size(&l.Throughput), Default: unlimited},
+		{Name: "node-max-operations", Help: "operations a second on this node, publishing included", Value: config.Integer(&l.Node.Operations, 1, math.MaxInt32), Default: unlimited},
+		{Name: "node-max-throughput", Help: "size of requests and answers a second on this node", Value: config.Size(&l.Node.Throughput), Default: unlimited},
+		{Name: "node-max-subscriptions", Help: "subscriptions of all caches on this node at a time", Value: config.Integer(&l.Node.Subscriptions, 1, math.MaxInt32), Default: unlimited},
+		{Name: "token-max-operations", Help: "operations a second with one disposable token on this node, publishing included", Value: config.Integer(&l.Token.Operations, 1, math.MaxInt32), Default: unlimited},
+		{Name: "token-max-throughput", Help: "size of requests and answers a second with one disposable token on this node", Value: config.Size(&l.Token.Throughput), Default: unlimited},
+		{Name: "token-max-subscriptions", Help: "subscriptions with one disposable token on this node at a time", Value: config.Integer(&l.Token.Subscriptions, 1, math.MaxInt32), Default: unlimited},
 		{Name: "max-streams", Help: "calls that one connection may have open", Value: config.Integer(&l.StreamsPerConnection, 1, math.MaxInt32)},
 	}
 }

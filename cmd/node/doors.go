@@ -214,6 +214,8 @@ func (n *Node) openDoor() (err error) {
 		Limits:    n.config.Limits,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
+		Book:      n.book,
+		Refused:   n.doors.measured.Refused,
 		Faults:    n.config.Faults,
 		Other:     n.doors.web.Handler(),
 		Logger:    n.logger,

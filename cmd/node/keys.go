@@ -14,6 +14,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
@@ -66,6 +67,7 @@ func (k keys) APIKey(id string) (auth.APIKey, bool) {
 		RevokedAtMs:   r.GetRevokedAtMs(),
 		Permissions:   r.GetPermissions(),
 		RefreshDigest: r.GetRefreshDigest(),
+		Limits:        api.LimitsOf(r.GetLimits()),
 	}, true
 }
 

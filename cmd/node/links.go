@@ -124,7 +124,7 @@ func (n *Node) answerPeers() (err error) {
 	d := n.deputy()
 	n.links.server, err = peer.NewServer(peer.ServerConfig{
 		Node: n.local, Catalog: n.local, Terms: n.host, Witness: n.local, Topics: n.local,
-		Usage: n.lastHour, Steward: d, Office: d, Fence: n.local, Logger: n.logger,
+		Usage: n.lastHour, Demand: n.book.Uses, Steward: d, Office: d, Fence: n.local, Logger: n.logger,
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
@@ -31,6 +32,7 @@ type Node struct {
 	router *route.Router
 	hooks  hooks
 	used   usage.History // what the console draws
+	book   *quota.Book   // what clients use of their limits
 	doors  doors
 
 	charter *charter
@@ -58,7 +60,7 @@ func New(ctx context.Context, config Config) (*Node, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), ending: make(chan error, 1)}
+	n := &Node{config: config, logger: config.Logger, boot: rand.Text(), ending: make(chan error, 1), book: quota.NewBook()}
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	}
@@ -109,6 +111,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
 	n.keeping.Go(func() { n.used.Keep(keep, n.doors.measured.Usage) })
+	n.keeping.Go(func() { n.shareLimits(keep) })
 	if certificates := n.doors.certificates; certificates != nil {
 		n.keeping.Go(func() { certificates.Watch(keep) })
 	}
@@ -147,7 +150,7 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Pace: n.config.Pace, Logger: n.logger}
+	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Elsewhere: n.book.KeysElsewhere, Pace: n.config.Pace, Logger: n.logger}
 	if !n.config.alone() {
 		own.Survey = n.survey
 	}

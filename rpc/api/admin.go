@@ -9,6 +9,7 @@ import (
 
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -30,6 +31,7 @@ func (s *admin) CreateApiKey(ctx context.Context, r *adminv1.CreateApiKeyRequest
 		Description: r.GetDescription(),
 		ValidFor:    time.Duration(r.GetValidForSeconds()) * time.Second,
 		Never:       r.GetValidForSeconds() == 0,
+		Limits:      limitsAsked(r.GetLimits()),
 	})
 	if err != nil {
 		return nil, err
@@ -55,6 +57,7 @@ func (s *admin) ListApiKeys(ctx context.Context, _ *adminv1.ListApiKeysRequest) 
 			Id: k.GetId(), Description: k.GetDescription(), TokenId: k.GetTokenId(),
 			CreatedAt: seconds(k.GetCreatedAtMs()), ValidUntil: seconds(k.GetExpiresAtMs()), RevokedAt: seconds(k.GetRevokedAtMs()),
 			Permissions: permissionsOf(k.GetPermissions()),
+			Limits:      limitsShown(k.GetLimits()),
 		}
 	}
 	return answer, nil
@@ -68,6 +71,24 @@ func permissionsOf(raw []byte) *permissionpb.Permissions {
 		return nil
 	}
 	return &p
+}
+
+func limitsAsked(l *adminv1.KeyLimits) auth.Limits {
+	return auth.Limits{
+		Operations: l.GetMaxTrafficRate(), ThroughputKiB: l.GetMaxThroughputKbps(),
+		Subscriptions: l.GetMaxSubscriptionCount(), Weight: l.GetWeight(),
+	}
+}
+
+// limitsShown is nil for a key without limits.
+func limitsShown(l *storev1.KeyLimits) *adminv1.KeyLimits {
+	if l == nil {
+		return nil
+	}
+	return &adminv1.KeyLimits{
+		MaxTrafficRate: l.GetMaxTrafficRate(), MaxThroughputKbps: l.GetMaxThroughputKbps(),
+		MaxSubscriptionCount: l.GetMaxSubscriptionCount(), Weight: l.GetWeight(),
+	}
 }
 
 func (s *admin) RevokeApiKey(ctx context.Context, r *adminv1.RevokeApiKeyRequest) (*adminv1.RevokeApiKeyResponse, error) {

@@ -9,6 +9,7 @@ import (
 
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -96,10 +97,22 @@ func (s *cacheAdmin) effective(record *storev1.CacheRecord) *storev1.CacheLimits
 	l := proto.CloneOf(record.GetLimits())
 	l.MaxItemSizeKb = new(kib(c.maxItem()))
 	l.MaxTtlSeconds = new(uint64(c.maxTTL() / time.Second))
-	l.MaxSubscriptionCount = new(uint32(min(c.maxSubscriptions(), unlimitedRate)))
+	l.MaxSubscriptionCount = new(c.maxSubscriptions())
+	rates := c.cacheRates()
+	l.MaxTrafficRate = inForce(rates[quota.Operations])
+	l.MaxPublishRate = inForce(rates[quota.Publishes])
+	l.MaxThroughputKbps = inForce(rates[quota.Bytes] / (1 << 10))
 	l.MaxPublishMessageSizeKb = new(kib(c.maxMessage()))
 	if l.GetEviction() == storev1.Eviction_EVICTION_UNSPECIFIED {
 		l.Eviction = storev1.Eviction_EVICTION_LRU.Enum()
 	}
 	return l
+}
+
+// inForce is a rate as it is told, nil for none.
+func inForce(rate float64) *uint32 {
+	if rate == 0 {
+		return nil
+	}
+	return new(shown(rate))
 }

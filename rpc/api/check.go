@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"math"
 	"strings"
 	"time"
 	"unicode"
@@ -124,11 +126,10 @@ func (c *call) maxMessage() int {
 	return ownKiB(c.cache.GetLimits().GetMaxPublishMessageSizeKb(), c.door.limits.MessageBytes)
 }
 
-func (c *call) maxSubscriptions() int {
-	if own := c.cache.GetLimits().GetMaxSubscriptionCount(); own != 0 {
-		return min(int(own), c.door.limits.Subscriptions)
-	}
-	return c.door.limits.Subscriptions
+// maxSubscriptions is how many subscriptions the cache may have in the whole cluster,
+// or on this node when it has no limit of its own.
+func (c *call) maxSubscriptions() uint32 {
+	return cmp.Or(c.cache.GetLimits().GetMaxSubscriptionCount(), uint32(min(c.door.limits.Subscriptions, math.MaxUint32)))
 }
 
 // ownKiB is a cache's own limit in bytes. The node's is the most it can be.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 )
 
 // Config is what a Server is told at birth.
@@ -41,6 +42,13 @@ type Config struct {
 	// Lookup is told about every question about an item whether the item was there.
 	// Many goroutines call it, so it must be quick; nil counts nothing.
 	Lookup func(found bool)
+	// Book counts what clients use of their limits; nil makes one of this server's
+	// own, of a node that shares no limit with others.
+	Book *quota.Book
+	// Refused is told of every call that was refused because of a limit: its name, and
+	// the cache, empty for a call that is about none. Many goroutines call it; nil
+	// counts nothing.
+	Refused func(limit, cache string)
 	// Faults makes calls fail on purpose; nil lets them all be.
 	Faults Faults
 	// Logger receives what operators should know; nil is silent.
@@ -87,11 +95,29 @@ type Limits struct {
 	Elements int
 	// MaxTTL is the longest life an item may be given.
 	MaxTTL time.Duration
-	// Subscriptions is how many subscriptions one cache may have at a time.
+	// Subscriptions is how many subscriptions one cache may have on this node at a
+	// time, whatever it has of its own.
 	Subscriptions int
 	// StreamsPerConnection is how many calls one connection may have open.
 	StreamsPerConnection uint32
+	// Operations and Publishes are how many operations on items and how many messages
+	// a second a cache may have in the whole cluster, and Throughput how many bytes,
+	// as long as it has no limits of its own; 0 means as many as there are.
+	Operations, Publishes, Throughput int
+	// Node bounds all calls on this node together, and Token those with one
+	// disposable token on this node, publishing counted as an operation.
+	Node, Token Allowance
 }
+
+// Allowance bounds what somebody may use; 0 means as much as there is.
+type Allowance struct {
+	// Operations and Throughput are operations and bytes per second.
+	Operations, Throughput int
+	// Subscriptions is how many there may be at a time.
+	Subscriptions int
+}
+
+func (a Allowance) negative() bool { return min(a.Operations, a.Throughput, a.Subscriptions) < 0 }
 
 // DefaultLimits are generous: a self-hosted broker has no bill to protect.
 func DefaultLimits() Limits {
@@ -142,6 +168,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Meter == nil {
 		c.Meter = func(string, bool) Meter { return noMeter{} }
 	}
+	if c.Book == nil {
+		c.Book = quota.NewBook()
+	}
+	if c.Refused == nil {
+		c.Refused = func(string, string) {}
+	}
 	if c.CheckWebhookURL == nil {
 		c.CheckWebhookURL = func(string) error { return nil }
 	}
@@ -153,7 +185,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("api: the endpoint is empty, SDKs refuse tokens without one")
 	case l.RequestBytes > maxReceive:
 		return c, fmt.Errorf("api: a request limit of %d bytes, the most is %d", l.RequestBytes, maxReceive)
-	case l.RequestBytes < 0, l.AnswerBytes < 0, l.ItemBytes < 0, l.ElementBytes < 0, l.MessageBytes < 0, l.Elements < 0, l.Subscriptions < 0:
+	case l.RequestBytes < 0, l.AnswerBytes < 0, l.ItemBytes < 0, l.ElementBytes < 0, l.MessageBytes < 0, l.Elements < 0, l.Subscriptions < 0,
+		l.Operations < 0, l.Publishes < 0, l.Throughput < 0, l.Node.negative(), l.Token.negative():
 		return c, errors.New("api: a limit is negative")
 	case l.InFlightBytes < int64(l.RequestBytes):
 		return c, fmt.Errorf("api: %d bytes in flight is less than one request may have, %d", l.InFlightBytes, l.RequestBytes)

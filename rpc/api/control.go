@@ -10,6 +10,7 @@ import (
 
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 )
 
 // scsControl serves the making, dropping and listing of caches.
@@ -70,29 +71,30 @@ const unlimitedRate = math.MaxUint32
 // describe fills in both limit messages: the cache's own limits, and the node's
 // where it has none.
 func (s *scsControl) describe(record *storev1.CacheRecord) *controlpb.ListCachesResponse_Cache {
-	own := record.GetLimits()
 	c := &call{cache: record, door: &door{limits: s.limits}}
+	rates := c.cacheRates()
 	return &controlpb.ListCachesResponse_Cache{
 		CacheName: record.GetName(),
 		CacheLimits: &controlpb.ListCachesResponse_CacheLimits{
-			MaxTrafficRate:    rate(own.GetMaxTrafficRate()),
-			MaxThroughputKbps: rate(own.GetMaxThroughputKbps()),
+			MaxTrafficRate:    shown(rates[quota.Operations]),
+			MaxThroughputKbps: shown(rates[quota.Bytes] / (1 << 10)),
 			MaxItemSizeKb:     kib(c.maxItem()),
 			MaxTtlSeconds:     uint64(c.maxTTL() / time.Second),
 		},
 		TopicLimits: &controlpb.ListCachesResponse_TopicLimits{
-			MaxPublishRate:          rate(own.GetMaxPublishRate()),
-			MaxSubscriptionCount:    uint32(min(c.maxSubscriptions(), math.MaxUint32)),
+			MaxPublishRate:          shown(rates[quota.Publishes]),
+			MaxSubscriptionCount:    c.maxSubscriptions(),
 			MaxPublishMessageSizeKb: kib(c.maxMessage()),
 		},
 	}
 }
 
-func rate(own uint32) uint32 {
-	if own == 0 {
+// shown is a rate, rounded up; 0 is none.
+func shown(rate float64) uint32 {
+	if rate == 0 {
 		return unlimitedRate
 	}
-	return own
+	return uint32(min(math.Ceil(rate), unlimitedRate))
 }
 
 // kib rounds up, as the hosted service shows 4883 for five million bytes.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -17,6 +18,7 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 )
 
 // door is the way into every service: a registrar that puts the checks all
@@ -24,17 +26,20 @@ import (
 type door struct {
 	*h2.Server
 
-	limits    Limits
-	gate      *auth.Gate
-	caches    Caches
-	inquiry   *inquiry
-	logger    *slog.Logger
-	meter     func(method string, stream bool) Meter
-	budget    *budget
-	faults    Faults // nil: none on purpose
-	draining  atomic.Bool
-	underWay  atomic.Int64 // calls being served
-	strangers atomic.Int64 // streams of those who need no credential
+	limits      Limits
+	node, token quota.Rates // as in limits
+	book        *quota.Book
+	refused     func(limit, cache string)
+	gate        *auth.Gate
+	caches      Caches
+	inquiry     *inquiry
+	logger      *slog.Logger
+	meter       func(method string, stream bool) Meter
+	budget      *budget
+	faults      Faults // nil: none on purpose
+	draining    atomic.Bool
+	underWay    atomic.Int64 // calls being served
+	strangers   atomic.Int64 // streams of those who need no credential
 
 	// listening is done when those who only listen, to the node's health for
 	// instance, have to go. They would never end by themselves.
@@ -88,7 +93,9 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 		if err := c.begin(); err != nil {
 			return nil, err
 		}
-		return handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
+		answer, err = handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
+		c.owe(answer)
+		return answer, err
 	}
 }
 
@@ -142,6 +149,8 @@ type call struct {
 	who     auth.Principal
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
+	// bills are what the call has taken from those who bound it; nil for nothing.
+	bills *bills
 	// breaks is the end that the call's stream is to meet; nil for none.
 	breaks *breaking
 }
@@ -239,7 +248,13 @@ func (c *call) receive(decode func(any) error, message any) error {
 	if c.request.wrong != nil {
 		return c.request.wrong
 	}
-	return c.authorize(message)
+	if err := c.authorize(message); err != nil {
+		return err
+	}
+	if c.cache == nil {
+		return nil
+	}
+	return c.afford(message)
 }
 
 func (c *call) release() {
@@ -284,6 +299,9 @@ func (c *call) told(err error, thrown any) error {
 	told, known := refusalOf(err, c.method.retried)
 	switch {
 	case known:
+		if told.code == codes.ResourceExhausted {
+			c.door.refused(told.limit(), c.cache.GetName())
+		}
 	case isStatus(err):
 		return err
 	default:

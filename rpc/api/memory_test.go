@@ -251,6 +251,7 @@ func (k keys) APIKey(id string) (auth.APIKey, bool) {
 	return auth.APIKey{
 		ID: r.GetId(), Description: r.GetDescription(), TokenID: r.GetTokenId(), CreatedAtMs: r.GetCreatedAtMs(),
 		ExpiresAtMs: r.GetExpiresAtMs(), RevokedAtMs: r.GetRevokedAtMs(), Permissions: r.GetPermissions(), RefreshDigest: r.GetRefreshDigest(),
+		Limits: LimitsOf(r.GetLimits()),
 	}, true
 }
 

@@ -57,7 +57,25 @@ func recordOf(k auth.APIKey) *storev1.ApiKey {
 	return &storev1.ApiKey{
 		Id: k.ID, Description: k.Description, TokenId: k.TokenID,
 		CreatedAtMs: k.CreatedAtMs, ExpiresAtMs: k.ExpiresAtMs, RevokedAtMs: k.RevokedAtMs,
-		Permissions: k.Permissions, RefreshDigest: k.RefreshDigest,
+		Permissions: k.Permissions, RefreshDigest: k.RefreshDigest, Limits: recordOfLimits(k.Limits),
+	}
+}
+
+// LimitsOf reads the limits of a key's record in the catalog; nil has none.
+func LimitsOf(l *storev1.KeyLimits) auth.Limits {
+	return auth.Limits{
+		Operations: l.GetMaxTrafficRate(), ThroughputKiB: l.GetMaxThroughputKbps(),
+		Subscriptions: l.GetMaxSubscriptionCount(), Weight: l.GetWeight(),
+	}
+}
+
+// recordOfLimits leaves out limits that bound nothing.
+func recordOfLimits(l auth.Limits) *storev1.KeyLimits {
+	if l == (auth.Limits{}) {
+		return nil
+	}
+	return &storev1.KeyLimits{
+		MaxTrafficRate: l.Operations, MaxThroughputKbps: l.ThroughputKiB, MaxSubscriptionCount: l.Subscriptions, Weight: l.Weight,
 	}
 }
 

@@ -19,7 +19,6 @@ type pubsub struct {
 	pubsubpb.UnimplementedPubsubServer
 	topics  Topics
 	streams *streams
-	places  places
 }
 
 func (p *pubsub) Publish(ctx context.Context, r *pubsubpb.PublishRequest) (*pubsubpb.PublishResponse, error) {
@@ -50,11 +49,11 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 	if !ok {
 		return errors.New("the transport carries no subscriptions")
 	}
-	limit := c.maxSubscriptions()
-	if !p.places.take(r.GetCacheName(), limit) {
-		return tooManySubscriptions(limit)
+	seats, err := c.sit()
+	if err != nil {
+		return err
 	}
-	defer p.places.give(r.GetCacheName())
+	defer seats.leave()
 
 	hello := newGreeting(stream)
 	defer hello.stop()
@@ -160,32 +159,3 @@ func handOver(c *call) (time.Duration, bool) {
 // handOverMargin is what is left of a deadline at the hand-over: enough for the
 // end of the stream to arrive first on a slow line.
 const handOverMargin = 500 * time.Millisecond
-
-// places counts the subscriptions of each cache. The zero value is ready.
-type places struct {
-	mu    sync.Mutex
-	taken map[string]int
-}
-
-// take takes a place, or reports that there is none.
-func (p *places) take(cache string, limit int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.taken[cache] >= limit {
-		return false
-	}
-	if p.taken == nil {
-		p.taken = make(map[string]int)
-	}
-	p.taken[cache]++
-	return true
-}
-
-// give gives a place back.
-func (p *places) give(cache string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.taken[cache]--; p.taken[cache] == 0 {
-		delete(p.taken, cache)
-	}
-}

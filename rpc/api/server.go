@@ -84,6 +84,10 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 		door: &door{
 			Server:  h2.NewServer(transport(config)),
 			limits:  config.Limits,
+			node:    config.Limits.Node.rates(),
+			token:   config.Limits.Token.rates(),
+			book:    config.Book,
+			refused: config.Refused,
 			gate:    ports.Gate,
 			caches:  ports.Caches,
 			inquiry: ask,

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -15,6 +17,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -34,6 +37,13 @@ type refusal struct {
 	kind    string // the err trailer, empty for none
 	outcome string // the outcome trailer, empty for none
 	text    string
+	// name is that of the limit that was hit, where kind does not say it.
+	name string
+}
+
+// limit is the name of the limit that was hit, for operators.
+func (r *refusal) limit() string {
+	return cmp.Or(r.name, strings.TrimSuffix(r.kind, "_limit_exceeded"), "other")
 }
 
 // Error returns the text the client is shown.
@@ -91,13 +101,27 @@ func elementTooLarge(limit int) error {
 	return limited("element_size_limit_exceeded", "element size over %d bytes", limit)
 }
 
-func tooManySubscriptions(limit int) error {
-	return limited("topic_subscriptions_limit_exceeded", "too many subscribers for this cache, it may have %d", limit)
+func tooManySubscriptions(limit int, where scope) error {
+	return limited("topic_subscriptions_limit_exceeded", "too many subscribers %s, there may be %d", where, limit)
+}
+
+// tooFast is a rate that does not suffice.
+func tooFast(what quota.Kind, limit float64, where scope) error {
+	const operations, throughput = "operations_rate_limit_exceeded", "throughput_rate_limit_exceeded"
+	switch what {
+	case quota.Bytes:
+		return limited(throughput, "throughput over %.0f KiB per second %s", math.Ceil(limit/(1<<10)), where)
+	case quota.Publishes:
+		return limited(operations, "too many operations: over %.0f messages per second %s", limit, where)
+	default:
+		return limited(operations, "too many operations: over %.0f per second %s", limit, where)
+	}
 }
 
 var (
 	// errBusy is worded for SDKs, like all that carry an err trailer.
-	errBusy      = limited("operations_rate_limit_exceeded", "too many operations at this moment, try again later")
+	errBusy = &refusal{code: codes.ResourceExhausted, kind: "operations_rate_limit_exceeded", outcome: outcomeNone, name: "busy",
+		text: "too many operations at this moment, try again later"}
 	errStrangers = status.Error(codes.ResourceExhausted, "too many streams without a credential")
 	errDraining  = &refusal{code: codes.Unavailable, outcome: outcomeNone, text: "this node is stopping, try another one or wait"}
 	errAnswer    = limited("request_size_limit_exceeded", "the answer is over the request limit for answers; ask for a part of it")
@@ -121,6 +145,7 @@ var refusals = []struct {
 		text: "not executed: no node leads this data at the moment, try again"}},
 	{route.ErrOverloaded, *errBusy},
 	{route.ErrLimit, refusal{code: codes.ResourceExhausted, outcome: outcomeNone}},
+	{route.ErrTooManyKeys, refusal{code: codes.ResourceExhausted, outcome: outcomeNone, name: "keys"}},
 	{route.ErrInvalid, refusal{code: codes.InvalidArgument}},
 	{route.ErrCacheNotFound, refusal{code: codes.NotFound, text: "there is no cache of that name; create it first"}},
 	{route.ErrCacheExists, refusal{code: codes.AlreadyExists, text: "a cache of that name is there already"}},

@@ -51,7 +51,7 @@ func limitedBy(t testing.TB, err error, kind string) {
 
 func TestLimitsAreWordedForSDKs(t *testing.T) {
 	for _, err := range []error{
-		requestTooLarge(1), messageTooLarge(1), answerTooLarge(1, 1), itemTooLarge(1), elementTooLarge(1), tooManySubscriptions(1), errBusy, errAnswer, unionTooLarge(1),
+		requestTooLarge(1), messageTooLarge(1), answerTooLarge(1, 1), itemTooLarge(1), elementTooLarge(1), tooManySubscriptions(1, ofCache), errBusy, errAnswer, unionTooLarge(1),
 	} {
 		r, known := refusalOf(err, false)
 		if !known || r.code != codes.ResourceExhausted || r.kind == "" {

@@ -88,6 +88,41 @@ type APIKey struct {
 	// RefreshDigest is the SHA-256 of the refresh token; empty when the key
 	// cannot be refreshed.
 	RefreshDigest []byte
+	// Limits bound what may be done with the key and all its tokens together.
+	Limits Limits
+}
+
+// Limits bound an API key in the whole cluster, the tokens that were minted with it
+// included. 0 means no limit.
+type Limits struct {
+	// Operations are those per second, publishing included.
+	Operations uint32
+	// ThroughputKiB is in KiB per second.
+	ThroughputKiB uint32
+	// Subscriptions is how many there may be at a time.
+	Subscriptions uint32
+	// Weight is how large a part the key has of a node that is busy, beside the
+	// others; 0 is as 1.
+	Weight uint32
+}
+
+// within is the limits, held to those of who gives them away: nobody makes a key that
+// may do more than the own one.
+func (l Limits) within(giver Limits) Limits {
+	return Limits{
+		Operations:    tighter(l.Operations, giver.Operations),
+		ThroughputKiB: tighter(l.ThroughputKiB, giver.ThroughputKiB),
+		Subscriptions: tighter(l.Subscriptions, giver.Subscriptions),
+		Weight:        tighter(l.Weight, giver.Weight),
+	}
+}
+
+// tighter is the lower of two limits.
+func tighter(a, b uint32) uint32 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // Keys is the cluster's agreed state as far as credentials need it. It must be

@@ -24,6 +24,8 @@ const (
 	// below 2^31 seconds, so that a negative number, which arrives as a large
 	// unsigned one, is refused.
 	MaxKeyLife = 50 * 365 * 24 * time.Hour
+	// MaxWeight is the largest weight of an API key.
+	MaxWeight = 1000
 	// MaxDescriptionLength is in characters.
 	MaxDescriptionLength = 256
 )
@@ -194,6 +196,8 @@ type KeyRequest struct {
 	TokenID string
 	// Description is for people; optional.
 	Description string
+	// Limits bound the key and all its tokens.
+	Limits Limits
 }
 
 // Key is an API key just made.
@@ -239,6 +243,7 @@ func (m *Minter) APIKey(caller Principal, request KeyRequest, now time.Time) (Ke
 		TokenID:     request.TokenID,
 		CreatedAtMs: millis(now),
 		Permissions: permissions,
+		Limits:      request.Limits.within(caller.Limits),
 	}
 	if !request.Never {
 		record.ExpiresAtMs = millis(now.Add(request.ValidFor))
@@ -252,6 +257,9 @@ func (r *KeyRequest) check() error {
 		return invalid("an API key either ends or never does, not both")
 	case !r.Never && (r.ValidFor < shortestLife || r.ValidFor > MaxKeyLife):
 		return invalid("an API key must live more than 0 s and at most %d s, or be made to never end", MaxKeyLife/time.Second)
+	}
+	if r.Limits.Weight > MaxWeight {
+		return invalid("an API key's weight is %d, the most is %d", r.Limits.Weight, MaxWeight)
 	}
 	if err := checkLabel("token id", r.TokenID, MaxTokenIDLength); err != nil {
 		return invalid("%v", err)

@@ -48,6 +48,8 @@ type Principal struct {
 	// ExpiresAt is the first moment at which the caller is no longer good,
 	// streams included; the zero time means never.
 	ExpiresAt time.Time
+	// Limits are those of the API key that answers for the caller.
+	Limits Limits
 
 	grant *Grant
 	// signedBy is the id of the signing key; empty for KindAnonymous.

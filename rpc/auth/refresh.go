@@ -8,7 +8,7 @@ import (
 )
 
 // Refresh makes the next API key from one that still is good and its refresh
-// token: with the same permissions, labels and length of life, counted from
+// token: with the same permissions, labels, limits and length of life, counted from
 // now. The old key stays good until its own end. Whoever holds the pair is the
 // caller; no other right is asked for. It fails with ErrInvalidArgument for a
 // pair that is unknown, expired, revoked or not one (protocol.md 6.4), and says
@@ -37,6 +37,7 @@ func (m *Minter) Refresh(apiKey, refreshToken string, now time.Time) (Key, error
 		CreatedAtMs: millis(now),
 		ExpiresAtMs: millis(now) + life,
 		Permissions: record.Permissions,
+		Limits:      record.Limits,
 	}, now)
 }
 

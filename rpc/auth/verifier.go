@@ -214,6 +214,7 @@ func (v *Verifier) underKey(p Principal) (Principal, error) {
 	if end := moment(record.ExpiresAtMs); !end.IsZero() && (p.ExpiresAt.IsZero() || end.Before(p.ExpiresAt)) {
 		p.ExpiresAt = end
 	}
+	p.Limits = record.Limits
 	if p.Kind == KindAPIKey {
 		grant, err := compileRecord(record.Permissions)
 		if err != nil {

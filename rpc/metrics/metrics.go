@@ -84,6 +84,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	calls    *calls
 	lookups  lookups
+	refusals *prometheus.CounterVec
 	sources  Sources
 	logger   *slog.Logger
 }
@@ -94,14 +95,14 @@ func New(sources Sources, logger *slog.Logger) *Metrics {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Metrics{registry: prometheus.NewRegistry(), calls: newCalls(), lookups: newLookups(), sources: sources, logger: logger}
+	m := &Metrics{registry: prometheus.NewRegistry(), calls: newCalls(), lookups: newLookups(), refusals: newRefusals(), sources: sources, logger: logger}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mayfly_build_info", Help: "What is running; always 1.",
 		ConstLabels: prometheus.Labels{"version": sources.Version, "commit": sources.Commit, "goversion": runtime.Version()},
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		build, m.calls.ended, m.calls.took, m.calls.underWay, m.lookups.hits, m.lookups.misses,
+		build, m.calls.ended, m.calls.took, m.calls.underWay, m.lookups.hits, m.lookups.misses, m.refusals,
 		collector(sources),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

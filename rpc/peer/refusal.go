@@ -24,6 +24,7 @@ var reasons = []struct {
 	{peerv1.Refusal_REASON_OVERLOADED, route.ErrOverloaded},
 	{peerv1.Refusal_REASON_INVALID, route.ErrInvalid},
 	{peerv1.Refusal_REASON_LIMIT, route.ErrLimit},
+	{peerv1.Refusal_REASON_TOO_MANY_KEYS, route.ErrTooManyKeys},
 	{peerv1.Refusal_REASON_CACHE_NOT_FOUND, route.ErrCacheNotFound},
 	{peerv1.Refusal_REASON_CACHE_EXISTS, route.ErrCacheExists},
 	{peerv1.Refusal_REASON_KEY_NOT_FOUND, route.ErrKeyNotFound},

@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-broker/mayfly/fanout"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
@@ -86,6 +87,9 @@ type ServerConfig struct {
 	Topics  Topics
 	// Usage tells what this node did in the last hour; nil is refused as below.
 	Usage func() []usage.Sample
+	// Demand tells what clients of this node want of limits that all nodes share;
+	// nil is refused as below.
+	Demand func() []quota.Use
 	// Steward, Office and Fence answer what keeps the cluster in order. What is
 	// nil is refused with route.ErrNotExecuted.
 	Steward Steward

@@ -253,7 +253,7 @@ func (r *Router) repeat(ctx context.Context, g cluster.GroupID, ask func(context
 		again := r.lead(enough, g, ask)
 		// A refusal to execute it is about the repetition only, and so is what the end
 		// of our patience gave.
-		if !errors.Is(again, ErrNotExecuted) && !errors.Is(again, ErrOverloaded) && !errors.Is(again, context.DeadlineExceeded) {
+		if !errors.Is(again, ErrNotExecuted) && !errors.Is(again, ErrOverloaded) && !errors.Is(again, ErrTooManyKeys) && !errors.Is(again, context.DeadlineExceeded) {
 			err = again
 		}
 	}

@@ -48,6 +48,9 @@ type LocalConfig struct {
 	// returns soon, however many answer, and says who did. Nil means that there
 	// are no others.
 	Survey func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) (heard []cluster.NodeID)
+	// Elsewhere tells how many items of a cache other nodes lead, as far as it was
+	// heard; nil when there are no others.
+	Elsewhere func(cache string) uint64
 	// Pace is how many times as fast as it is time passes for what is stored; 0
 	// means 1. Anything else is for brokers that apps are tested against.
 	Pace float64
@@ -63,6 +66,9 @@ type Local struct {
 	survey func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) []cluster.NodeID
 	logger *slog.Logger
 	clock  *clock
+
+	elsewhere func(cache string) uint64
+	growth    growth
 
 	meta       atomic.Pointer[meta] // empty until the node knows its cluster, never nil
 	partitions [cluster.MaxGroups + 1]atomic.Pointer[partition]
@@ -94,7 +100,10 @@ func NewLocal(config LocalConfig) *Local {
 		survey: config.Survey,
 		logger: config.Logger,
 		clock:  newClock(read, config.Logger),
-		fresh:  make(map[cluster.GroupID]replica.StateMachine),
+
+		elsewhere: config.Elsewhere,
+
+		fresh: make(map[cluster.GroupID]replica.StateMachine),
 	}
 	l.meta.Store(newMeta(l.topics.DropCache))
 	return l
@@ -216,6 +225,11 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 	if err != nil {
 		return nil, err
 	}
+	done, err := l.grow(p, command)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return p.apply(ctx, command)
 }
 

@@ -38,6 +38,8 @@ var (
 	ErrOverloaded = errors.New("too many operations are waiting")
 	// ErrLimit: the change would pass a limit of the cluster.
 	ErrLimit = errors.New("limit reached")
+	// ErrTooManyKeys: the cache may not have one more item.
+	ErrTooManyKeys = errors.New("too many keys")
 	// ErrInvalid: the request is malformed.
 	ErrInvalid = errors.New("invalid request")
 	// ErrWebhookNotFound: the cache has no webhook of that name.

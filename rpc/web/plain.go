@@ -43,7 +43,8 @@ func refuse(w http.ResponseWriter, status int, code, format string, args ...any)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mayfly"`)
 	}
-	if status == http.StatusServiceUnavailable {
+	again := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	if again && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
 	answerJSON(w, status, problem{code, fmt.Sprintf(format, args...)})

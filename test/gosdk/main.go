@@ -29,6 +29,7 @@ var programs = map[string]func(){
 	"tokens":  tokenChecks,
 	"agent":   agent,
 	"pushers": pushers,
+	"limits":  limitChecks,
 
 	"conformance": conformanceChecks,
 }

@@ -34,6 +34,7 @@ type CreateApiKeyRequest struct {
 	// 0 = never expires.
 	ValidForSeconds uint64                  `protobuf:"varint,3,opt,name=valid_for_seconds,json=validForSeconds,proto3" json:"valid_for_seconds,omitempty"`
 	Permissions     *permission.Permissions `protobuf:"bytes,4,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Limits          *KeyLimits              `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -96,6 +97,85 @@ func (x *CreateApiKeyRequest) GetPermissions() *permission.Permissions {
 	return nil
 }
 
+func (x *CreateApiKeyRequest) GetLimits() *KeyLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// KeyLimits bound what may be done with a key and all tokens that were minted with
+// it, in the whole cluster. Zero means no limit.
+type KeyLimits struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	MaxTrafficRate       uint32                 `protobuf:"varint,1,opt,name=max_traffic_rate,json=maxTrafficRate,proto3" json:"max_traffic_rate,omitempty"`                   // operations per second, publishing included
+	MaxThroughputKbps    uint32                 `protobuf:"varint,2,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3" json:"max_throughput_kbps,omitempty"`          // KiB per second
+	MaxSubscriptionCount uint32                 `protobuf:"varint,3,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3" json:"max_subscription_count,omitempty"` // at the same time
+	// How large a part of a busy node the key has, beside the others, up to 1,000;
+	// zero is as one.
+	Weight        uint32 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyLimits) Reset() {
+	*x = KeyLimits{}
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyLimits) ProtoMessage() {}
+
+func (x *KeyLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyLimits.ProtoReflect.Descriptor instead.
+func (*KeyLimits) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *KeyLimits) GetMaxTrafficRate() uint32 {
+	if x != nil {
+		return x.MaxTrafficRate
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetMaxThroughputKbps() uint32 {
+	if x != nil {
+		return x.MaxThroughputKbps
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetMaxSubscriptionCount() uint32 {
+	if x != nil {
+		return x.MaxSubscriptionCount
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
 type CreateApiKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The key's public name, for list and revoke.
@@ -114,7 +194,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -126,7 +206,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -139,7 +219,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateApiKeyResponse) GetId() string {
@@ -192,7 +272,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -204,7 +284,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -217,7 +297,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 type ListApiKeysResponse struct {
@@ -229,7 +309,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +321,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +334,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListApiKeysResponse) GetKeys() []*ApiKeyInfo {
@@ -273,13 +353,14 @@ type ApiKeyInfo struct {
 	ValidUntil    uint64                  `protobuf:"varint,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"` // epoch seconds; 0 = never
 	RevokedAt     uint64                  `protobuf:"varint,6,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`    // epoch seconds; 0 = not revoked
 	Permissions   *permission.Permissions `protobuf:"bytes,7,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Limits        *KeyLimits              `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApiKeyInfo) Reset() {
 	*x = ApiKeyInfo{}
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +372,7 @@ func (x *ApiKeyInfo) String() string {
 func (*ApiKeyInfo) ProtoMessage() {}
 
 func (x *ApiKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +385,7 @@ func (x *ApiKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKeyInfo.ProtoReflect.Descriptor instead.
 func (*ApiKeyInfo) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApiKeyInfo) GetId() string {
@@ -356,6 +437,13 @@ func (x *ApiKeyInfo) GetPermissions() *permission.Permissions {
 	return nil
 }
 
+func (x *ApiKeyInfo) GetLimits() *KeyLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 type RevokeApiKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -365,7 +453,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +465,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +478,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RevokeApiKeyRequest) GetId() string {
@@ -408,7 +496,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +508,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +521,7 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 type VersionRequest struct {
@@ -444,7 +532,7 @@ type VersionRequest struct {
 
 func (x *VersionRequest) Reset() {
 	*x = VersionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +544,7 @@ func (x *VersionRequest) String() string {
 func (*VersionRequest) ProtoMessage() {}
 
 func (x *VersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +557,7 @@ func (x *VersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionRequest.ProtoReflect.Descriptor instead.
 func (*VersionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 type VersionResponse struct {
@@ -483,7 +571,7 @@ type VersionResponse struct {
 
 func (x *VersionResponse) Reset() {
 	*x = VersionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +583,7 @@ func (x *VersionResponse) String() string {
 func (*VersionResponse) ProtoMessage() {}
 
 func (x *VersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +596,7 @@ func (x *VersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionResponse.ProtoReflect.Descriptor instead.
 func (*VersionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VersionResponse) GetVersion() string {
@@ -540,7 +628,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +640,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +653,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 type ClusterStatusResponse struct {
@@ -577,7 +665,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +677,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +690,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ClusterStatusResponse) GetStatus() *v1.Status {
@@ -621,7 +709,7 @@ type DrainNodeRequest struct {
 
 func (x *DrainNodeRequest) Reset() {
 	*x = DrainNodeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +721,7 @@ func (x *DrainNodeRequest) String() string {
 func (*DrainNodeRequest) ProtoMessage() {}
 
 func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +734,7 @@ func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
 func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DrainNodeRequest) GetNode() string {
@@ -664,7 +752,7 @@ type DrainNodeResponse struct {
 
 func (x *DrainNodeResponse) Reset() {
 	*x = DrainNodeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +764,7 @@ func (x *DrainNodeResponse) String() string {
 func (*DrainNodeResponse) ProtoMessage() {}
 
 func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +777,7 @@ func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
 func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 type ResumeNodeRequest struct {
@@ -701,7 +789,7 @@ type ResumeNodeRequest struct {
 
 func (x *ResumeNodeRequest) Reset() {
 	*x = ResumeNodeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +801,7 @@ func (x *ResumeNodeRequest) String() string {
 func (*ResumeNodeRequest) ProtoMessage() {}
 
 func (x *ResumeNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +814,7 @@ func (x *ResumeNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeNodeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeNodeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResumeNodeRequest) GetNode() string {
@@ -744,7 +832,7 @@ type ResumeNodeResponse struct {
 
 func (x *ResumeNodeResponse) Reset() {
 	*x = ResumeNodeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +844,7 @@ func (x *ResumeNodeResponse) String() string {
 func (*ResumeNodeResponse) ProtoMessage() {}
 
 func (x *ResumeNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +857,7 @@ func (x *ResumeNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeNodeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeNodeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 type LeaveNodeRequest struct {
@@ -783,7 +871,7 @@ type LeaveNodeRequest struct {
 
 func (x *LeaveNodeRequest) Reset() {
 	*x = LeaveNodeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +883,7 @@ func (x *LeaveNodeRequest) String() string {
 func (*LeaveNodeRequest) ProtoMessage() {}
 
 func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +896,7 @@ func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveNodeRequest.ProtoReflect.Descriptor instead.
 func (*LeaveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LeaveNodeRequest) GetNode() string {
@@ -833,7 +921,7 @@ type LeaveNodeResponse struct {
 
 func (x *LeaveNodeResponse) Reset() {
 	*x = LeaveNodeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +933,7 @@ func (x *LeaveNodeResponse) String() string {
 func (*LeaveNodeResponse) ProtoMessage() {}
 
 func (x *LeaveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +946,7 @@ func (x *LeaveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveNodeResponse.ProtoReflect.Descriptor instead.
 func (*LeaveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 type RemoveNodeRequest struct {
@@ -873,7 +961,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +973,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +986,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -930,7 +1018,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1030,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1043,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 type TransferLeadershipRequest struct {
@@ -968,7 +1056,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1068,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1081,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TransferLeadershipRequest) GetGroup() uint32 {
@@ -1018,7 +1106,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1118,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1131,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 type CreateJoinTokenRequest struct {
@@ -1056,7 +1144,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1156,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1169,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateJoinTokenRequest) GetValidForSeconds() uint64 {
@@ -1103,7 +1191,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1203,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1216,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -1158,7 +1246,7 @@ type JoinClusterRequest struct {
 
 func (x *JoinClusterRequest) Reset() {
 	*x = JoinClusterRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1258,7 @@ func (x *JoinClusterRequest) String() string {
 func (*JoinClusterRequest) ProtoMessage() {}
 
 func (x *JoinClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1271,7 @@ func (x *JoinClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinClusterRequest.ProtoReflect.Descriptor instead.
 func (*JoinClusterRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JoinClusterRequest) GetSeeds() []string {
@@ -1215,7 +1303,7 @@ type JoinClusterResponse struct {
 
 func (x *JoinClusterResponse) Reset() {
 	*x = JoinClusterResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1315,7 @@ func (x *JoinClusterResponse) String() string {
 func (*JoinClusterResponse) ProtoMessage() {}
 
 func (x *JoinClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,19 +1328,25 @@ func (x *JoinClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinClusterResponse.ProtoReflect.Descriptor instead.
 func (*JoinClusterResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14admin/v1/admin.proto\x12\x0fmayfly.admin.v1\x1a\x17cluster/v1/status.proto\x1a\x1bpermission/permission.proto\"\xb9\x01\n" +
+	"\x14admin/v1/admin.proto\x12\x0fmayfly.admin.v1\x1a\x17cluster/v1/status.proto\x1a\x1bpermission/permission.proto\"\xed\x01\n" +
 	"\x13CreateApiKeyRequest\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12\x19\n" +
 	"\btoken_id\x18\x02 \x01(\tR\atokenId\x12*\n" +
 	"\x11valid_for_seconds\x18\x03 \x01(\x04R\x0fvalidForSeconds\x129\n" +
-	"\vpermissions\x18\x04 \x01(\v2\x17.permission.PermissionsR\vpermissions\"\xc2\x01\n" +
+	"\vpermissions\x18\x04 \x01(\v2\x17.permission.PermissionsR\vpermissions\x122\n" +
+	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.admin.v1.KeyLimitsR\x06limits\"\xb3\x01\n" +
+	"\tKeyLimits\x12(\n" +
+	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
+	"\x13max_throughput_kbps\x18\x02 \x01(\rR\x11maxThroughputKbps\x124\n" +
+	"\x16max_subscription_count\x18\x03 \x01(\rR\x14maxSubscriptionCount\x12\x16\n" +
+	"\x06weight\x18\x04 \x01(\rR\x06weight\"\xc2\x01\n" +
 	"\x14CreateApiKeyResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\x12\x1f\n" +
@@ -1264,7 +1358,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"validUntil\"\x14\n" +
 	"\x12ListApiKeysRequest\"F\n" +
 	"\x13ListApiKeysResponse\x12/\n" +
-	"\x04keys\x18\x01 \x03(\v2\x1b.mayfly.admin.v1.ApiKeyInfoR\x04keys\"\xf3\x01\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1b.mayfly.admin.v1.ApiKeyInfoR\x04keys\"\xa7\x02\n" +
 	"\n" +
 	"ApiKeyInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
@@ -1276,7 +1370,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"validUntil\x12\x1d\n" +
 	"\n" +
 	"revoked_at\x18\x06 \x01(\x04R\trevokedAt\x129\n" +
-	"\vpermissions\x18\a \x01(\v2\x17.permission.PermissionsR\vpermissions\"%\n" +
+	"\vpermissions\x18\a \x01(\v2\x17.permission.PermissionsR\vpermissions\x122\n" +
+	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.admin.v1.KeyLimitsR\x06limits\"%\n" +
 	"\x13RevokeApiKeyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x16\n" +
 	"\x14RevokeApiKeyResponse\"\x10\n" +
@@ -1347,70 +1442,73 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(*CreateApiKeyRequest)(nil),        // 0: mayfly.admin.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),       // 1: mayfly.admin.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),         // 2: mayfly.admin.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),        // 3: mayfly.admin.v1.ListApiKeysResponse
-	(*ApiKeyInfo)(nil),                 // 4: mayfly.admin.v1.ApiKeyInfo
-	(*RevokeApiKeyRequest)(nil),        // 5: mayfly.admin.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),       // 6: mayfly.admin.v1.RevokeApiKeyResponse
-	(*VersionRequest)(nil),             // 7: mayfly.admin.v1.VersionRequest
-	(*VersionResponse)(nil),            // 8: mayfly.admin.v1.VersionResponse
-	(*ClusterStatusRequest)(nil),       // 9: mayfly.admin.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 10: mayfly.admin.v1.ClusterStatusResponse
-	(*DrainNodeRequest)(nil),           // 11: mayfly.admin.v1.DrainNodeRequest
-	(*DrainNodeResponse)(nil),          // 12: mayfly.admin.v1.DrainNodeResponse
-	(*ResumeNodeRequest)(nil),          // 13: mayfly.admin.v1.ResumeNodeRequest
-	(*ResumeNodeResponse)(nil),         // 14: mayfly.admin.v1.ResumeNodeResponse
-	(*LeaveNodeRequest)(nil),           // 15: mayfly.admin.v1.LeaveNodeRequest
-	(*LeaveNodeResponse)(nil),          // 16: mayfly.admin.v1.LeaveNodeResponse
-	(*RemoveNodeRequest)(nil),          // 17: mayfly.admin.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 18: mayfly.admin.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 19: mayfly.admin.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 20: mayfly.admin.v1.TransferLeadershipResponse
-	(*CreateJoinTokenRequest)(nil),     // 21: mayfly.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil),    // 22: mayfly.admin.v1.CreateJoinTokenResponse
-	(*JoinClusterRequest)(nil),         // 23: mayfly.admin.v1.JoinClusterRequest
-	(*JoinClusterResponse)(nil),        // 24: mayfly.admin.v1.JoinClusterResponse
-	(*permission.Permissions)(nil),     // 25: permission.Permissions
-	(*v1.Status)(nil),                  // 26: mayfly.cluster.v1.Status
+	(*KeyLimits)(nil),                  // 1: mayfly.admin.v1.KeyLimits
+	(*CreateApiKeyResponse)(nil),       // 2: mayfly.admin.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),         // 3: mayfly.admin.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),        // 4: mayfly.admin.v1.ListApiKeysResponse
+	(*ApiKeyInfo)(nil),                 // 5: mayfly.admin.v1.ApiKeyInfo
+	(*RevokeApiKeyRequest)(nil),        // 6: mayfly.admin.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),       // 7: mayfly.admin.v1.RevokeApiKeyResponse
+	(*VersionRequest)(nil),             // 8: mayfly.admin.v1.VersionRequest
+	(*VersionResponse)(nil),            // 9: mayfly.admin.v1.VersionResponse
+	(*ClusterStatusRequest)(nil),       // 10: mayfly.admin.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 11: mayfly.admin.v1.ClusterStatusResponse
+	(*DrainNodeRequest)(nil),           // 12: mayfly.admin.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),          // 13: mayfly.admin.v1.DrainNodeResponse
+	(*ResumeNodeRequest)(nil),          // 14: mayfly.admin.v1.ResumeNodeRequest
+	(*ResumeNodeResponse)(nil),         // 15: mayfly.admin.v1.ResumeNodeResponse
+	(*LeaveNodeRequest)(nil),           // 16: mayfly.admin.v1.LeaveNodeRequest
+	(*LeaveNodeResponse)(nil),          // 17: mayfly.admin.v1.LeaveNodeResponse
+	(*RemoveNodeRequest)(nil),          // 18: mayfly.admin.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 19: mayfly.admin.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 20: mayfly.admin.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 21: mayfly.admin.v1.TransferLeadershipResponse
+	(*CreateJoinTokenRequest)(nil),     // 22: mayfly.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),    // 23: mayfly.admin.v1.CreateJoinTokenResponse
+	(*JoinClusterRequest)(nil),         // 24: mayfly.admin.v1.JoinClusterRequest
+	(*JoinClusterResponse)(nil),        // 25: mayfly.admin.v1.JoinClusterResponse
+	(*permission.Permissions)(nil),     // 26: permission.Permissions
+	(*v1.Status)(nil),                  // 27: mayfly.cluster.v1.Status
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	25, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
-	4,  // 1: mayfly.admin.v1.ListApiKeysResponse.keys:type_name -> mayfly.admin.v1.ApiKeyInfo
-	25, // 2: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
-	26, // 3: mayfly.admin.v1.ClusterStatusResponse.status:type_name -> mayfly.cluster.v1.Status
-	0,  // 4: mayfly.admin.v1.Admin.CreateApiKey:input_type -> mayfly.admin.v1.CreateApiKeyRequest
-	2,  // 5: mayfly.admin.v1.Admin.ListApiKeys:input_type -> mayfly.admin.v1.ListApiKeysRequest
-	5,  // 6: mayfly.admin.v1.Admin.RevokeApiKey:input_type -> mayfly.admin.v1.RevokeApiKeyRequest
-	7,  // 7: mayfly.admin.v1.Admin.Version:input_type -> mayfly.admin.v1.VersionRequest
-	9,  // 8: mayfly.admin.v1.Admin.ClusterStatus:input_type -> mayfly.admin.v1.ClusterStatusRequest
-	11, // 9: mayfly.admin.v1.Admin.DrainNode:input_type -> mayfly.admin.v1.DrainNodeRequest
-	13, // 10: mayfly.admin.v1.Admin.ResumeNode:input_type -> mayfly.admin.v1.ResumeNodeRequest
-	15, // 11: mayfly.admin.v1.Admin.LeaveNode:input_type -> mayfly.admin.v1.LeaveNodeRequest
-	17, // 12: mayfly.admin.v1.Admin.RemoveNode:input_type -> mayfly.admin.v1.RemoveNodeRequest
-	19, // 13: mayfly.admin.v1.Admin.TransferLeadership:input_type -> mayfly.admin.v1.TransferLeadershipRequest
-	21, // 14: mayfly.admin.v1.Admin.CreateJoinToken:input_type -> mayfly.admin.v1.CreateJoinTokenRequest
-	23, // 15: mayfly.admin.v1.Admin.JoinCluster:input_type -> mayfly.admin.v1.JoinClusterRequest
-	1,  // 16: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
-	3,  // 17: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
-	6,  // 18: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
-	8,  // 19: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
-	10, // 20: mayfly.admin.v1.Admin.ClusterStatus:output_type -> mayfly.admin.v1.ClusterStatusResponse
-	12, // 21: mayfly.admin.v1.Admin.DrainNode:output_type -> mayfly.admin.v1.DrainNodeResponse
-	14, // 22: mayfly.admin.v1.Admin.ResumeNode:output_type -> mayfly.admin.v1.ResumeNodeResponse
-	16, // 23: mayfly.admin.v1.Admin.LeaveNode:output_type -> mayfly.admin.v1.LeaveNodeResponse
-	18, // 24: mayfly.admin.v1.Admin.RemoveNode:output_type -> mayfly.admin.v1.RemoveNodeResponse
-	20, // 25: mayfly.admin.v1.Admin.TransferLeadership:output_type -> mayfly.admin.v1.TransferLeadershipResponse
-	22, // 26: mayfly.admin.v1.Admin.CreateJoinToken:output_type -> mayfly.admin.v1.CreateJoinTokenResponse
-	24, // 27: mayfly.admin.v1.Admin.JoinCluster:output_type -> mayfly.admin.v1.JoinClusterResponse
-	16, // [16:28] is the sub-list for method output_type
-	4,  // [4:16] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	26, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
+	1,  // 1: mayfly.admin.v1.CreateApiKeyRequest.limits:type_name -> mayfly.admin.v1.KeyLimits
+	5,  // 2: mayfly.admin.v1.ListApiKeysResponse.keys:type_name -> mayfly.admin.v1.ApiKeyInfo
+	26, // 3: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
+	1,  // 4: mayfly.admin.v1.ApiKeyInfo.limits:type_name -> mayfly.admin.v1.KeyLimits
+	27, // 5: mayfly.admin.v1.ClusterStatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	0,  // 6: mayfly.admin.v1.Admin.CreateApiKey:input_type -> mayfly.admin.v1.CreateApiKeyRequest
+	3,  // 7: mayfly.admin.v1.Admin.ListApiKeys:input_type -> mayfly.admin.v1.ListApiKeysRequest
+	6,  // 8: mayfly.admin.v1.Admin.RevokeApiKey:input_type -> mayfly.admin.v1.RevokeApiKeyRequest
+	8,  // 9: mayfly.admin.v1.Admin.Version:input_type -> mayfly.admin.v1.VersionRequest
+	10, // 10: mayfly.admin.v1.Admin.ClusterStatus:input_type -> mayfly.admin.v1.ClusterStatusRequest
+	12, // 11: mayfly.admin.v1.Admin.DrainNode:input_type -> mayfly.admin.v1.DrainNodeRequest
+	14, // 12: mayfly.admin.v1.Admin.ResumeNode:input_type -> mayfly.admin.v1.ResumeNodeRequest
+	16, // 13: mayfly.admin.v1.Admin.LeaveNode:input_type -> mayfly.admin.v1.LeaveNodeRequest
+	18, // 14: mayfly.admin.v1.Admin.RemoveNode:input_type -> mayfly.admin.v1.RemoveNodeRequest
+	20, // 15: mayfly.admin.v1.Admin.TransferLeadership:input_type -> mayfly.admin.v1.TransferLeadershipRequest
+	22, // 16: mayfly.admin.v1.Admin.CreateJoinToken:input_type -> mayfly.admin.v1.CreateJoinTokenRequest
+	24, // 17: mayfly.admin.v1.Admin.JoinCluster:input_type -> mayfly.admin.v1.JoinClusterRequest
+	2,  // 18: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
+	4,  // 19: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
+	7,  // 20: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
+	9,  // 21: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
+	11, // 22: mayfly.admin.v1.Admin.ClusterStatus:output_type -> mayfly.admin.v1.ClusterStatusResponse
+	13, // 23: mayfly.admin.v1.Admin.DrainNode:output_type -> mayfly.admin.v1.DrainNodeResponse
+	15, // 24: mayfly.admin.v1.Admin.ResumeNode:output_type -> mayfly.admin.v1.ResumeNodeResponse
+	17, // 25: mayfly.admin.v1.Admin.LeaveNode:output_type -> mayfly.admin.v1.LeaveNodeResponse
+	19, // 26: mayfly.admin.v1.Admin.RemoveNode:output_type -> mayfly.admin.v1.RemoveNodeResponse
+	21, // 27: mayfly.admin.v1.Admin.TransferLeadership:output_type -> mayfly.admin.v1.TransferLeadershipResponse
+	23, // 28: mayfly.admin.v1.Admin.CreateJoinToken:output_type -> mayfly.admin.v1.CreateJoinTokenResponse
+	25, // 29: mayfly.admin.v1.Admin.JoinCluster:output_type -> mayfly.admin.v1.JoinClusterResponse
+	18, // [18:30] is the sub-list for method output_type
+	6,  // [6:18] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -1424,7 +1522,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -106,6 +106,7 @@ const (
 	Refusal_REASON_STATE_REFUSED          Refusal_Reason = 15 // its rules do not allow the change
 	Refusal_REASON_DENIED                 Refusal_Reason = 16 // what an operator asked would do harm now
 	Refusal_REASON_FOUNDED                Refusal_Reason = 17 // the node belongs to a cluster already
+	Refusal_REASON_TOO_MANY_KEYS          Refusal_Reason = 45 // the cache may not have one more item
 )
 
 // Enum value maps for Refusal_Reason.
@@ -129,6 +130,7 @@ var (
 		15: "REASON_STATE_REFUSED",
 		16: "REASON_DENIED",
 		17: "REASON_FOUNDED",
+		45: "REASON_TOO_MANY_KEYS",
 	}
 	Refusal_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -149,6 +151,7 @@ var (
 		"REASON_STATE_REFUSED":          15,
 		"REASON_DENIED":                 16,
 		"REASON_FOUNDED":                17,
+		"REASON_TOO_MANY_KEYS":          45,
 	}
 )
 
@@ -229,6 +232,55 @@ func (x ChangeResponse_Status) Number() protoreflect.EnumNumber {
 // Deprecated: Use ChangeResponse_Status.Descriptor instead.
 func (ChangeResponse_Status) EnumDescriptor() ([]byte, []int) {
 	return file_peer_v1_peer_proto_rawDescGZIP(), []int{33, 0}
+}
+
+type DemandResponse_Sort int32
+
+const (
+	DemandResponse_SORT_UNSPECIFIED DemandResponse_Sort = 0 // passed over
+	DemandResponse_SORT_CACHE       DemandResponse_Sort = 1
+	DemandResponse_SORT_KEY         DemandResponse_Sort = 2
+)
+
+// Enum value maps for DemandResponse_Sort.
+var (
+	DemandResponse_Sort_name = map[int32]string{
+		0: "SORT_UNSPECIFIED",
+		1: "SORT_CACHE",
+		2: "SORT_KEY",
+	}
+	DemandResponse_Sort_value = map[string]int32{
+		"SORT_UNSPECIFIED": 0,
+		"SORT_CACHE":       1,
+		"SORT_KEY":         2,
+	}
+)
+
+func (x DemandResponse_Sort) Enum() *DemandResponse_Sort {
+	p := new(DemandResponse_Sort)
+	*p = x
+	return p
+}
+
+func (x DemandResponse_Sort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DemandResponse_Sort) Descriptor() protoreflect.EnumDescriptor {
+	return file_peer_v1_peer_proto_enumTypes[3].Descriptor()
+}
+
+func (DemandResponse_Sort) Type() protoreflect.EnumType {
+	return &file_peer_v1_peer_proto_enumTypes[3]
+}
+
+func (x DemandResponse_Sort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DemandResponse_Sort.Descriptor instead.
+func (DemandResponse_Sort) EnumDescriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 0}
 }
 
 // Hello opens every connection to the peer port, before anything else.
@@ -3725,6 +3777,132 @@ func (*UsageResponse_History_) isUsageResponse_Outcome() {}
 
 func (*UsageResponse_Refusal) isUsageResponse_Outcome() {}
 
+type DemandRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandRequest) Reset() {
+	*x = DemandRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandRequest) ProtoMessage() {}
+
+func (x *DemandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandRequest.ProtoReflect.Descriptor instead.
+func (*DemandRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DemandRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+type DemandResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*DemandResponse_Uses_
+	//	*DemandResponse_Refusal
+	Outcome       isDemandResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandResponse) Reset() {
+	*x = DemandResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandResponse) ProtoMessage() {}
+
+func (x *DemandResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandResponse.ProtoReflect.Descriptor instead.
+func (*DemandResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *DemandResponse) GetOutcome() isDemandResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *DemandResponse) GetUses() *DemandResponse_Uses {
+	if x != nil {
+		if x, ok := x.Outcome.(*DemandResponse_Uses_); ok {
+			return x.Uses
+		}
+	}
+	return nil
+}
+
+func (x *DemandResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*DemandResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isDemandResponse_Outcome interface {
+	isDemandResponse_Outcome()
+}
+
+type DemandResponse_Uses_ struct {
+	Uses *DemandResponse_Uses `protobuf:"bytes,1,opt,name=uses,proto3,oneof"`
+}
+
+type DemandResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*DemandResponse_Uses_) isDemandResponse_Outcome() {}
+
+func (*DemandResponse_Refusal) isDemandResponse_Outcome() {}
+
 type MirrorRequest_Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -3738,7 +3916,7 @@ type MirrorRequest_Change struct {
 
 func (x *MirrorRequest_Change) Reset() {
 	*x = MirrorRequest_Change{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3750,7 +3928,7 @@ func (x *MirrorRequest_Change) String() string {
 func (*MirrorRequest_Change) ProtoMessage() {}
 
 func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3826,7 +4004,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3838,7 +4016,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3899,7 +4077,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +4089,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4037,7 +4215,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4049,7 +4227,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4092,7 +4270,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4104,7 +4282,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4146,7 +4324,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4158,7 +4336,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4206,7 +4384,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4218,7 +4396,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4258,7 +4436,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4448,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4318,7 +4496,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4330,7 +4508,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4417,7 +4595,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +4607,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4660,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4672,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4526,7 +4704,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4716,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4572,7 +4750,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4762,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4625,7 +4803,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4637,7 +4815,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4684,7 +4862,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4874,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4913,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4747,7 +4925,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4782,7 +4960,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +4972,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4841,7 +5019,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4853,7 +5031,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4896,7 +5074,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4908,7 +5086,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4962,7 +5140,7 @@ type UsageResponse_History struct {
 
 func (x *UsageResponse_History) Reset() {
 	*x = UsageResponse_History{}
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4974,7 +5152,7 @@ func (x *UsageResponse_History) String() string {
 func (*UsageResponse_History) ProtoMessage() {}
 
 func (x *UsageResponse_History) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5018,7 +5196,7 @@ type UsageResponse_Sample struct {
 
 func (x *UsageResponse_Sample) Reset() {
 	*x = UsageResponse_Sample{}
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5030,7 +5208,7 @@ func (x *UsageResponse_Sample) String() string {
 func (*UsageResponse_Sample) ProtoMessage() {}
 
 func (x *UsageResponse_Sample) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5116,6 +5294,156 @@ func (x *UsageResponse_Sample) GetSubscriptions() uint64 {
 	return 0
 }
 
+// Uses are those of all subjects that want something.
+type DemandResponse_Uses struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           []*DemandResponse_Use  `protobuf:"bytes,1,rep,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandResponse_Uses) Reset() {
+	*x = DemandResponse_Uses{}
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandResponse_Uses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandResponse_Uses) ProtoMessage() {}
+
+func (x *DemandResponse_Uses) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandResponse_Uses.ProtoReflect.Descriptor instead.
+func (*DemandResponse_Uses) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 0}
+}
+
+func (x *DemandResponse_Uses) GetAll() []*DemandResponse_Use {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
+// Use is what the clients of a node use of the limits of one subject.
+type DemandResponse_Use struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Sort  DemandResponse_Sort    `protobuf:"varint,1,opt,name=sort,proto3,enum=mayfly.peer.v1.DemandResponse_Sort" json:"sort,omitempty"`
+	// Of the cache, or the id of the API key.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Wanted per second, refused or not.
+	Operations float64 `protobuf:"fixed64,3,opt,name=operations,proto3" json:"operations,omitempty"`
+	Publishes  float64 `protobuf:"fixed64,4,opt,name=publishes,proto3" json:"publishes,omitempty"`
+	Bytes      float64 `protobuf:"fixed64,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Subscriptions that there are, and that were refused lately.
+	Held   uint64 `protobuf:"varint,6,opt,name=held,proto3" json:"held,omitempty"`
+	Missed uint64 `protobuf:"varint,7,opt,name=missed,proto3" json:"missed,omitempty"`
+	// Items of the cache that the node leads, if their number is limited.
+	Keys          uint64 `protobuf:"varint,8,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DemandResponse_Use) Reset() {
+	*x = DemandResponse_Use{}
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DemandResponse_Use) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DemandResponse_Use) ProtoMessage() {}
+
+func (x *DemandResponse_Use) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DemandResponse_Use.ProtoReflect.Descriptor instead.
+func (*DemandResponse_Use) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 1}
+}
+
+func (x *DemandResponse_Use) GetSort() DemandResponse_Sort {
+	if x != nil {
+		return x.Sort
+	}
+	return DemandResponse_SORT_UNSPECIFIED
+}
+
+func (x *DemandResponse_Use) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DemandResponse_Use) GetOperations() float64 {
+	if x != nil {
+		return x.Operations
+	}
+	return 0
+}
+
+func (x *DemandResponse_Use) GetPublishes() float64 {
+	if x != nil {
+		return x.Publishes
+	}
+	return 0
+}
+
+func (x *DemandResponse_Use) GetBytes() float64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *DemandResponse_Use) GetHeld() uint64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *DemandResponse_Use) GetMissed() uint64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *DemandResponse_Use) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
 var File_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_peer_v1_peer_proto_rawDesc = "" +
@@ -5151,14 +5479,14 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tNotLeader\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"\x9a\x05\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\xb4\x05\n" +
 	"\aRefusal\x126\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1e.mayfly.peer.v1.Refusal.ReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x128\n" +
 	"\n" +
 	"not_leader\x18\x03 \x01(\v2\x19.mayfly.peer.v1.NotLeaderR\tnotLeader\x12\x12\n" +
 	"\x04late\x18\x04 \x01(\bR\x04late\x12.\n" +
-	"\x06denial\x18\x05 \x01(\v2\x16.mayfly.peer.v1.DenialR\x06denial\"\xc0\x03\n" +
+	"\x06denial\x18\x05 \x01(\v2\x16.mayfly.peer.v1.DenialR\x06denial\"\xda\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_NOT_EXECUTED\x10\x01\x12\x15\n" +
@@ -5178,7 +5506,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x15REASON_STATE_CONFLICT\x10\x0e\x12\x18\n" +
 	"\x14REASON_STATE_REFUSED\x10\x0f\x12\x11\n" +
 	"\rREASON_DENIED\x10\x10\x12\x12\n" +
-	"\x0eREASON_FOUNDED\x10\x11\"n\n" +
+	"\x0eREASON_FOUNDED\x10\x11\x12\x18\n" +
+	"\x14REASON_TOO_MANY_KEYS\x10-\"n\n" +
 	"\fApplyRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\rR\x05group\x12\x18\n" +
@@ -5469,7 +5798,31 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tdelivered\x18\t \x01(\x04R\tdelivered\x12$\n" +
 	"\rsubscriptions\x18\n" +
 	" \x01(\x04R\rsubscriptionsB\t\n" +
-	"\aoutcome2\xa5\t\n" +
+	"\aoutcome\"?\n" +
+	"\rDemandRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\"\xee\x03\n" +
+	"\x0eDemandResponse\x129\n" +
+	"\x04uses\x18\x01 \x01(\v2#.mayfly.peer.v1.DemandResponse.UsesH\x00R\x04uses\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1a<\n" +
+	"\x04Uses\x124\n" +
+	"\x03all\x18\x01 \x03(\v2\".mayfly.peer.v1.DemandResponse.UseR\x03all\x1a\xe6\x01\n" +
+	"\x03Use\x127\n" +
+	"\x04sort\x18\x01 \x01(\x0e2#.mayfly.peer.v1.DemandResponse.SortR\x04sort\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"operations\x18\x03 \x01(\x01R\n" +
+	"operations\x12\x1c\n" +
+	"\tpublishes\x18\x04 \x01(\x01R\tpublishes\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x01R\x05bytes\x12\x12\n" +
+	"\x04held\x18\x06 \x01(\x04R\x04held\x12\x16\n" +
+	"\x06missed\x18\a \x01(\x04R\x06missed\x12\x12\n" +
+	"\x04keys\x18\b \x01(\x04R\x04keys\":\n" +
+	"\x04Sort\x12\x14\n" +
+	"\x10SORT_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SORT_CACHE\x10\x01\x12\f\n" +
+	"\bSORT_KEY\x10\x02B\t\n" +
+	"\aoutcome2\xee\t\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -5486,7 +5839,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\aConfirm\x12\x1e.mayfly.peer.v1.ConfirmRequest\x1a\x1f.mayfly.peer.v1.ConfirmResponse\x12J\n" +
 	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponse\x12G\n" +
 	"\x06Status\x12\x1d.mayfly.peer.v1.StatusRequest\x1a\x1e.mayfly.peer.v1.StatusResponse\x12D\n" +
-	"\x05Usage\x12\x1c.mayfly.peer.v1.UsageRequest\x1a\x1d.mayfly.peer.v1.UsageResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
+	"\x05Usage\x12\x1c.mayfly.peer.v1.UsageRequest\x1a\x1d.mayfly.peer.v1.UsageResponse\x12G\n" +
+	"\x06Demand\x12\x1d.mayfly.peer.v1.DemandRequest\x1a\x1e.mayfly.peer.v1.DemandResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -5500,220 +5854,232 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_peer_v1_peer_proto_rawDescData
 }
 
-var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
 	(ChangeResponse_Status)(0),      // 2: mayfly.peer.v1.ChangeResponse.Status
-	(*Hello)(nil),                   // 3: mayfly.peer.v1.Hello
-	(*Origin)(nil),                  // 4: mayfly.peer.v1.Origin
-	(*NotLeader)(nil),               // 5: mayfly.peer.v1.NotLeader
-	(*Refusal)(nil),                 // 6: mayfly.peer.v1.Refusal
-	(*ApplyRequest)(nil),            // 7: mayfly.peer.v1.ApplyRequest
-	(*ApplyResponse)(nil),           // 8: mayfly.peer.v1.ApplyResponse
-	(*ViewRequest)(nil),             // 9: mayfly.peer.v1.ViewRequest
-	(*ViewResponse)(nil),            // 10: mayfly.peer.v1.ViewResponse
-	(*ApplyCatalogRequest)(nil),     // 11: mayfly.peer.v1.ApplyCatalogRequest
-	(*ApplyCatalogResponse)(nil),    // 12: mayfly.peer.v1.ApplyCatalogResponse
-	(*Topic)(nil),                   // 13: mayfly.peer.v1.Topic
-	(*Position)(nil),                // 14: mayfly.peer.v1.Position
-	(*PublishRequest)(nil),          // 15: mayfly.peer.v1.PublishRequest
-	(*PublishResponse)(nil),         // 16: mayfly.peer.v1.PublishResponse
-	(*MirrorRequest)(nil),           // 17: mayfly.peer.v1.MirrorRequest
-	(*MirrorResponse)(nil),          // 18: mayfly.peer.v1.MirrorResponse
-	(*SurveyRequest)(nil),           // 19: mayfly.peer.v1.SurveyRequest
-	(*SurveyResponse)(nil),          // 20: mayfly.peer.v1.SurveyResponse
-	(*TermsRequest)(nil),            // 21: mayfly.peer.v1.TermsRequest
-	(*TermsResponse)(nil),           // 22: mayfly.peer.v1.TermsResponse
-	(*Denial)(nil),                  // 23: mayfly.peer.v1.Denial
-	(*Replica)(nil),                 // 24: mayfly.peer.v1.Replica
-	(*ObserveRequest)(nil),          // 25: mayfly.peer.v1.ObserveRequest
-	(*ObserveResponse)(nil),         // 26: mayfly.peer.v1.ObserveResponse
-	(*Report)(nil),                  // 27: mayfly.peer.v1.Report
-	(*Configuration)(nil),           // 28: mayfly.peer.v1.Configuration
-	(*StepRequest)(nil),             // 29: mayfly.peer.v1.StepRequest
-	(*StepResponse)(nil),            // 30: mayfly.peer.v1.StepResponse
-	(*StartRequest)(nil),            // 31: mayfly.peer.v1.StartRequest
-	(*StartResponse)(nil),           // 32: mayfly.peer.v1.StartResponse
-	(*ReleaseRequest)(nil),          // 33: mayfly.peer.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 34: mayfly.peer.v1.ReleaseResponse
-	(*ChangeRequest)(nil),           // 35: mayfly.peer.v1.ChangeRequest
-	(*ChangeResponse)(nil),          // 36: mayfly.peer.v1.ChangeResponse
-	(*ConfirmRequest)(nil),          // 37: mayfly.peer.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),         // 38: mayfly.peer.v1.ConfirmResponse
-	(*Member)(nil),                  // 39: mayfly.peer.v1.Member
-	(*OperateRequest)(nil),          // 40: mayfly.peer.v1.OperateRequest
-	(*OperateResponse)(nil),         // 41: mayfly.peer.v1.OperateResponse
-	(*StatusRequest)(nil),           // 42: mayfly.peer.v1.StatusRequest
-	(*StatusResponse)(nil),          // 43: mayfly.peer.v1.StatusResponse
-	(*Charter)(nil),                 // 44: mayfly.peer.v1.Charter
-	(*JoinRequest)(nil),             // 45: mayfly.peer.v1.JoinRequest
-	(*JoinResponse)(nil),            // 46: mayfly.peer.v1.JoinResponse
-	(*Candidate)(nil),               // 47: mayfly.peer.v1.Candidate
-	(*FoundRequest)(nil),            // 48: mayfly.peer.v1.FoundRequest
-	(*FoundResponse)(nil),           // 49: mayfly.peer.v1.FoundResponse
-	(*UsageRequest)(nil),            // 50: mayfly.peer.v1.UsageRequest
-	(*UsageResponse)(nil),           // 51: mayfly.peer.v1.UsageResponse
-	(*MirrorRequest_Change)(nil),    // 52: mayfly.peer.v1.MirrorRequest.Change
-	(*MirrorRequest_Interest)(nil),  // 53: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 54: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 55: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 56: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 57: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 58: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 59: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 60: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 61: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 62: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 63: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 64: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 65: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 66: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Announce)(nil), // 67: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 68: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 69: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 70: mayfly.peer.v1.OperateResponse.Granted
-	(*UsageResponse_History)(nil),   // 71: mayfly.peer.v1.UsageResponse.History
-	(*UsageResponse_Sample)(nil),    // 72: mayfly.peer.v1.UsageResponse.Sample
-	(*v1.Result)(nil),               // 73: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 74: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 75: mayfly.store.v1.CatalogResult
-	(*v11.Status)(nil),              // 76: mayfly.cluster.v1.Status
+	(DemandResponse_Sort)(0),        // 3: mayfly.peer.v1.DemandResponse.Sort
+	(*Hello)(nil),                   // 4: mayfly.peer.v1.Hello
+	(*Origin)(nil),                  // 5: mayfly.peer.v1.Origin
+	(*NotLeader)(nil),               // 6: mayfly.peer.v1.NotLeader
+	(*Refusal)(nil),                 // 7: mayfly.peer.v1.Refusal
+	(*ApplyRequest)(nil),            // 8: mayfly.peer.v1.ApplyRequest
+	(*ApplyResponse)(nil),           // 9: mayfly.peer.v1.ApplyResponse
+	(*ViewRequest)(nil),             // 10: mayfly.peer.v1.ViewRequest
+	(*ViewResponse)(nil),            // 11: mayfly.peer.v1.ViewResponse
+	(*ApplyCatalogRequest)(nil),     // 12: mayfly.peer.v1.ApplyCatalogRequest
+	(*ApplyCatalogResponse)(nil),    // 13: mayfly.peer.v1.ApplyCatalogResponse
+	(*Topic)(nil),                   // 14: mayfly.peer.v1.Topic
+	(*Position)(nil),                // 15: mayfly.peer.v1.Position
+	(*PublishRequest)(nil),          // 16: mayfly.peer.v1.PublishRequest
+	(*PublishResponse)(nil),         // 17: mayfly.peer.v1.PublishResponse
+	(*MirrorRequest)(nil),           // 18: mayfly.peer.v1.MirrorRequest
+	(*MirrorResponse)(nil),          // 19: mayfly.peer.v1.MirrorResponse
+	(*SurveyRequest)(nil),           // 20: mayfly.peer.v1.SurveyRequest
+	(*SurveyResponse)(nil),          // 21: mayfly.peer.v1.SurveyResponse
+	(*TermsRequest)(nil),            // 22: mayfly.peer.v1.TermsRequest
+	(*TermsResponse)(nil),           // 23: mayfly.peer.v1.TermsResponse
+	(*Denial)(nil),                  // 24: mayfly.peer.v1.Denial
+	(*Replica)(nil),                 // 25: mayfly.peer.v1.Replica
+	(*ObserveRequest)(nil),          // 26: mayfly.peer.v1.ObserveRequest
+	(*ObserveResponse)(nil),         // 27: mayfly.peer.v1.ObserveResponse
+	(*Report)(nil),                  // 28: mayfly.peer.v1.Report
+	(*Configuration)(nil),           // 29: mayfly.peer.v1.Configuration
+	(*StepRequest)(nil),             // 30: mayfly.peer.v1.StepRequest
+	(*StepResponse)(nil),            // 31: mayfly.peer.v1.StepResponse
+	(*StartRequest)(nil),            // 32: mayfly.peer.v1.StartRequest
+	(*StartResponse)(nil),           // 33: mayfly.peer.v1.StartResponse
+	(*ReleaseRequest)(nil),          // 34: mayfly.peer.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 35: mayfly.peer.v1.ReleaseResponse
+	(*ChangeRequest)(nil),           // 36: mayfly.peer.v1.ChangeRequest
+	(*ChangeResponse)(nil),          // 37: mayfly.peer.v1.ChangeResponse
+	(*ConfirmRequest)(nil),          // 38: mayfly.peer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),         // 39: mayfly.peer.v1.ConfirmResponse
+	(*Member)(nil),                  // 40: mayfly.peer.v1.Member
+	(*OperateRequest)(nil),          // 41: mayfly.peer.v1.OperateRequest
+	(*OperateResponse)(nil),         // 42: mayfly.peer.v1.OperateResponse
+	(*StatusRequest)(nil),           // 43: mayfly.peer.v1.StatusRequest
+	(*StatusResponse)(nil),          // 44: mayfly.peer.v1.StatusResponse
+	(*Charter)(nil),                 // 45: mayfly.peer.v1.Charter
+	(*JoinRequest)(nil),             // 46: mayfly.peer.v1.JoinRequest
+	(*JoinResponse)(nil),            // 47: mayfly.peer.v1.JoinResponse
+	(*Candidate)(nil),               // 48: mayfly.peer.v1.Candidate
+	(*FoundRequest)(nil),            // 49: mayfly.peer.v1.FoundRequest
+	(*FoundResponse)(nil),           // 50: mayfly.peer.v1.FoundResponse
+	(*UsageRequest)(nil),            // 51: mayfly.peer.v1.UsageRequest
+	(*UsageResponse)(nil),           // 52: mayfly.peer.v1.UsageResponse
+	(*DemandRequest)(nil),           // 53: mayfly.peer.v1.DemandRequest
+	(*DemandResponse)(nil),          // 54: mayfly.peer.v1.DemandResponse
+	(*MirrorRequest_Change)(nil),    // 55: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 56: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 57: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 58: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 59: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 60: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 61: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 62: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 63: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 64: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 65: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 66: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 67: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 68: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 69: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Announce)(nil), // 70: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 71: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 72: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 73: mayfly.peer.v1.OperateResponse.Granted
+	(*UsageResponse_History)(nil),   // 74: mayfly.peer.v1.UsageResponse.History
+	(*UsageResponse_Sample)(nil),    // 75: mayfly.peer.v1.UsageResponse.Sample
+	(*DemandResponse_Uses)(nil),     // 76: mayfly.peer.v1.DemandResponse.Uses
+	(*DemandResponse_Use)(nil),      // 77: mayfly.peer.v1.DemandResponse.Use
+	(*v1.Result)(nil),               // 78: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 79: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 80: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 81: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
 	1,   // 1: mayfly.peer.v1.Refusal.reason:type_name -> mayfly.peer.v1.Refusal.Reason
-	5,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
-	23,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
-	4,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	73,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
-	6,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	74,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	73,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
-	6,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	75,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
-	6,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
-	13,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
-	6,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	52,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
-	54,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
-	4,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	57,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
-	6,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	59,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
-	6,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
-	27,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
-	6,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	60,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
-	24,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
-	24,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
-	4,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
-	24,  // 34: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
-	24,  // 35: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
-	6,   // 36: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 37: mayfly.peer.v1.StartRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 38: mayfly.peer.v1.StartResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	61,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
-	6,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
-	6,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	62,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	63,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	64,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	65,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	66,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	67,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	68,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	69,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	70,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
-	6,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
-	76,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
-	6,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	39,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	44,  // 62: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 63: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	39,  // 64: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	47,  // 65: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	44,  // 66: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	47,  // 67: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	44,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	6,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	4,   // 70: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
-	71,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
-	6,   // 72: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	53,  // 73: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	13,  // 74: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	13,  // 75: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 76: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	14,  // 77: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	55,  // 78: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	56,  // 79: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	14,  // 80: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	6,   // 81: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	14,  // 82: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	14,  // 83: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	13,  // 84: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	14,  // 85: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	58,  // 86: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	14,  // 87: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	28,  // 88: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 89: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	24,  // 90: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	39,  // 91: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	39,  // 92: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	39,  // 93: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	72,  // 94: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
-	7,   // 95: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	9,   // 96: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	11,  // 97: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	15,  // 98: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	17,  // 99: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	19,  // 100: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	21,  // 101: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	25,  // 102: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	29,  // 103: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	31,  // 104: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	33,  // 105: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	35,  // 106: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	37,  // 107: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	40,  // 108: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	42,  // 109: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
-	50,  // 110: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
-	8,   // 111: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	10,  // 112: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	12,  // 113: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	16,  // 114: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	18,  // 115: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	20,  // 116: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	22,  // 117: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	26,  // 118: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	30,  // 119: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	32,  // 120: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	34,  // 121: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	36,  // 122: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	38,  // 123: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	41,  // 124: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	43,  // 125: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
-	51,  // 126: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
-	111, // [111:127] is the sub-list for method output_type
-	95,  // [95:111] is the sub-list for method input_type
-	95,  // [95:95] is the sub-list for extension type_name
-	95,  // [95:95] is the sub-list for extension extendee
-	0,   // [0:95] is the sub-list for field type_name
+	6,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
+	24,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
+	5,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	78,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	7,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
+	79,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	78,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	7,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
+	80,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	7,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
+	14,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
+	7,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
+	55,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	57,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	5,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
+	60,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	7,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
+	62,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	7,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
+	28,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
+	7,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	63,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	25,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
+	25,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
+	5,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
+	25,  // 34: mayfly.peer.v1.StepRequest.replica:type_name -> mayfly.peer.v1.Replica
+	25,  // 35: mayfly.peer.v1.StepRequest.to:type_name -> mayfly.peer.v1.Replica
+	7,   // 36: mayfly.peer.v1.StepResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 37: mayfly.peer.v1.StartRequest.origin:type_name -> mayfly.peer.v1.Origin
+	7,   // 38: mayfly.peer.v1.StartResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
+	7,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
+	64,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	7,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
+	7,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
+	65,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	66,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	67,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	68,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	69,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	70,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	71,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	72,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	73,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	7,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
+	81,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	7,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	40,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	40,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	45,  // 62: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	7,   // 63: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	40,  // 64: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	48,  // 65: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	45,  // 66: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	48,  // 67: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	45,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	7,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 70: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
+	74,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
+	7,   // 72: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 73: mayfly.peer.v1.DemandRequest.origin:type_name -> mayfly.peer.v1.Origin
+	76,  // 74: mayfly.peer.v1.DemandResponse.uses:type_name -> mayfly.peer.v1.DemandResponse.Uses
+	7,   // 75: mayfly.peer.v1.DemandResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	56,  // 76: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	14,  // 77: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	14,  // 78: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 79: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	15,  // 80: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	58,  // 81: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	59,  // 82: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	15,  // 83: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	7,   // 84: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	15,  // 85: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	15,  // 86: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	14,  // 87: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 88: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	61,  // 89: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	15,  // 90: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	29,  // 91: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 92: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	25,  // 93: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	40,  // 94: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	40,  // 95: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	40,  // 96: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	75,  // 97: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
+	77,  // 98: mayfly.peer.v1.DemandResponse.Uses.all:type_name -> mayfly.peer.v1.DemandResponse.Use
+	3,   // 99: mayfly.peer.v1.DemandResponse.Use.sort:type_name -> mayfly.peer.v1.DemandResponse.Sort
+	8,   // 100: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	10,  // 101: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	12,  // 102: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	16,  // 103: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	18,  // 104: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	20,  // 105: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	22,  // 106: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	26,  // 107: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	30,  // 108: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	32,  // 109: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	34,  // 110: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	36,  // 111: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	38,  // 112: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	41,  // 113: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	43,  // 114: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	51,  // 115: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
+	53,  // 116: mayfly.peer.v1.Peer.Demand:input_type -> mayfly.peer.v1.DemandRequest
+	9,   // 117: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	11,  // 118: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	13,  // 119: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	17,  // 120: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	19,  // 121: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	21,  // 122: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	23,  // 123: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	27,  // 124: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	31,  // 125: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	33,  // 126: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	35,  // 127: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	37,  // 128: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	39,  // 129: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	42,  // 130: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	44,  // 131: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	52,  // 132: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
+	54,  // 133: mayfly.peer.v1.Peer.Demand:output_type -> mayfly.peer.v1.DemandResponse
+	117, // [117:134] is the sub-list for method output_type
+	100, // [100:117] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -5779,11 +6145,15 @@ func file_peer_v1_peer_proto_init() {
 		(*UsageResponse_History_)(nil),
 		(*UsageResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[49].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[50].OneofWrappers = []any{
+		(*DemandResponse_Uses_)(nil),
+		(*DemandResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[51].OneofWrappers = []any{
 		(*MirrorRequest_Change_Open)(nil),
 		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[51].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[53].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
@@ -5795,8 +6165,8 @@ func file_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   70,
+			NumEnums:      4,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,7 @@ const (
 	Peer_Operate_FullMethodName      = "/mayfly.peer.v1.Peer/Operate"
 	Peer_Status_FullMethodName       = "/mayfly.peer.v1.Peer/Status"
 	Peer_Usage_FullMethodName        = "/mayfly.peer.v1.Peer/Usage"
+	Peer_Demand_FullMethodName       = "/mayfly.peer.v1.Peer/Demand"
 )
 
 // PeerClient is the client API for Peer service.
@@ -86,6 +87,8 @@ type PeerClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 	// Usage tells what this node did in the last hour.
 	Usage(ctx context.Context, in *UsageRequest, opts ...grpc.CallOption) (*UsageResponse, error)
+	// Demand tells what clients of this node want of limits that all nodes share.
+	Demand(ctx context.Context, in *DemandRequest, opts ...grpc.CallOption) (*DemandResponse, error)
 }
 
 type peerClient struct {
@@ -268,6 +271,16 @@ func (c *peerClient) Usage(ctx context.Context, in *UsageRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *peerClient) Demand(ctx context.Context, in *DemandRequest, opts ...grpc.CallOption) (*DemandResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DemandResponse)
+	err := c.cc.Invoke(ctx, Peer_Demand_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -313,6 +326,8 @@ type PeerServer interface {
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	// Usage tells what this node did in the last hour.
 	Usage(context.Context, *UsageRequest) (*UsageResponse, error)
+	// Demand tells what clients of this node want of limits that all nodes share.
+	Demand(context.Context, *DemandRequest) (*DemandResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -370,6 +385,9 @@ func (UnimplementedPeerServer) Status(context.Context, *StatusRequest) (*StatusR
 }
 func (UnimplementedPeerServer) Usage(context.Context, *UsageRequest) (*UsageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Usage not implemented")
+}
+func (UnimplementedPeerServer) Demand(context.Context, *DemandRequest) (*DemandResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Demand not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -662,6 +680,24 @@ func _Peer_Usage_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Demand_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DemandRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Demand(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Demand_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Demand(ctx, req.(*DemandRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -724,6 +760,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Usage",
 			Handler:    _Peer_Usage_Handler,
+		},
+		{
+			MethodName: "Demand",
+			Handler:    _Peer_Demand_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

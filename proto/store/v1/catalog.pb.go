@@ -618,7 +618,10 @@ type CacheLimits struct {
 	// What gives way when that is used up.
 	Eviction *Eviction `protobuf:"varint,9,opt,name=eviction,proto3,enum=mayfly.store.v1.Eviction,oneof" json:"eviction,omitempty"`
 	// Kinds of items that never give way: for each a bit, 1 << Kind.
-	KeptKinds     *uint32 `protobuf:"varint,10,opt,name=kept_kinds,json=keptKinds,proto3,oneof" json:"kept_kinds,omitempty"`
+	KeptKinds *uint32 `protobuf:"varint,10,opt,name=kept_kinds,json=keptKinds,proto3,oneof" json:"kept_kinds,omitempty"`
+	// Items at the same time, in the whole cluster. Absent: as many as there is
+	// memory for.
+	MaxKeys       *uint64 `protobuf:"varint,12,opt,name=max_keys,json=maxKeys,proto3,oneof" json:"max_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -719,6 +722,13 @@ func (x *CacheLimits) GetEviction() Eviction {
 func (x *CacheLimits) GetKeptKinds() uint32 {
 	if x != nil && x.KeptKinds != nil {
 		return *x.KeptKinds
+	}
+	return 0
+}
+
+func (x *CacheLimits) GetMaxKeys() uint64 {
+	if x != nil && x.MaxKeys != nil {
+		return *x.MaxKeys
 	}
 	return 0
 }
@@ -941,6 +951,8 @@ type ApiKey struct {
 	// SHA-256 of the refresh token; empty when the key cannot be refreshed.
 	RefreshDigest []byte `protobuf:"bytes,7,opt,name=refresh_digest,json=refreshDigest,proto3" json:"refresh_digest,omitempty"`
 	RevokedAtMs   uint64 `protobuf:"varint,8,opt,name=revoked_at_ms,json=revokedAtMs,proto3" json:"revoked_at_ms,omitempty"` // 0 = not revoked
+	// Since version 3.
+	Limits        *KeyLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1031,6 +1043,84 @@ func (x *ApiKey) GetRevokedAtMs() uint64 {
 	return 0
 }
 
+func (x *ApiKey) GetLimits() *KeyLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// KeyLimits bound what may be done with an API key and all tokens that were minted
+// with it, in the whole cluster. Zero means no limit.
+type KeyLimits struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	MaxTrafficRate       uint32                 `protobuf:"varint,1,opt,name=max_traffic_rate,json=maxTrafficRate,proto3" json:"max_traffic_rate,omitempty"`                   // operations per second, publishing included
+	MaxThroughputKbps    uint32                 `protobuf:"varint,2,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3" json:"max_throughput_kbps,omitempty"`          // KiB per second
+	MaxSubscriptionCount uint32                 `protobuf:"varint,3,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3" json:"max_subscription_count,omitempty"` // at the same time
+	// How large a part of a busy node the key has, beside the others; zero is as one.
+	Weight        uint32 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyLimits) Reset() {
+	*x = KeyLimits{}
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyLimits) ProtoMessage() {}
+
+func (x *KeyLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyLimits.ProtoReflect.Descriptor instead.
+func (*KeyLimits) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KeyLimits) GetMaxTrafficRate() uint32 {
+	if x != nil {
+		return x.MaxTrafficRate
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetMaxThroughputKbps() uint32 {
+	if x != nil {
+		return x.MaxThroughputKbps
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetMaxSubscriptionCount() uint32 {
+	if x != nil {
+		return x.MaxSubscriptionCount
+	}
+	return 0
+}
+
+func (x *KeyLimits) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
 // RevokeApiKey refuses the key from now on. Revoking again changes nothing.
 type RevokeApiKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1041,7 +1131,7 @@ type RevokeApiKey struct {
 
 func (x *RevokeApiKey) Reset() {
 	*x = RevokeApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1143,7 @@ func (x *RevokeApiKey) String() string {
 func (*RevokeApiKey) ProtoMessage() {}
 
 func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1156,7 @@ func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKey.ProtoReflect.Descriptor instead.
 func (*RevokeApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeApiKey) GetId() string {
@@ -1084,7 +1174,7 @@ type SweepCredentials struct {
 
 func (x *SweepCredentials) Reset() {
 	*x = SweepCredentials{}
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1186,7 @@ func (x *SweepCredentials) String() string {
 func (*SweepCredentials) ProtoMessage() {}
 
 func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1199,7 @@ func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SweepCredentials.ProtoReflect.Descriptor instead.
 func (*SweepCredentials) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 // Webhook is where every message of a topic is posted to.
@@ -1127,7 +1217,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1229,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1242,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Webhook) GetCache() string {
@@ -1201,7 +1291,7 @@ type PutWebhook struct {
 
 func (x *PutWebhook) Reset() {
 	*x = PutWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1303,7 @@ func (x *PutWebhook) String() string {
 func (*PutWebhook) ProtoMessage() {}
 
 func (x *PutWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1316,7 @@ func (x *PutWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
 func (*PutWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PutWebhook) GetWebhook() *Webhook {
@@ -1247,7 +1337,7 @@ type DeleteWebhook struct {
 
 func (x *DeleteWebhook) Reset() {
 	*x = DeleteWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1349,7 @@ func (x *DeleteWebhook) String() string {
 func (*DeleteWebhook) ProtoMessage() {}
 
 func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1362,7 @@ func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
 func (*DeleteWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteWebhook) GetCache() string {
@@ -1301,7 +1391,7 @@ type RotateWebhook struct {
 
 func (x *RotateWebhook) Reset() {
 	*x = RotateWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1403,7 @@ func (x *RotateWebhook) String() string {
 func (*RotateWebhook) ProtoMessage() {}
 
 func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1416,7 @@ func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
 func (*RotateWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RotateWebhook) GetCache() string {
@@ -1364,7 +1454,7 @@ type CatalogResult struct {
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1466,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1479,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -1433,7 +1523,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1535,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1548,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -1512,7 +1602,7 @@ type CatalogSnapshot struct {
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1614,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1627,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -1621,7 +1711,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1723,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1736,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -1703,7 +1793,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"W\n" +
 	"\vUpdateCache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
-	"\x06limits\x18\x02 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\"\xce\x05\n" +
+	"\x06limits\x18\x02 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\"\xfb\x05\n" +
 	"\vCacheLimits\x12-\n" +
 	"\x10max_traffic_rate\x18\x01 \x01(\rH\x00R\x0emaxTrafficRate\x88\x01\x01\x123\n" +
 	"\x13max_throughput_kbps\x18\x02 \x01(\rH\x01R\x11maxThroughputKbps\x88\x01\x01\x12,\n" +
@@ -1717,7 +1807,9 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\beviction\x18\t \x01(\x0e2\x19.mayfly.store.v1.EvictionH\bR\beviction\x88\x01\x01\x12\"\n" +
 	"\n" +
 	"kept_kinds\x18\n" +
-	" \x01(\rH\tR\tkeptKinds\x88\x01\x01B\x13\n" +
+	" \x01(\rH\tR\tkeptKinds\x88\x01\x01\x12\x1e\n" +
+	"\bmax_keys\x18\f \x01(\x04H\n" +
+	"R\amaxKeys\x88\x01\x01B\x13\n" +
 	"\x11_max_traffic_rateB\x16\n" +
 	"\x14_max_throughput_kbpsB\x13\n" +
 	"\x11_max_item_size_kbB\x12\n" +
@@ -1727,7 +1819,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x1c_max_publish_message_size_kbB\r\n" +
 	"\v_max_memoryB\v\n" +
 	"\t_evictionB\r\n" +
-	"\v_kept_kinds\">\n" +
+	"\v_kept_kindsB\v\n" +
+	"\t_max_keys\">\n" +
 	"\rAddSigningKey\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.mayfly.store.v1.SigningKeyR\x03key\"v\n" +
 	"\n" +
@@ -1739,7 +1832,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x10RemoveSigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"6\n" +
 	"\tPutApiKey\x12)\n" +
-	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\x8a\x02\n" +
+	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xbe\x02\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x19\n" +
@@ -1748,7 +1841,13 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rexpires_at_ms\x18\x05 \x01(\x04R\vexpiresAtMs\x12 \n" +
 	"\vpermissions\x18\x06 \x01(\fR\vpermissions\x12%\n" +
 	"\x0erefresh_digest\x18\a \x01(\fR\rrefreshDigest\x12\"\n" +
-	"\rrevoked_at_ms\x18\b \x01(\x04R\vrevokedAtMs\"\x1e\n" +
+	"\rrevoked_at_ms\x18\b \x01(\x04R\vrevokedAtMs\x122\n" +
+	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.store.v1.KeyLimitsR\x06limits\"\xb3\x01\n" +
+	"\tKeyLimits\x12(\n" +
+	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
+	"\x13max_throughput_kbps\x18\x02 \x01(\rR\x11maxThroughputKbps\x124\n" +
+	"\x16max_subscription_count\x18\x03 \x01(\rR\x14maxSubscriptionCount\x12\x16\n" +
+	"\x06weight\x18\x04 \x01(\rR\x06weight\"\x1e\n" +
 	"\fRevokeApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x12\n" +
 	"\x10SweepCredentials\"s\n" +
@@ -1824,7 +1923,7 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_store_v1_catalog_proto_goTypes = []any{
 	(Eviction)(0),                         // 0: mayfly.store.v1.Eviction
 	(CatalogStatus)(0),                    // 1: mayfly.store.v1.CatalogStatus
@@ -1839,53 +1938,55 @@ var file_store_v1_catalog_proto_goTypes = []any{
 	(*RemoveSigningKey)(nil),              // 10: mayfly.store.v1.RemoveSigningKey
 	(*PutApiKey)(nil),                     // 11: mayfly.store.v1.PutApiKey
 	(*ApiKey)(nil),                        // 12: mayfly.store.v1.ApiKey
-	(*RevokeApiKey)(nil),                  // 13: mayfly.store.v1.RevokeApiKey
-	(*SweepCredentials)(nil),              // 14: mayfly.store.v1.SweepCredentials
-	(*Webhook)(nil),                       // 15: mayfly.store.v1.Webhook
-	(*PutWebhook)(nil),                    // 16: mayfly.store.v1.PutWebhook
-	(*DeleteWebhook)(nil),                 // 17: mayfly.store.v1.DeleteWebhook
-	(*RotateWebhook)(nil),                 // 18: mayfly.store.v1.RotateWebhook
-	(*CatalogResult)(nil),                 // 19: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 20: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 21: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 22: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 23: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 24: mayfly.store.v1.SnapshotRecord.Requests
+	(*KeyLimits)(nil),                     // 13: mayfly.store.v1.KeyLimits
+	(*RevokeApiKey)(nil),                  // 14: mayfly.store.v1.RevokeApiKey
+	(*SweepCredentials)(nil),              // 15: mayfly.store.v1.SweepCredentials
+	(*Webhook)(nil),                       // 16: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 17: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 18: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 19: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 20: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 21: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 22: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 23: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 24: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 25: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	23, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	24, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
 	3,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
 	4,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
 	5,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
 	8,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
 	11, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
-	13, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
-	14, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
+	14, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
+	15, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
 	10, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	16, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
-	17, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
-	18, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	17, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	18, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	19, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
 	6,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
 	7,  // 13: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
 	7,  // 14: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
 	0,  // 15: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
 	9,  // 16: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
 	12, // 17: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	15, // 18: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
-	1,  // 19: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	7,  // 20: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	20, // 21: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	9,  // 22: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	12, // 23: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	24, // 24: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	22, // 25: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	15, // 26: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
-	19, // 27: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	13, // 18: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
+	16, // 19: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	1,  // 20: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	7,  // 21: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	21, // 22: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	9,  // 23: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	12, // 24: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	25, // 25: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	23, // 26: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	16, // 27: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	20, // 28: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -1915,7 +2016,7 @@ func file_store_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
