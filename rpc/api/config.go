@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 )
 
 // Config is what a Server is told at birth.
@@ -41,6 +42,10 @@ type Config struct {
 	// Lookup is told about every question about an item whether the item was there.
 	// Many goroutines call it, so it must be quick; nil counts nothing.
 	Lookup func(found bool)
+	// Usage counts what is used of caches and topics; nil counts nothing.
+	Usage *metering.Meter
+	// Prices are what usage would cost.
+	Prices metering.Prices
 	// Faults makes calls fail on purpose; nil lets them all be.
 	Faults Faults
 	// Logger receives what operators should know; nil is silent.
@@ -110,7 +115,7 @@ func DefaultLimits() Limits {
 }
 
 // Ports are the parts of the node that a Server translates for. All but Cluster
-// are needed.
+// and Usage are needed.
 type Ports struct {
 	Data        Data
 	Topics      Topics
@@ -121,6 +126,8 @@ type Ports struct {
 	Minter      *auth.Minter
 	// Cluster is nil for a node that is part of none; operators are then told so.
 	Cluster Cluster
+	// Usage is nil for a node that keeps none, likewise.
+	Usage Usage
 }
 
 // withDefaults fills in the zero fields and checks the others.

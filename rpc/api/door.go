@@ -17,6 +17,7 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 )
 
 // door is the way into every service: a registrar that puts the checks all
@@ -31,6 +32,8 @@ type door struct {
 	logger    *slog.Logger
 	meter     func(method string, stream bool) Meter
 	budget    *budget
+	usage     *metering.Meter // nil: nothing is counted
+	codec     codec
 	faults    Faults // nil: none on purpose
 	draining  atomic.Bool
 	underWay  atomic.Int64 // calls being served
@@ -84,7 +87,13 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 	m.meter = d.meter(m.name, false)
 	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		c := d.enter(ctx, m)
-		defer func() { err = c.leave(err, recover()) }()
+		defer func() {
+			thrown := recover()
+			if err == nil && thrown == nil {
+				answer, err = c.encode(answer)
+			}
+			err = c.leave(err, thrown)
+		}()
 		if err := c.begin(); err != nil {
 			return nil, err
 		}
@@ -131,6 +140,14 @@ func (s *checkedStream) RecvMsg(message any) error {
 	return s.call.receive(s.ServerStream.RecvMsg, message)
 }
 
+func (s *checkedStream) SendMsg(message any) error {
+	message, err := s.call.encode(message)
+	if err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(message)
+}
+
 // call is one RPC: the context its handler gets, and what the door found out.
 type call struct {
 	context.Context
@@ -142,8 +159,11 @@ type call struct {
 	who     auth.Principal
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
+	// topic is the topic the call is about; empty when it is about none.
+	topic string
 	// breaks is the end that the call's stream is to meet; nil for none.
 	breaks *breaking
+	use    use
 }
 
 func (d *door) enter(ctx context.Context, m *method) *call {
@@ -269,6 +289,7 @@ func (c *call) leave(err error, thrown any) error {
 	defer c.door.underWay.Add(-1)
 	c.release()
 	err = c.told(err, thrown)
+	c.count(err)
 	c.method.meter.End(status.Code(err), time.Since(c.began))
 	return err
 }
