@@ -214,6 +214,8 @@ func (n *Node) openDoor() (err error) {
 		Limits:    n.config.Limits,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
+		Usage:     n.accounts.meter,
+		Prices:    n.config.Usage.Prices,
 		Faults:    n.config.Faults,
 		Other:     n.doors.web.Handler(),
 		Logger:    n.logger,
@@ -228,6 +230,7 @@ func (n *Node) openDoor() (err error) {
 		Gate:        n.doors.gate,
 		Minter:      n.doors.minter,
 		Cluster:     operators,
+		Usage:       n.accounts.reader,
 	})
 	return err
 }
