@@ -66,14 +66,14 @@ func agrees(t *testing.T, s *harness.Server, want func() measured) {
 	}
 }
 
-// caller is a client of generated code behind a gauge.
-type caller struct {
+// guest is a client of generated code behind a gauge.
+type guest struct {
 	*gauge
 	scs    cachepb.ScsClient
 	topics pubsubpb.PubsubClient
 }
 
-func newCaller(t *testing.T, addr string) *caller {
+func newGuest(t *testing.T, addr string) *guest {
 	t.Helper()
 	g := startGauge(t, addr)
 	conn, err := grpc.NewClient(g.Addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -81,11 +81,11 @@ func newCaller(t *testing.T, addr string) *caller {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &caller{g, cachepb.NewScsClient(conn), pubsubpb.NewPubsubClient(conn)}
+	return &guest{g, cachepb.NewScsClient(conn), pubsubpb.NewPubsubClient(conn)}
 }
 
 // work does a little of everything that HTTP can do, too.
-func (c *caller) work(t *testing.T, value string) {
+func (c *guest) work(t *testing.T, value string) {
 	t.Helper()
 	ctx := harness.WithCache(harness.Bounded(t), "story")
 	_, set := c.scs.Set(ctx, &cachepb.SetRequest{CacheKey: []byte("k"), CacheBody: []byte(value), TtlMilliseconds: 60_000})
@@ -143,7 +143,7 @@ func TestUsageIsWhatClientsMeasure(t *testing.T) {
 		agent.Await(t, name+" to fetch", func(e []harness.Event) bool { return len(harness.Of(e, "fetched", name)) == 1 })
 	}
 	// Whatever goes over HTTP counts like the same calls of gRPC.
-	twin := newCaller(t, server.Addr)
+	twin := newGuest(t, server.Addr)
 	twin.work(t, values[1])
 	overHTTP := twin.total()
 	workOverHTTP(t, server, values[1])
@@ -176,7 +176,7 @@ func TestUsageIsWhatClientsMeasure(t *testing.T) {
 		t.Errorf("after a kill %+v is left: at least %+v was written, and %+v used", kept, before, want())
 	}
 	lost := want()
-	again := newCaller(t, server.Addr)
+	again := newGuest(t, server.Addr)
 	again.work(t, values[0])
 	agrees(t, server, func() measured { return kept.plus(again.total()) })
 	t.Logf("the kill lost %d of %d requests", lost.Requests-kept.Requests, lost.Requests-before.Requests)
@@ -230,36 +230,36 @@ func TestUsageOfACluster(t *testing.T) {
 	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{Args: writtenOften(t)})
 	c.Nodes[0].CreateCache(t, "story")
-	var callers []*caller
+	var guests []*guest
 	for _, n := range c.Nodes {
-		callers = append(callers, newCaller(t, n.Addr))
+		guests = append(guests, newGuest(t, n.Addr))
 	}
 	ctx := harness.Bounded(t)
-	subscribe(t, ctx, callers[0])
-	total := func(of ...*caller) (sum measured) {
+	subscribe(t, ctx, guests[0])
+	total := func(of ...*guest) (sum measured) {
 		for _, one := range of {
 			sum = sum.plus(one.total())
 		}
 		return sum
 	}
-	all := func() measured { return total(callers...) }
-	for _, one := range callers {
+	all := func() measured { return total(guests...) }
+	for _, one := range guests {
 		one.work(t, strings.Repeat("x", 2000))
 	}
 	for _, n := range c.Nodes {
 		agrees(t, n.Server, all)
 	}
 
-	before, doomed := all(), callers[2].total()
+	before, doomed := all(), guests[2].total()
 	for range 10 {
-		for _, one := range callers {
+		for _, one := range guests {
 			one.work(t, "y")
 		}
 	}
 	c.Nodes[2].Kill(t)
 	// Whatever the dead one had counted and not written is missing, and no more.
 	least := func() measured {
-		now := total(callers[:2]...).plus(doomed)
+		now := total(guests[:2]...).plus(doomed)
 		return now
 	}
 	harness.Eventually(t, 2*harness.Patience, "the others' usage to be written", func() (bool, string) {
@@ -272,11 +272,11 @@ func TestUsageOfACluster(t *testing.T) {
 
 	c.Nodes[2].Start(t)
 	kept := reportOf(t, c.Nodes[2].Server, "cache").Total
-	late := newCaller(t, c.Nodes[1].Addr)
+	late := newGuest(t, c.Nodes[1].Addr)
 	for range 5 {
 		late.work(t, "z")
 	}
-	heard := callers[0].total().Deliveries
+	heard := guests[0].total().Deliveries
 	c.Nodes[1].Stop(t)
 	harness.Eventually(t, harness.Patience, "a stopped node's usage to be there", func() (bool, string) {
 		got, want := reportOf(t, c.Nodes[0].Server, "cache").Total, kept.plus(late.total())
@@ -284,8 +284,8 @@ func TestUsageOfACluster(t *testing.T) {
 	})
 }
 
-// subscribe has a caller listen until ctx ends.
-func subscribe(t *testing.T, ctx context.Context, c *caller) {
+// subscribe has a guest listen until ctx ends.
+func subscribe(t *testing.T, ctx context.Context, c *guest) {
 	t.Helper()
 	stream, err := c.topics.Subscribe(ctx, &pubsubpb.SubscribeRequest{CacheName: "story", Topic: "room-1"})
 	if err == nil {
