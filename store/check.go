@@ -28,6 +28,7 @@ const (
 	badLength     = "a collection holds at most 134,217,728 elements"
 	badElements   = "one command or query names at most 131,072 elements"
 	badPairs      = "every field needs its value, and every member its score"
+	badRows       = "all fields need rows of the same length, of 1 to 64 numbers"
 	badScore      = "a score, a weight or a bound is not a number"
 	badAggregate  = "the aggregate is none that this version knows"
 	badOrder      = "the order must be ascending or descending"
@@ -54,7 +55,7 @@ func isPlain(s string) bool {
 // checkAddress says what is wrong with the place of an item, "" for nothing.
 func checkAddress(name string, generation uint64, key []byte, space storev1.Space) string {
 	switch {
-	case !validName(name):
+	case !validName(name) && !IsSystemCache(name):
 		return badName
 	case generation == 0:
 		return badGeneration

@@ -16,6 +16,8 @@ func checkElementwise(cmd *Command) string {
 		return checkDictionarySet(key, op.DictionarySet)
 	case *storev1.Command_DictionaryIncrement:
 		return checkGrowth(key, [][]byte{op.DictionaryIncrement.GetField()}, op.DictionaryIncrement.GetTtl())
+	case *storev1.Command_DictionaryAdd:
+		return checkDictionaryAdd(key, op.DictionaryAdd)
 	case *storev1.Command_DictionaryRemove:
 		return checkCount(op.DictionaryRemove.GetFields())
 	case *storev1.Command_SetAdd:

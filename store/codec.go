@@ -15,7 +15,7 @@ import (
 // not know all of a command must stop rather than carry out the part it knows.
 // A command that needs nothing new keeps its old version, so that nodes of two
 // releases can work side by side until somebody uses what one of them lacks.
-const CommandVersion = 2
+const CommandVersion = 3
 
 // catalogCommandVersion is the same for the catalog.
 const catalogCommandVersion = 3
@@ -45,6 +45,8 @@ func versionOf(cmd *Command) byte {
 		*storev1.Command_SortedSetPut, *storev1.Command_SortedSetIncrement, *storev1.Command_SortedSetRemove,
 		*storev1.Command_SortedSetUnion:
 		return 2
+	case *storev1.Command_DictionaryAdd:
+		return 3
 	}
 	if cmd.GetSpace() != storev1.Space_SPACE_ITEMS {
 		return 2

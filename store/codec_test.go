@@ -129,6 +129,9 @@ func TestCommandVersions(t *testing.T) {
 			t.Errorf("%T on a leaderboard has version %d, %v", op, data[0], err)
 		}
 	}
+	if data, err := EncodeCommand(nil, command(1, "k", rowsOf(1, "f"))); err != nil || data[0] != 3 {
+		t.Errorf("an addition of rows has version %d, %v", data[0], err)
+	}
 	for _, ops := range everyOp() {
 		for _, op := range ops {
 			cmd := command(1, "k", op)

@@ -95,6 +95,11 @@ func TestElementTTL(t *testing.T) {
 		"dictionary increment": func(ttl *storev1.CollectionTtl) any {
 			return &storev1.DictionaryIncrement{Field: []byte("f"), Ttl: ttl}
 		},
+		"dictionary add": func(ttl *storev1.CollectionTtl) any {
+			op := rowsOf(1, "f")
+			op.Ttl = ttl
+			return op
+		},
 		"set add": func(ttl *storev1.CollectionTtl) any {
 			op := elementsOf("e")
 			op.Ttl = ttl
@@ -170,7 +175,7 @@ func everyOp() map[storev1.Kind][]any {
 			&storev1.Query_ListFetch{}, &storev1.Query_ListLength{},
 		},
 		storev1.Kind_KIND_DICTIONARY: {
-			fieldsOf("a=1"), fieldsOf(""), &storev1.DictionaryIncrement{Ttl: life}, &storev1.DictionaryRemove{}, &storev1.DictionaryRemove{All: true},
+			fieldsOf("a=1"), fieldsOf(""), &storev1.DictionaryIncrement{Ttl: life}, rowsOf(1, "r"), &storev1.DictionaryRemove{}, &storev1.DictionaryRemove{All: true},
 			&storev1.Query_DictionaryGet{}, &storev1.Query_DictionaryFetch{}, &storev1.Query_Length{Kind: storev1.Kind_KIND_DICTIONARY},
 		},
 		storev1.Kind_KIND_SET: {
@@ -333,6 +338,14 @@ func TestElementsAreChecked(t *testing.T) {
 		"dictionary: too many":          &storev1.DictionarySet{Fields: many, Values: many, Ttl: life},
 		"dictionary: increment, life":   &storev1.DictionaryIncrement{Field: []byte("a")},
 		"dictionary: increment, large":  &storev1.DictionaryIncrement{Field: large, Ttl: life},
+		"dictionary: add, no life":      &storev1.DictionaryAdd{Fields: byteses("a"), Amounts: []int64{1}},
+		"dictionary: add, no row":       &storev1.DictionaryAdd{Fields: byteses("a"), Ttl: life},
+		"dictionary: add, uneven rows":  &storev1.DictionaryAdd{Fields: byteses("a", "b"), Amounts: []int64{1, 2, 3}, Ttl: life},
+		"dictionary: add, rows alone":   &storev1.DictionaryAdd{Amounts: []int64{1}, Ttl: life},
+		"dictionary: add, long rows":    &storev1.DictionaryAdd{Fields: byteses("a"), Amounts: make([]int64, MaxRow+1), Ttl: life},
+		"dictionary: add, large":        &storev1.DictionaryAdd{Fields: [][]byte{large[640:]}, Amounts: []int64{1}, Ttl: life},
+		"dictionary: add, a large rest": &storev1.DictionaryAdd{Fields: byteses("a"), Amounts: []int64{1}, Rest: large, Ttl: life},
+		"dictionary: add, too many":     &storev1.DictionaryAdd{Fields: many, Amounts: make([]int64, len(many)), Ttl: life},
 		"dictionary: remove too many":   &storev1.DictionaryRemove{Fields: many},
 		"set: no life":                  &storev1.SetAdd{Elements: byteses("a")},
 		"set: too large":                &storev1.SetAdd{Elements: [][]byte{large}, Ttl: life},

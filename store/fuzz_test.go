@@ -24,6 +24,7 @@ func seedCommands(f testing.TB) [][]byte {
 		&storev1.ListRemove{Value: []byte("a")},
 		&storev1.ListErase{Ranges: []*storev1.ListErase_Range{{Begin: 1, Count: 1 << 63}, {Count: 1}}},
 		&storev1.Delete{}, fieldsOf("a=1 b=2 a=3"), &storev1.DictionaryIncrement{Field: []byte("a"), Amount: -1, Ttl: lifeOf(9, true)},
+		&storev1.DictionaryAdd{Fields: byteses("r", "s"), Amounts: []int64{1, -2, 3, 4}, Ttl: lifeOf(9, true), Most: 3, Rest: []byte("t")},
 		&storev1.DictionaryRemove{Fields: byteses("b", "c")}, &storev1.DictionaryRemove{All: true},
 		elementsOf("a b c"), &storev1.SetRemove{Elements: byteses("b")}, &storev1.SetComplement{Elements: byteses("a", "x", "y")},
 		&storev1.SetPop{Count: 1, Seed: 3, MaxBytes: 20}, &storev1.SetRemove{All: true},

@@ -30,6 +30,9 @@ const (
 	// union may store as many as a command has room for.
 	MaxElements = 1 << 17
 
+	// MaxRow is how many numbers a row of a DictionaryAdd has at most.
+	MaxRow = 64
+
 	// MaxPopCount is how many elements one SetPop removes, however many it asks
 	// for: each is a search of its own, and they are remembered with the answer.
 	MaxPopCount = 1 << 16

@@ -187,6 +187,8 @@ func (m *Machine) change(t target, cmd *Command) *Result {
 		return m.dictionarySet(t, op.DictionarySet)
 	case *storev1.Command_DictionaryIncrement:
 		return m.dictionaryIncrement(t, op.DictionaryIncrement)
+	case *storev1.Command_DictionaryAdd:
+		return m.dictionaryAdd(t, op.DictionaryAdd)
 	case *storev1.Command_DictionaryRemove:
 		return m.dictionaryRemove(t, op.DictionaryRemove)
 	case *storev1.Command_SetAdd:

@@ -348,7 +348,7 @@ var (
 )
 
 func drawDictionaryOp(t *rapid.T) any {
-	switch rapid.IntRange(0, 5).Draw(t, "dictionary op") {
+	switch rapid.IntRange(0, 7).Draw(t, "dictionary op") {
 	case 0, 1, 2:
 		op := &storev1.DictionarySet{Fields: drawElements(t), Ttl: drawLife(t)}
 		for range op.GetFields() {
@@ -358,6 +358,8 @@ func drawDictionaryOp(t *rapid.T) any {
 	case 3, 4:
 		amount := rapid.SampledFrom([]int64{0, 1, -3, 1 << 62, -1 << 63})
 		return &storev1.DictionaryIncrement{Field: []byte(drawValue.Draw(t, "field")), Amount: amount.Draw(t, "amount"), Ttl: drawLife(t)}
+	case 5, 6:
+		return drawAddition(t)
 	default:
 		return &storev1.DictionaryRemove{All: rapid.IntRange(0, 9).Draw(t, "all") == 0, Fields: drawElements(t)}
 	}

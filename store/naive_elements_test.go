@@ -16,7 +16,7 @@ import (
 // kindOfOp is the type of item an operation works on, 0 for none of these.
 func kindOfOp(op any) storev1.Kind {
 	switch op.(type) {
-	case *storev1.Command_DictionarySet, *storev1.Command_DictionaryIncrement, *storev1.Command_DictionaryRemove,
+	case *storev1.Command_DictionarySet, *storev1.Command_DictionaryIncrement, *storev1.Command_DictionaryAdd, *storev1.Command_DictionaryRemove,
 		*storev1.Query_DictionaryGet_, *storev1.Query_DictionaryFetch_:
 		return storev1.Kind_KIND_DICTIONARY
 	case *storev1.Command_SetAdd, *storev1.Command_SetRemove, *storev1.Command_SetComplement, *storev1.Command_SetPop,
@@ -76,6 +76,11 @@ func (n *naive) edit(it *naiveItem, there bool, cmd *Command) (*Result, *storev1
 		return &Result{}, op.DictionarySet.GetTtl()
 	case *storev1.Command_DictionaryIncrement:
 		return n.incrementField(it, op.DictionaryIncrement), op.DictionaryIncrement.GetTtl()
+	case *storev1.Command_DictionaryAdd:
+		if len(op.DictionaryAdd.GetFields()) == 0 {
+			return &Result{}, nil
+		}
+		return n.addRows(it, op.DictionaryAdd), op.DictionaryAdd.GetTtl()
 	case *storev1.Command_DictionaryRemove:
 		for f := range it.fields {
 			if op.DictionaryRemove.GetAll() || slices.Contains(texts(op.DictionaryRemove.GetFields()), f) {

@@ -124,7 +124,7 @@ func (r *restorer) requests(rec *storev1.SnapshotRecord_Requests) string {
 func (r *restorer) openCache(rec *storev1.SnapshotRecord_Cache) string {
 	m := r.machine
 	switch {
-	case !validName(rec.GetName()) || rec.GetGeneration() == 0:
+	case !validName(rec.GetName()) && !IsSystemCache(rec.GetName()), rec.GetGeneration() == 0:
 		return "a cache without a proper name or generation"
 	case r.cache != nil && rec.GetName() <= r.cache.name:
 		return "caches are not in order"

@@ -49,6 +49,7 @@ var (
 	tooLarge = refuse(storev1.Status_STATUS_TOO_LARGE,
 		"the answer would be larger than the query allows; ask for a part, or allow more")
 	notNumber = refuse(storev1.Status_STATUS_NOT_A_NUMBER, "the stored value is not a base-10 integer of 64 bits")
+	notRow    = refuse(storev1.Status_STATUS_NOT_A_NUMBER, "the stored value is no row of numbers")
 	noSum     = refuse(storev1.Status_STATUS_OVERFLOW, "the sum does not fit a signed integer of 64 bits")
 	noScore   = refuse(storev1.Status_STATUS_OVERFLOW, "the sum of opposite infinities is no score")
 

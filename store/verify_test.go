@@ -317,6 +317,8 @@ func command(at uint64, key string, op any) *Command {
 		cmd.Op = &storev1.Command_DictionarySet{DictionarySet: op}
 	case *storev1.DictionaryIncrement:
 		cmd.Op = &storev1.Command_DictionaryIncrement{DictionaryIncrement: op}
+	case *storev1.DictionaryAdd:
+		cmd.Op = &storev1.Command_DictionaryAdd{DictionaryAdd: op}
 	case *storev1.DictionaryRemove:
 		cmd.Op = &storev1.Command_DictionaryRemove{DictionaryRemove: op}
 	case *storev1.SetAdd:

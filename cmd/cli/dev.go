@@ -54,7 +54,7 @@ func (p *Program) devCommand() *cobra.Command {
 		}
 		defer stop()
 		return p.runNode(ctx, cmd, cfg, func(addr string) { p.welcome(addr) })
-	}, p.vendSection(&cfg.Vend))
+	}, p.vendSection(&cfg.Vend), usageSection(&cfg.Usage))
 }
 
 // welcome prints commands that work as they are when copied.

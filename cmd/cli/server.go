@@ -46,7 +46,7 @@ func (p *Program) serverCommand() *cobra.Command {
 		}
 		cfg.Logger = p.nodeLogger(&logs, strangers)
 		return p.runNode(ctx, cmd, cfg, func(string) {})
-	}, p.vendSection(&cfg.Vend))
+	}, p.vendSection(&cfg.Vend), usageSection(&cfg.Usage))
 }
 
 // nodeLogger returns the logger of a node, after telling it what the

@@ -98,6 +98,8 @@ type Config struct {
 	// MaxPerAddress is how many of them one address may have; 0 leaves room for
 	// others and says no more.
 	MaxConnections, MaxPerAddress int
+	// Usage says how what is used is counted.
+	Usage Usage
 	// Version and Commit say what is running.
 	Version, Commit string
 	// Faults, Line and Pace are for brokers that apps are tested against, and unset
@@ -128,6 +130,7 @@ func DefaultConfig() Config {
 		StopGrace:    OwnGrace,
 		DrainTimeout: 10 * time.Second,
 		Limits:       api.DefaultLimits(),
+		Usage:        DefaultUsage(),
 	}
 }
 
@@ -193,6 +196,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxConnections < 0 || c.MaxPerAddress < 0 {
 		return errors.New("max-connections and max-connections-per-address must not be negative")
+	}
+	if err := c.Usage.validate(); err != nil {
+		return fmt.Errorf("usage: %w", err)
 	}
 	if c.DownAfter < leastDownAfter {
 		return fmt.Errorf("down after %v: a node must be silent for at least %v, else one that is only slow is replaced", c.DownAfter, leastDownAfter)

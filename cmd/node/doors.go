@@ -216,6 +216,8 @@ func (n *Node) openDoor() (err error) {
 		Lookup:    n.doors.measured.Lookup,
 		Book:      n.book,
 		Refused:   n.doors.measured.Refused,
+		Usage:     n.accounts.meter,
+		Prices:    n.config.Usage.Prices,
 		Faults:    n.config.Faults,
 		Other:     n.doors.web.Handler(),
 		Logger:    n.logger,
@@ -230,6 +232,7 @@ func (n *Node) openDoor() (err error) {
 		Gate:        n.doors.gate,
 		Minter:      n.doors.minter,
 		Cluster:     operators,
+		Usage:       n.accounts.reader,
 	})
 	return err
 }

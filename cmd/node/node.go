@@ -23,17 +23,18 @@ import (
 
 // Node is one running node.
 type Node struct {
-	config Config
-	logger *slog.Logger
-	lock   *replica.Lock // of the data directory, until there is a host
-	host   *replica.Host
-	topics *fanout.Broker
-	local  *route.Local
-	router *route.Router
-	hooks  hooks
-	used   usage.History // what the console draws
-	book   *quota.Book   // what clients use of their limits
-	doors  doors
+	config   Config
+	logger   *slog.Logger
+	lock     *replica.Lock // of the data directory, until there is a host
+	host     *replica.Host
+	topics   *fanout.Broker
+	local    *route.Local
+	router   *route.Router
+	hooks    hooks
+	accounts accounts
+	used     usage.History // what the console draws
+	book     *quota.Book   // what clients use of their limits
+	doors    doors
 
 	charter *charter
 	boot    string     // the random name of this process
@@ -101,6 +102,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.hooks.open(n); err != nil {
 		return err
 	}
+	n.openUsage()
 	n.doors.measured = n.newMetrics()
 	// From here on GET /readyz tells what the node waits for.
 	if err := n.openWeb(); err != nil {
@@ -133,6 +135,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openDoor(); err != nil {
 		return err
 	}
+	n.keepUsage(ctx)
 	n.doors.notice.announce(n.doors.server.SetReady)
 	if !n.config.alone() {
 		n.keeping.Go(func() { n.watchOrders(keep) })

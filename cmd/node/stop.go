@@ -42,6 +42,7 @@ func (n *Node) stop(ctx context.Context) error {
 	draining, cancel := context.WithTimeout(ctx, n.config.DrainTimeout)
 	failure := n.closeDoors(draining)
 	cancel()
+	n.closeUsage(ctx)
 	if n.stopKeep != nil {
 		n.stopKeep()
 	}

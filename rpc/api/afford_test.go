@@ -58,9 +58,9 @@ func as(ctx context.Context, cache, credential string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
 }
 
-// use makes so many calls at once and returns how many were refused, and the last
+// spend makes so many calls at once and returns how many were refused, and the last
 // refusal.
-func use(n int, call func() error) (refused int, last error) {
+func spend(n int, call func() error) (refused int, last error) {
 	for range n {
 		if err := call(); err != nil {
 			refused++
@@ -118,7 +118,7 @@ func TestRates(t *testing.T) {
 				}
 				for range 3 {
 					// Of the bytes the fifth call finds a rest of the bucket left, or none.
-					refused, last := use(10, call)
+					refused, last := spend(10, call)
 					if refused < 5 || refused > 6 {
 						t.Fatalf("%d of 10 calls were refused, want 5 or 6: %v", refused, last)
 					}
@@ -190,13 +190,13 @@ func TestTokensShareTheirKey(t *testing.T) {
 			}
 		}
 		first, other := w.childOf(t, key), w.childOf(t, key)
-		if refused, _ := use(10, get(first)); refused != 7 {
+		if refused, _ := spend(10, get(first)); refused != 7 {
 			t.Errorf("%d of 10 calls of a token that may make 3 were refused", refused)
 		}
-		if refused, _ := use(10, get(other)); refused != 8 {
+		if refused, _ := spend(10, get(other)); refused != 8 {
 			t.Errorf("%d of 10 calls of another token were refused; its key had 2 left", refused)
 		}
-		if refused, _ := use(1, get(key)); refused != 1 {
+		if refused, _ := spend(1, get(key)); refused != 1 {
 			t.Error("the key has more than its tokens left")
 		}
 	})
@@ -229,7 +229,7 @@ func TestWhatCounts(t *testing.T) {
 		get := func() error {
 			return second(w.scs.Get(as(t.Context(), "narrow", ""), &cachepb.GetRequest{CacheKey: []byte("k")}))
 		}
-		if refused, last := use(5, get); refused != 3 {
+		if refused, last := spend(5, get); refused != 3 {
 			t.Errorf("%d of 5 answers of 900 bytes were refused in a second of 1 KiB, want 3: %v", refused, last)
 		}
 	})
@@ -245,7 +245,7 @@ func TestStrangersSpendNothing(t *testing.T) {
 		for range 10 {
 			wants(t, second(w.scs.Get(as(t.Context(), "limited", narrow), &cachepb.GetRequest{CacheKey: []byte("k")})), codes.PermissionDenied)
 		}
-		if refused, last := use(2, func() error {
+		if refused, last := spend(2, func() error {
 			return second(w.scs.Get(as(t.Context(), "limited", good), &cachepb.GetRequest{CacheKey: []byte("k")}))
 		}); refused != 0 {
 			t.Errorf("%d of 2 calls were refused: %v", refused, last)
@@ -284,7 +284,7 @@ func TestPlacesOfEverybody(t *testing.T) {
 						}
 						return err
 					}
-					refused, last := use(3, open)
+					refused, last := spend(3, open)
 					if refused != 1 {
 						t.Fatalf("%d of 3 subscriptions were refused, want 1: %v", refused, last)
 					}

@@ -66,7 +66,11 @@ func (c *call) authorizeTopic(message any, need auth.Need) error {
 	if err := c.open(m.GetCacheName()); err != nil {
 		return err
 	}
-	return checkName("topic", m.GetTopic())
+	if err := checkName("topic", m.GetTopic()); err != nil {
+		return err
+	}
+	c.topic = m.GetTopic()
+	return nil
 }
 
 // open finds the cache that the call is about.

@@ -54,8 +54,12 @@ func (f *foreign) Deliver(source h2.Source) error {
 // postAll sends messages and lets go of them.
 func (f *foreign) postAll(send func([]byte) error, messages [][]byte) error {
 	defer clear(messages)
-	for _, m := range messages {
-		if err := f.post(send, m); err != nil {
+	for i, m := range messages {
+		err := f.post(send, m)
+		if f.posted != nil && (err == nil || errors.Is(err, ErrEnough)) { // enough is said of what was taken
+			f.posted(i, m)
+		}
+		if err != nil {
 			return err
 		}
 		f.moved.Add(1)

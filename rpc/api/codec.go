@@ -43,6 +43,9 @@ func newFrame(encoded []byte) *frame {
 	return f
 }
 
+// encoded is a message that is encoded already, and whoever marshals it frees.
+type encoded struct{ data mem.BufferSlice }
+
 // published answers a publish: a message without fields.
 var published = newFrame([]byte{})
 
@@ -51,6 +54,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch v := v.(type) {
 	case *frame:
 		return v.slice[:], nil
+	case *encoded:
+		return v.data, nil
 	case *pubsubpb.PublishResponse: // has nothing to say
 		return published.slice[:], nil
 	default:

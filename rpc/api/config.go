@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
 )
 
@@ -49,6 +50,10 @@ type Config struct {
 	// the cache, empty for a call that is about none. Many goroutines call it; nil
 	// counts nothing.
 	Refused func(limit, cache string)
+	// Usage counts what is used of caches and topics; nil counts nothing.
+	Usage *metering.Meter
+	// Prices are what usage would cost.
+	Prices metering.Prices
 	// Faults makes calls fail on purpose; nil lets them all be.
 	Faults Faults
 	// Logger receives what operators should know; nil is silent.
@@ -136,7 +141,7 @@ func DefaultLimits() Limits {
 }
 
 // Ports are the parts of the node that a Server translates for. All but Cluster
-// are needed.
+// and Usage are needed.
 type Ports struct {
 	Data        Data
 	Topics      Topics
@@ -147,6 +152,8 @@ type Ports struct {
 	Minter      *auth.Minter
 	// Cluster is nil for a node that is part of none; operators are then told so.
 	Cluster Cluster
+	// Usage is nil for a node that keeps none, likewise.
+	Usage Usage
 }
 
 // withDefaults fills in the zero fields and checks the others.

@@ -18,6 +18,7 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
 )
 
@@ -36,6 +37,8 @@ type door struct {
 	logger      *slog.Logger
 	meter       func(method string, stream bool) Meter
 	budget      *budget
+	usage       *metering.Meter // nil: nothing is counted
+	codec       codec
 	faults      Faults // nil: none on purpose
 	draining    atomic.Bool
 	underWay    atomic.Int64 // calls being served
@@ -89,7 +92,13 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 	m.meter = d.meter(m.name, false)
 	return func(impl any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		c := d.enter(ctx, m)
-		defer func() { err = c.leave(err, recover()) }()
+		defer func() {
+			thrown := recover()
+			if err == nil && thrown == nil {
+				answer, err = c.encode(answer)
+			}
+			err = c.leave(err, thrown)
+		}()
 		if err := c.begin(); err != nil {
 			return nil, err
 		}
@@ -138,6 +147,14 @@ func (s *checkedStream) RecvMsg(message any) error {
 	return s.call.receive(s.ServerStream.RecvMsg, message)
 }
 
+func (s *checkedStream) SendMsg(message any) error {
+	message, err := s.call.encode(message)
+	if err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(message)
+}
+
 // call is one RPC: the context its handler gets, and what the door found out.
 type call struct {
 	context.Context
@@ -151,8 +168,11 @@ type call struct {
 	cache *storev1.CacheRecord
 	// bills are what the call has taken from those who bound it; nil for nothing.
 	bills *bills
+	// topic is the topic the call is about; empty when it is about none.
+	topic string
 	// breaks is the end that the call's stream is to meet; nil for none.
 	breaks *breaking
+	use    use
 }
 
 func (d *door) enter(ctx context.Context, m *method) *call {
@@ -284,6 +304,7 @@ func (c *call) leave(err error, thrown any) error {
 	defer c.door.underWay.Add(-1)
 	c.release()
 	err = c.told(err, thrown)
+	c.count(err)
 	c.method.meter.End(status.Code(err), time.Since(c.began))
 	return err
 }

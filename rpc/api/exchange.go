@@ -109,8 +109,10 @@ type foreign struct {
 	sent int
 	// patient: whoever sends says itself when there is nothing more for now.
 	patient bool
-	// full is called when MaxBytes have been sent.
-	full func()
+	// full is called when MaxBytes have been sent, posted when the message of that
+	// place in a turn of the source was taken.
+	full   func()
+	posted func(place int, message []byte)
 
 	// What makes it a carrier; see there.
 	bell  chan struct{}

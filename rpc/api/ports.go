@@ -5,6 +5,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -94,4 +95,11 @@ type Credentials interface {
 	// live subscriptions are checked anew then. It is asked a few times a
 	// second.
 	CatalogRevision() uint64
+}
+
+// Usage is what was used, as the cluster keeps it; metering.Reader, which is one, says
+// what each method promises.
+type Usage interface {
+	Report(ctx context.Context, in metering.Range, by metering.By) (*metering.Report, error)
+	Hourly(ctx context.Context, in metering.Range, by metering.By, yield func([]metering.Row) error) error
 }

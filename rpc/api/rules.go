@@ -22,11 +22,12 @@ const (
 	nothing       need = iota + 1 // no credential is looked at
 	ownCredential                 // the message carries the credential, and the handler checks it
 	control                       // super user, admin or open mode
-	readItem                      // every key in the message may be read
-	writeItem                     // every key may be written
-	readWriteItem                 // both, by one statement
-	subscribe                     // the topic may be read
-	publish                       // the topic may be written
+	// From here on a call is about what caches hold, and its use is counted.
+	readItem      // every key in the message may be read
+	writeItem     // every key may be written
+	readWriteItem // both, by one statement
+	subscribe     // the topic may be read
+	publish       // the topic may be written
 )
 
 // rule is what the door knows about a method.
@@ -167,6 +168,9 @@ var rules = map[string]rule{
 	adminv1.Caches_CreateCache_FullMethodName:    {control, once},
 	adminv1.Caches_UpdateCache_FullMethodName:    {control, once},
 	adminv1.Caches_DescribeCaches_FullMethodName: {control, once},
+
+	adminv1.Usage_ReportUsage_FullMethodName: {control, once},
+	adminv1.Usage_ExportUsage_FullMethodName: {control, once},
 
 	// Whether the node is there, and what it speaks.
 	cachepb.Ping_Ping_FullMethodName:                                       {nothing, once},

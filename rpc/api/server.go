@@ -94,6 +94,8 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 			logger:  config.Logger,
 			meter:   config.Meter,
 			budget:  &budget{limit: config.Limits.InFlightBytes},
+			usage:   config.Usage,
+			codec:   newCodec(),
 			faults:  config.Faults,
 
 			handlers:  make(map[string]handler),
@@ -147,6 +149,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
 	webhookpb.RegisterWebhookServer(door, &webhooks{catalog: s.ports.Webhooks, check: s.config.CheckWebhookURL})
 	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
+	adminv1.RegisterUsageServer(door, &usages{kept: s.ports.Usage, prices: s.config.Prices})
 	grpc_health_v1.RegisterHealthServer(door, s.health)
 	adminv1.RegisterCachesServer(door, &cacheAdmin{caches: s.ports.Caches, limits: s.config.Limits})
 	reflection.Register(door)
@@ -190,6 +193,14 @@ func (s *Server) Transport() h2.Counts { return s.door.Counts() }
 
 // Streams returns how many subscriptions are being served.
 func (s *Server) Streams() int { return len(s.streams.list()) }
+
+// Settle has counted what live subscriptions were sent so far. Those that end are
+// counted by themselves.
+func (s *Server) Settle() {
+	for _, one := range s.streams.list() {
+		one.sent.settle()
+	}
+}
 
 // SetReady tells those who ask for the node's health whether clients should turn
 // to it; calls are served all the same. A new Server is ready, and one that drains

@@ -24,6 +24,7 @@ type stream struct {
 	pulse  pulse
 	call   *call
 	out    carrier
+	sent   deliveries
 
 	// told: the client knows a position, from an item or a discontinuity.
 	told bool
@@ -64,15 +65,18 @@ func (s *stream) Next(t *h2.Turn) (n int, over bool) {
 		t.Scratch = events
 	}
 	n, err := s.sub.Take(events[:len(buf)])
+	s.sent.begin()
 	for i := range events[:n] {
 		if item, ok := events[i].Item(); ok {
 			buf[i] = item.Encoded
+			s.sent.item(i, item.Encoded)
 		} else {
 			gap, _ := events[i].Discontinuity()
 			buf[i] = encodeDiscontinuity(gap)
 		}
 		events[i] = fanout.Event{}
 	}
+	s.sent.count()
 	switch {
 	case n > 0:
 		s.told = true
@@ -134,7 +138,12 @@ func newStreams(heartbeat, stall time.Duration) *streams {
 func (all *streams) run(c *call, out carrier, sub Subscription) error {
 	after, anchored := handOver(c)
 	s := &stream{call: c, out: out, sub: sub, anchored: anchored}
+	c.count(nil) // it stands; what it is sent is counted on its own
+	s.sent.open(c)
+	defer s.sent.settle()
 	if f := foreignOf(c); f != nil {
+		f.posted = s.sent.posted
+		s.sent.byPost = true
 		f.full = func() { s.end(cleanEnd) }
 		if f.Over != nil {
 			defer context.AfterFunc(f.Over, f.full)()

@@ -26,6 +26,7 @@ import (
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 )
 
 func TestMain(m *testing.M) {
@@ -59,6 +60,7 @@ type settings struct {
 	config  Config
 	fanout  fanout.Config
 	cluster Cluster
+	usage   Usage
 	secured bool // an API key exists, so the door is not open
 	dial    []grpc.DialOption
 }
@@ -78,8 +80,11 @@ func newWorld(t testing.TB, s settings) *world {
 	if s.config.Endpoint == "" {
 		s.config.Endpoint = "mayfly.test"
 	}
+	if s.config.Usage == nil {
+		s.config.Usage = metering.NewMeter(metering.Rules{Separators: metering.DefaultSeparators}, metering.DefaultBounds())
+	}
 	server, err := NewServer(s.config, Ports{
-		Data: m, Topics: m, Caches: m, Credentials: m, Webhooks: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster,
+		Data: m, Topics: m, Caches: m, Credentials: m, Webhooks: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster, Usage: s.usage,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (r *Router) List(ctx context.Context) ([]*storev1.CacheRecord, error) {
 
 // Held returns the names of the caches that hold items, or held some that have
 // expired a moment ago, in any group. It counts all that was acknowledged before the
-// call, and nothing of caches that were deleted or flushed. Only a node that leads
+// call, and nothing of caches that were deleted or flushed, or are the system's own. Only a node that leads
 // every group can tell; to others it fails with ErrNotExecuted.
 func (r *Router) Held(ctx context.Context) ([]string, error) {
 	if err := r.CatchUp(ctx); err != nil {
@@ -89,7 +89,7 @@ func (r *Router) Held(ctx context.Context) ([]string, error) {
 		held := p.machine.Caches()
 		p.mu.RUnlock()
 		for _, h := range held {
-			if h.Items > 0 && r.local.dead(h) == nil {
+			if h.Items > 0 && !store.IsSystemCache(h.Cache) && r.local.dead(h) == nil {
 				names[h.Cache] = true
 			}
 		}
@@ -162,6 +162,9 @@ func (l *Local) free(ctx context.Context, g cluster.GroupID, p *partition, curre
 // dead returns the command that retires a generation of a cache, if the catalog as
 // this node has it has let go of it.
 func (l *Local) dead(h store.Held) *storev1.Command {
+	if store.IsSystemCache(h.Cache) {
+		return nil
+	}
 	record, ok := l.meta.Load().cache(h.Cache)
 	switch {
 	case !ok:

@@ -30,6 +30,7 @@ const welcomeText = `This is the client port of a Mayfly broker. Momento SDKs co
   /cache/{cache}/lists/{name}  a list: GET, POST adds, DELETE
   /topics/{cache}/{topic}      POST publishes; GET waits for what is published, also as events and WebSocket
   /vend/{name}                 a token for a page, where the node's settings have that endpoint
+  /usage                       what clients used, for operators
   /console                     pages to look into the broker with
   /openapi.json                these paths, described for programs
   /livez                       whether the process is alive

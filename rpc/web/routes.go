@@ -32,6 +32,7 @@ func (s *Server) table() []route {
 		{"/cache/{cache}/lists/{name}/length", []verb{{"GET", s.getLength}}},
 		{"/cache/{cache}/lists/{name}/pop", []verb{{"POST", s.pop}}},
 		{"/topics/{cache}/{topic}", []verb{{"GET", s.listen}, {"POST", s.publish}}},
+		{"/usage", []verb{{"GET", s.usage}}},
 		{"/vend/{name}", []verb{{"GET", s.vend}, {"POST", s.vend}}},
 	}
 }

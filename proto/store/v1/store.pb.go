@@ -521,7 +521,7 @@ func (x Result_TtlUpdate) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_TtlUpdate.Descriptor instead.
 func (Result_TtlUpdate) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
 }
 
 // Command is one change of one partition.
@@ -565,6 +565,7 @@ type Command struct {
 	//	*Command_SortedSetIncrement
 	//	*Command_SortedSetRemove
 	//	*Command_SortedSetUnion
+	//	*Command_DictionaryAdd
 	//	*Command_Sweep
 	//	*Command_Retire
 	//	*Command_Tick
@@ -832,6 +833,15 @@ func (x *Command) GetSortedSetUnion() *SortedSetUnion {
 	return nil
 }
 
+func (x *Command) GetDictionaryAdd() *DictionaryAdd {
+	if x != nil {
+		if x, ok := x.Op.(*Command_DictionaryAdd); ok {
+			return x.DictionaryAdd
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSweep() *Sweep {
 	if x != nil {
 		if x, ok := x.Op.(*Command_Sweep); ok {
@@ -943,6 +953,10 @@ type Command_SortedSetUnion struct {
 	SortedSetUnion *SortedSetUnion `protobuf:"bytes,35,opt,name=sorted_set_union,json=sortedSetUnion,proto3,oneof"`
 }
 
+type Command_DictionaryAdd struct {
+	DictionaryAdd *DictionaryAdd `protobuf:"bytes,37,opt,name=dictionary_add,json=dictionaryAdd,proto3,oneof"`
+}
+
 type Command_Sweep struct {
 	Sweep *Sweep `protobuf:"bytes,48,opt,name=sweep,proto3,oneof"`
 }
@@ -994,6 +1008,8 @@ func (*Command_SortedSetIncrement) isCommand_Op() {}
 func (*Command_SortedSetRemove) isCommand_Op() {}
 
 func (*Command_SortedSetUnion) isCommand_Op() {}
+
+func (*Command_DictionaryAdd) isCommand_Op() {}
 
 func (*Command_Sweep) isCommand_Op() {}
 
@@ -1791,6 +1807,89 @@ func (x *DictionaryIncrement) GetTtl() *CollectionTtl {
 	return nil
 }
 
+// DictionaryAdd adds rows of numbers to fields that hold such rows, number by
+// number, and makes the fields that are missing: all of it, or nothing. A row is
+// signed varints; one that is shorter than another goes on with zeros.
+type DictionaryAdd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A field given twice is added to twice.
+	Fields [][]byte `protobuf:"bytes,1,rep,name=fields,proto3" json:"fields,omitempty"`
+	// The rows one behind the other, all of them of the same length, at most 64.
+	Amounts []int64        `protobuf:"zigzag64,2,rep,packed,name=amounts,proto3" json:"amounts,omitempty"`
+	Ttl     *CollectionTtl `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// How many fields the dictionary may come to have; 0 = no bound. What would
+	// make more of them is added to the field rest, which does not count.
+	Most          uint32 `protobuf:"varint,4,opt,name=most,proto3" json:"most,omitempty"`
+	Rest          []byte `protobuf:"bytes,5,opt,name=rest,proto3" json:"rest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DictionaryAdd) Reset() {
+	*x = DictionaryAdd{}
+	mi := &file_store_v1_store_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DictionaryAdd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DictionaryAdd) ProtoMessage() {}
+
+func (x *DictionaryAdd) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DictionaryAdd.ProtoReflect.Descriptor instead.
+func (*DictionaryAdd) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DictionaryAdd) GetFields() [][]byte {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *DictionaryAdd) GetAmounts() []int64 {
+	if x != nil {
+		return x.Amounts
+	}
+	return nil
+}
+
+func (x *DictionaryAdd) GetTtl() *CollectionTtl {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *DictionaryAdd) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *DictionaryAdd) GetRest() []byte {
+	if x != nil {
+		return x.Rest
+	}
+	return nil
+}
+
 // DictionaryRemove drops fields, present or not, or all.
 type DictionaryRemove struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1802,7 +1901,7 @@ type DictionaryRemove struct {
 
 func (x *DictionaryRemove) Reset() {
 	*x = DictionaryRemove{}
-	mi := &file_store_v1_store_proto_msgTypes[15]
+	mi := &file_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1913,7 @@ func (x *DictionaryRemove) String() string {
 func (*DictionaryRemove) ProtoMessage() {}
 
 func (x *DictionaryRemove) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[15]
+	mi := &file_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1926,7 @@ func (x *DictionaryRemove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DictionaryRemove.ProtoReflect.Descriptor instead.
 func (*DictionaryRemove) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DictionaryRemove) GetAll() bool {
@@ -1855,7 +1954,7 @@ type SetAdd struct {
 
 func (x *SetAdd) Reset() {
 	*x = SetAdd{}
-	mi := &file_store_v1_store_proto_msgTypes[16]
+	mi := &file_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1966,7 @@ func (x *SetAdd) String() string {
 func (*SetAdd) ProtoMessage() {}
 
 func (x *SetAdd) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[16]
+	mi := &file_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1979,7 @@ func (x *SetAdd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAdd.ProtoReflect.Descriptor instead.
 func (*SetAdd) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetAdd) GetElements() [][]byte {
@@ -1908,7 +2007,7 @@ type SetRemove struct {
 
 func (x *SetRemove) Reset() {
 	*x = SetRemove{}
-	mi := &file_store_v1_store_proto_msgTypes[17]
+	mi := &file_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2019,7 @@ func (x *SetRemove) String() string {
 func (*SetRemove) ProtoMessage() {}
 
 func (x *SetRemove) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[17]
+	mi := &file_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2032,7 @@ func (x *SetRemove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRemove.ProtoReflect.Descriptor instead.
 func (*SetRemove) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetRemove) GetAll() bool {
@@ -1961,7 +2060,7 @@ type SetComplement struct {
 
 func (x *SetComplement) Reset() {
 	*x = SetComplement{}
-	mi := &file_store_v1_store_proto_msgTypes[18]
+	mi := &file_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2072,7 @@ func (x *SetComplement) String() string {
 func (*SetComplement) ProtoMessage() {}
 
 func (x *SetComplement) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[18]
+	mi := &file_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2085,7 @@ func (x *SetComplement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetComplement.ProtoReflect.Descriptor instead.
 func (*SetComplement) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetComplement) GetElements() [][]byte {
@@ -2012,7 +2111,7 @@ type SetPop struct {
 
 func (x *SetPop) Reset() {
 	*x = SetPop{}
-	mi := &file_store_v1_store_proto_msgTypes[19]
+	mi := &file_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2123,7 @@ func (x *SetPop) String() string {
 func (*SetPop) ProtoMessage() {}
 
 func (x *SetPop) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[19]
+	mi := &file_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2136,7 @@ func (x *SetPop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPop.ProtoReflect.Descriptor instead.
 func (*SetPop) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetPop) GetCount() uint32 {
@@ -2075,7 +2174,7 @@ type SortedSetPut struct {
 
 func (x *SortedSetPut) Reset() {
 	*x = SortedSetPut{}
-	mi := &file_store_v1_store_proto_msgTypes[20]
+	mi := &file_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2186,7 @@ func (x *SortedSetPut) String() string {
 func (*SortedSetPut) ProtoMessage() {}
 
 func (x *SortedSetPut) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[20]
+	mi := &file_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2199,7 @@ func (x *SortedSetPut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortedSetPut.ProtoReflect.Descriptor instead.
 func (*SortedSetPut) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SortedSetPut) GetMembers() [][]byte {
@@ -2137,7 +2236,7 @@ type SortedSetIncrement struct {
 
 func (x *SortedSetIncrement) Reset() {
 	*x = SortedSetIncrement{}
-	mi := &file_store_v1_store_proto_msgTypes[21]
+	mi := &file_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2248,7 @@ func (x *SortedSetIncrement) String() string {
 func (*SortedSetIncrement) ProtoMessage() {}
 
 func (x *SortedSetIncrement) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[21]
+	mi := &file_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2261,7 @@ func (x *SortedSetIncrement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortedSetIncrement.ProtoReflect.Descriptor instead.
 func (*SortedSetIncrement) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SortedSetIncrement) GetMember() []byte {
@@ -2200,7 +2299,7 @@ type SortedSetRemove struct {
 
 func (x *SortedSetRemove) Reset() {
 	*x = SortedSetRemove{}
-	mi := &file_store_v1_store_proto_msgTypes[22]
+	mi := &file_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +2311,7 @@ func (x *SortedSetRemove) String() string {
 func (*SortedSetRemove) ProtoMessage() {}
 
 func (x *SortedSetRemove) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[22]
+	mi := &file_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2324,7 @@ func (x *SortedSetRemove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortedSetRemove.ProtoReflect.Descriptor instead.
 func (*SortedSetRemove) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SortedSetRemove) GetAll() bool {
@@ -2269,7 +2368,7 @@ type SortedSetUnion struct {
 
 func (x *SortedSetUnion) Reset() {
 	*x = SortedSetUnion{}
-	mi := &file_store_v1_store_proto_msgTypes[23]
+	mi := &file_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2281,7 +2380,7 @@ func (x *SortedSetUnion) String() string {
 func (*SortedSetUnion) ProtoMessage() {}
 
 func (x *SortedSetUnion) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[23]
+	mi := &file_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2294,7 +2393,7 @@ func (x *SortedSetUnion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortedSetUnion.ProtoReflect.Descriptor instead.
 func (*SortedSetUnion) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SortedSetUnion) GetMembers() [][]byte {
@@ -2343,7 +2442,7 @@ type Sweep struct {
 
 func (x *Sweep) Reset() {
 	*x = Sweep{}
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2454,7 @@ func (x *Sweep) String() string {
 func (*Sweep) ProtoMessage() {}
 
 func (x *Sweep) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2467,7 @@ func (x *Sweep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sweep.ProtoReflect.Descriptor instead.
 func (*Sweep) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Sweep) GetLimit() uint32 {
@@ -2390,7 +2489,7 @@ type Retire struct {
 
 func (x *Retire) Reset() {
 	*x = Retire{}
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2501,7 @@ func (x *Retire) String() string {
 func (*Retire) ProtoMessage() {}
 
 func (x *Retire) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2514,7 @@ func (x *Retire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retire.ProtoReflect.Descriptor instead.
 func (*Retire) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Retire) GetDeleted() bool {
@@ -2434,7 +2533,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2545,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2558,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 // Query is one question to one partition. It changes nothing.
@@ -2499,7 +2598,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2610,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2623,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Query) GetCache() string {
@@ -2825,7 +2924,7 @@ type ScoreRange struct {
 
 func (x *ScoreRange) Reset() {
 	*x = ScoreRange{}
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +2936,7 @@ func (x *ScoreRange) String() string {
 func (*ScoreRange) ProtoMessage() {}
 
 func (x *ScoreRange) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +2949,7 @@ func (x *ScoreRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreRange.ProtoReflect.Descriptor instead.
 func (*ScoreRange) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScoreRange) GetMin() *ScoreBound {
@@ -2878,7 +2977,7 @@ type ScoreBound struct {
 
 func (x *ScoreBound) Reset() {
 	*x = ScoreBound{}
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2989,7 @@ func (x *ScoreBound) String() string {
 func (*ScoreBound) ProtoMessage() {}
 
 func (x *ScoreBound) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +3002,7 @@ func (x *ScoreBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreBound.ProtoReflect.Descriptor instead.
 func (*ScoreBound) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScoreBound) GetScore() float64 {
@@ -2953,7 +3052,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3064,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3077,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Result) GetStatus() Status {
@@ -3307,7 +3406,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3319,7 +3418,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3332,7 +3431,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SnapshotRecord) GetRecord() isSnapshotRecord_Record {
@@ -3446,7 +3545,7 @@ type ListErase_Range struct {
 
 func (x *ListErase_Range) Reset() {
 	*x = ListErase_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3557,7 @@ func (x *ListErase_Range) String() string {
 func (*ListErase_Range) ProtoMessage() {}
 
 func (x *ListErase_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3496,7 +3595,7 @@ type Query_Get struct {
 
 func (x *Query_Get) Reset() {
 	*x = Query_Get{}
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3607,7 @@ func (x *Query_Get) String() string {
 func (*Query_Get) ProtoMessage() {}
 
 func (x *Query_Get) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3620,7 @@ func (x *Query_Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Get.ProtoReflect.Descriptor instead.
 func (*Query_Get) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type Query_Exists struct {
@@ -3532,7 +3631,7 @@ type Query_Exists struct {
 
 func (x *Query_Exists) Reset() {
 	*x = Query_Exists{}
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3643,7 @@ func (x *Query_Exists) String() string {
 func (*Query_Exists) ProtoMessage() {}
 
 func (x *Query_Exists) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3656,7 @@ func (x *Query_Exists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Exists.ProtoReflect.Descriptor instead.
 func (*Query_Exists) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 1}
 }
 
 type Query_ItemType struct {
@@ -3568,7 +3667,7 @@ type Query_ItemType struct {
 
 func (x *Query_ItemType) Reset() {
 	*x = Query_ItemType{}
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +3679,7 @@ func (x *Query_ItemType) String() string {
 func (*Query_ItemType) ProtoMessage() {}
 
 func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +3692,7 @@ func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemType.ProtoReflect.Descriptor instead.
 func (*Query_ItemType) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 2}
 }
 
 type Query_ItemTtl struct {
@@ -3604,7 +3703,7 @@ type Query_ItemTtl struct {
 
 func (x *Query_ItemTtl) Reset() {
 	*x = Query_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3616,7 +3715,7 @@ func (x *Query_ItemTtl) String() string {
 func (*Query_ItemTtl) ProtoMessage() {}
 
 func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3629,7 +3728,7 @@ func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Query_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 3}
 }
 
 type Query_ListFetch struct {
@@ -3641,7 +3740,7 @@ type Query_ListFetch struct {
 
 func (x *Query_ListFetch) Reset() {
 	*x = Query_ListFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3653,7 +3752,7 @@ func (x *Query_ListFetch) String() string {
 func (*Query_ListFetch) ProtoMessage() {}
 
 func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3666,7 +3765,7 @@ func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListFetch.ProtoReflect.Descriptor instead.
 func (*Query_ListFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 4}
 }
 
 func (x *Query_ListFetch) GetSlice() *Slice {
@@ -3684,7 +3783,7 @@ type Query_ListLength struct {
 
 func (x *Query_ListLength) Reset() {
 	*x = Query_ListLength{}
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3795,7 @@ func (x *Query_ListLength) String() string {
 func (*Query_ListLength) ProtoMessage() {}
 
 func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3808,7 @@ func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListLength.ProtoReflect.Descriptor instead.
 func (*Query_ListLength) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 5}
 }
 
 // Length counts the elements of a collection of that kind.
@@ -3722,7 +3821,7 @@ type Query_Length struct {
 
 func (x *Query_Length) Reset() {
 	*x = Query_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3734,7 +3833,7 @@ func (x *Query_Length) String() string {
 func (*Query_Length) ProtoMessage() {}
 
 func (x *Query_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3747,7 +3846,7 @@ func (x *Query_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Length.ProtoReflect.Descriptor instead.
 func (*Query_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 6}
 }
 
 func (x *Query_Length) GetKind() Kind {
@@ -3766,7 +3865,7 @@ type Query_DictionaryGet struct {
 
 func (x *Query_DictionaryGet) Reset() {
 	*x = Query_DictionaryGet{}
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +3877,7 @@ func (x *Query_DictionaryGet) String() string {
 func (*Query_DictionaryGet) ProtoMessage() {}
 
 func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +3890,7 @@ func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryGet.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryGet) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 7}
 }
 
 func (x *Query_DictionaryGet) GetFields() [][]byte {
@@ -3809,7 +3908,7 @@ type Query_DictionaryFetch struct {
 
 func (x *Query_DictionaryFetch) Reset() {
 	*x = Query_DictionaryFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3821,7 +3920,7 @@ func (x *Query_DictionaryFetch) String() string {
 func (*Query_DictionaryFetch) ProtoMessage() {}
 
 func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3834,7 +3933,7 @@ func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryFetch.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 8}
 }
 
 type Query_SetFetch struct {
@@ -3845,7 +3944,7 @@ type Query_SetFetch struct {
 
 func (x *Query_SetFetch) Reset() {
 	*x = Query_SetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +3956,7 @@ func (x *Query_SetFetch) String() string {
 func (*Query_SetFetch) ProtoMessage() {}
 
 func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +3969,7 @@ func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 9}
 }
 
 // SetSample reads at most limit elements, all different, that the seed
@@ -3885,7 +3984,7 @@ type Query_SetSample struct {
 
 func (x *Query_SetSample) Reset() {
 	*x = Query_SetSample{}
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +3996,7 @@ func (x *Query_SetSample) String() string {
 func (*Query_SetSample) ProtoMessage() {}
 
 func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +4009,7 @@ func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetSample.ProtoReflect.Descriptor instead.
 func (*Query_SetSample) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 10}
 }
 
 func (x *Query_SetSample) GetLimit() uint64 {
@@ -3936,7 +4035,7 @@ type Query_SetContains struct {
 
 func (x *Query_SetContains) Reset() {
 	*x = Query_SetContains{}
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4047,7 @@ func (x *Query_SetContains) String() string {
 func (*Query_SetContains) ProtoMessage() {}
 
 func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3961,7 +4060,7 @@ func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetContains.ProtoReflect.Descriptor instead.
 func (*Query_SetContains) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 11}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 11}
 }
 
 func (x *Query_SetContains) GetElements() [][]byte {
@@ -3990,7 +4089,7 @@ type Query_SortedSetFetch struct {
 
 func (x *Query_SortedSetFetch) Reset() {
 	*x = Query_SortedSetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4002,7 +4101,7 @@ func (x *Query_SortedSetFetch) String() string {
 func (*Query_SortedSetFetch) ProtoMessage() {}
 
 func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4015,7 +4114,7 @@ func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 12}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 12}
 }
 
 func (x *Query_SortedSetFetch) GetOrder() Order {
@@ -4090,7 +4189,7 @@ type Query_SortedSetScores struct {
 
 func (x *Query_SortedSetScores) Reset() {
 	*x = Query_SortedSetScores{}
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4102,7 +4201,7 @@ func (x *Query_SortedSetScores) String() string {
 func (*Query_SortedSetScores) ProtoMessage() {}
 
 func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4115,7 +4214,7 @@ func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetScores.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetScores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 13}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 13}
 }
 
 func (x *Query_SortedSetScores) GetMembers() [][]byte {
@@ -4139,7 +4238,7 @@ type Query_SortedSetRanks struct {
 
 func (x *Query_SortedSetRanks) Reset() {
 	*x = Query_SortedSetRanks{}
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4250,7 @@ func (x *Query_SortedSetRanks) String() string {
 func (*Query_SortedSetRanks) ProtoMessage() {}
 
 func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4263,7 @@ func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetRanks.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetRanks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 14}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 14}
 }
 
 func (x *Query_SortedSetRanks) GetMembers() [][]byte {
@@ -4198,7 +4297,7 @@ type Query_SortedSetCount struct {
 
 func (x *Query_SortedSetCount) Reset() {
 	*x = Query_SortedSetCount{}
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4210,7 +4309,7 @@ func (x *Query_SortedSetCount) String() string {
 func (*Query_SortedSetCount) ProtoMessage() {}
 
 func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4223,7 +4322,7 @@ func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetCount.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetCount) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 15}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 15}
 }
 
 func (x *Query_SortedSetCount) GetRange() *ScoreRange {
@@ -4243,7 +4342,7 @@ type Result_Length struct {
 
 func (x *Result_Length) Reset() {
 	*x = Result_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4354,7 @@ func (x *Result_Length) String() string {
 func (*Result_Length) ProtoMessage() {}
 
 func (x *Result_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4268,7 +4367,7 @@ func (x *Result_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Length.ProtoReflect.Descriptor instead.
 func (*Result_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *Result_Length) GetFound() bool {
@@ -4296,7 +4395,7 @@ type Result_Popped struct {
 
 func (x *Result_Popped) Reset() {
 	*x = Result_Popped{}
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4308,7 +4407,7 @@ func (x *Result_Popped) String() string {
 func (*Result_Popped) ProtoMessage() {}
 
 func (x *Result_Popped) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4321,7 +4420,7 @@ func (x *Result_Popped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Popped.ProtoReflect.Descriptor instead.
 func (*Result_Popped) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
 }
 
 func (x *Result_Popped) GetFound() bool {
@@ -4355,7 +4454,7 @@ type Result_Value struct {
 
 func (x *Result_Value) Reset() {
 	*x = Result_Value{}
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4466,7 @@ func (x *Result_Value) String() string {
 func (*Result_Value) ProtoMessage() {}
 
 func (x *Result_Value) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4479,7 @@ func (x *Result_Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Value.ProtoReflect.Descriptor instead.
 func (*Result_Value) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
 }
 
 func (x *Result_Value) GetFound() bool {
@@ -4407,7 +4506,7 @@ type Result_ItemTtl struct {
 
 func (x *Result_ItemTtl) Reset() {
 	*x = Result_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4518,7 @@ func (x *Result_ItemTtl) String() string {
 func (*Result_ItemTtl) ProtoMessage() {}
 
 func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4531,7 @@ func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Result_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
 }
 
 func (x *Result_ItemTtl) GetFound() bool {
@@ -4462,7 +4561,7 @@ type Result_Values struct {
 
 func (x *Result_Values) Reset() {
 	*x = Result_Values{}
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +4573,7 @@ func (x *Result_Values) String() string {
 func (*Result_Values) ProtoMessage() {}
 
 func (x *Result_Values) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +4586,7 @@ func (x *Result_Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Values.ProtoReflect.Descriptor instead.
 func (*Result_Values) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
 }
 
 func (x *Result_Values) GetFound() bool {
@@ -4517,7 +4616,7 @@ type Result_Fields struct {
 
 func (x *Result_Fields) Reset() {
 	*x = Result_Fields{}
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4529,7 +4628,7 @@ func (x *Result_Fields) String() string {
 func (*Result_Fields) ProtoMessage() {}
 
 func (x *Result_Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4542,7 +4641,7 @@ func (x *Result_Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Fields.ProtoReflect.Descriptor instead.
 func (*Result_Fields) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
 }
 
 func (x *Result_Fields) GetFound() bool {
@@ -4578,7 +4677,7 @@ type Result_Dictionary struct {
 
 func (x *Result_Dictionary) Reset() {
 	*x = Result_Dictionary{}
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4689,7 @@ func (x *Result_Dictionary) String() string {
 func (*Result_Dictionary) ProtoMessage() {}
 
 func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4702,7 @@ func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Dictionary.ProtoReflect.Descriptor instead.
 func (*Result_Dictionary) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 6}
 }
 
 func (x *Result_Dictionary) GetFound() bool {
@@ -4638,7 +4737,7 @@ type Result_Contained struct {
 
 func (x *Result_Contained) Reset() {
 	*x = Result_Contained{}
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4650,7 +4749,7 @@ func (x *Result_Contained) String() string {
 func (*Result_Contained) ProtoMessage() {}
 
 func (x *Result_Contained) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4663,7 +4762,7 @@ func (x *Result_Contained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Contained.ProtoReflect.Descriptor instead.
 func (*Result_Contained) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 7}
 }
 
 func (x *Result_Contained) GetFound() bool {
@@ -4696,7 +4795,7 @@ type Result_Range struct {
 
 func (x *Result_Range) Reset() {
 	*x = Result_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4708,7 +4807,7 @@ func (x *Result_Range) String() string {
 func (*Result_Range) ProtoMessage() {}
 
 func (x *Result_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4721,7 +4820,7 @@ func (x *Result_Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Range.ProtoReflect.Descriptor instead.
 func (*Result_Range) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 8}
 }
 
 func (x *Result_Range) GetFound() bool {
@@ -4765,7 +4864,7 @@ type Result_Scores struct {
 
 func (x *Result_Scores) Reset() {
 	*x = Result_Scores{}
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4777,7 +4876,7 @@ func (x *Result_Scores) String() string {
 func (*Result_Scores) ProtoMessage() {}
 
 func (x *Result_Scores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4790,7 +4889,7 @@ func (x *Result_Scores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Scores.ProtoReflect.Descriptor instead.
 func (*Result_Scores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 9}
 }
 
 func (x *Result_Scores) GetFound() bool {
@@ -4828,7 +4927,7 @@ type Result_Ranks struct {
 
 func (x *Result_Ranks) Reset() {
 	*x = Result_Ranks{}
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4840,7 +4939,7 @@ func (x *Result_Ranks) String() string {
 func (*Result_Ranks) ProtoMessage() {}
 
 func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4853,7 +4952,7 @@ func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Ranks.ProtoReflect.Descriptor instead.
 func (*Result_Ranks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 10}
 }
 
 func (x *Result_Ranks) GetFound() bool {
@@ -4894,7 +4993,7 @@ type SnapshotRecord_Header struct {
 
 func (x *SnapshotRecord_Header) Reset() {
 	*x = SnapshotRecord_Header{}
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +5005,7 @@ func (x *SnapshotRecord_Header) String() string {
 func (*SnapshotRecord_Header) ProtoMessage() {}
 
 func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5018,7 @@ func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Header.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Header) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *SnapshotRecord_Header) GetVersion() uint32 {
@@ -4950,7 +5049,7 @@ type SnapshotRecord_Requests struct {
 
 func (x *SnapshotRecord_Requests) Reset() {
 	*x = SnapshotRecord_Requests{}
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4962,7 +5061,7 @@ func (x *SnapshotRecord_Requests) String() string {
 func (*SnapshotRecord_Requests) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4975,7 +5074,7 @@ func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1}
 }
 
 func (x *SnapshotRecord_Requests) GetGateway() []byte {
@@ -5021,7 +5120,7 @@ type SnapshotRecord_Cache struct {
 
 func (x *SnapshotRecord_Cache) Reset() {
 	*x = SnapshotRecord_Cache{}
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5132,7 @@ func (x *SnapshotRecord_Cache) String() string {
 func (*SnapshotRecord_Cache) ProtoMessage() {}
 
 func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5145,7 @@ func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Cache.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Cache) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 2}
 }
 
 func (x *SnapshotRecord_Cache) GetName() string {
@@ -5093,7 +5192,7 @@ type SnapshotRecord_Item struct {
 
 func (x *SnapshotRecord_Item) Reset() {
 	*x = SnapshotRecord_Item{}
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5105,7 +5204,7 @@ func (x *SnapshotRecord_Item) String() string {
 func (*SnapshotRecord_Item) ProtoMessage() {}
 
 func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5118,7 +5217,7 @@ func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Item.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Item) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 3}
 }
 
 func (x *SnapshotRecord_Item) GetKey() []byte {
@@ -5179,7 +5278,7 @@ type SnapshotRecord_Part struct {
 
 func (x *SnapshotRecord_Part) Reset() {
 	*x = SnapshotRecord_Part{}
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5290,7 @@ func (x *SnapshotRecord_Part) String() string {
 func (*SnapshotRecord_Part) ProtoMessage() {}
 
 func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5303,7 @@ func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Part.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Part) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 4}
 }
 
 func (x *SnapshotRecord_Part) GetValues() [][]byte {
@@ -5238,7 +5337,7 @@ type SnapshotRecord_Trailer struct {
 
 func (x *SnapshotRecord_Trailer) Reset() {
 	*x = SnapshotRecord_Trailer{}
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5250,7 +5349,7 @@ func (x *SnapshotRecord_Trailer) String() string {
 func (*SnapshotRecord_Trailer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5263,7 +5362,7 @@ func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Trailer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Trailer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 5}
 }
 
 func (x *SnapshotRecord_Trailer) GetItems() uint64 {
@@ -5283,7 +5382,7 @@ type SnapshotRecord_Requests_Answer struct {
 
 func (x *SnapshotRecord_Requests_Answer) Reset() {
 	*x = SnapshotRecord_Requests_Answer{}
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5295,7 +5394,7 @@ func (x *SnapshotRecord_Requests_Answer) String() string {
 func (*SnapshotRecord_Requests_Answer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5308,7 +5407,7 @@ func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests_Answer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests_Answer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1, 0}
 }
 
 func (x *SnapshotRecord_Requests_Answer) GetSequence() uint64 {
@@ -5329,7 +5428,7 @@ var File_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\x85\r\n" +
+	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\xce\r\n" +
 	"\aCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12\x14\n" +
@@ -5363,7 +5462,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x0esorted_set_put\x18  \x01(\v2\x1d.mayfly.store.v1.SortedSetPutH\x00R\fsortedSetPut\x12W\n" +
 	"\x14sorted_set_increment\x18! \x01(\v2#.mayfly.store.v1.SortedSetIncrementH\x00R\x12sortedSetIncrement\x12N\n" +
 	"\x11sorted_set_remove\x18\" \x01(\v2 .mayfly.store.v1.SortedSetRemoveH\x00R\x0fsortedSetRemove\x12K\n" +
-	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12.\n" +
+	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12G\n" +
+	"\x0edictionary_add\x18% \x01(\v2\x1e.mayfly.store.v1.DictionaryAddH\x00R\rdictionaryAdd\x12.\n" +
 	"\x05sweep\x180 \x01(\v2\x16.mayfly.store.v1.SweepH\x00R\x05sweep\x121\n" +
 	"\x06retire\x181 \x01(\v2\x17.mayfly.store.v1.RetireH\x00R\x06retire\x12+\n" +
 	"\x04tick\x182 \x01(\v2\x15.mayfly.store.v1.TickH\x00R\x04tickB\x04\n" +
@@ -5426,7 +5526,13 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x13DictionaryIncrement\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\fR\x05field\x12\x16\n" +
 	"\x06amount\x18\x02 \x01(\x12R\x06amount\x120\n" +
-	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"<\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\"\x9b\x01\n" +
+	"\rDictionaryAdd\x12\x16\n" +
+	"\x06fields\x18\x01 \x03(\fR\x06fields\x12\x18\n" +
+	"\aamounts\x18\x02 \x03(\x12R\aamounts\x120\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x1e.mayfly.store.v1.CollectionTtlR\x03ttl\x12\x12\n" +
+	"\x04most\x18\x04 \x01(\rR\x04most\x12\x12\n" +
+	"\x04rest\x18\x05 \x01(\fR\x04rest\"<\n" +
 	"\x10DictionaryRemove\x12\x10\n" +
 	"\x03all\x18\x01 \x01(\bR\x03all\x12\x16\n" +
 	"\x06fields\x18\x02 \x03(\fR\x06fields\"V\n" +
@@ -5706,7 +5812,7 @@ func file_store_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_store_v1_store_proto_goTypes = []any{
 	(Space)(0),                             // 0: mayfly.store.v1.Space
 	(Condition)(0),                         // 1: mayfly.store.v1.Condition
@@ -5732,58 +5838,59 @@ var file_store_v1_store_proto_goTypes = []any{
 	(*ListErase)(nil),                      // 21: mayfly.store.v1.ListErase
 	(*DictionarySet)(nil),                  // 22: mayfly.store.v1.DictionarySet
 	(*DictionaryIncrement)(nil),            // 23: mayfly.store.v1.DictionaryIncrement
-	(*DictionaryRemove)(nil),               // 24: mayfly.store.v1.DictionaryRemove
-	(*SetAdd)(nil),                         // 25: mayfly.store.v1.SetAdd
-	(*SetRemove)(nil),                      // 26: mayfly.store.v1.SetRemove
-	(*SetComplement)(nil),                  // 27: mayfly.store.v1.SetComplement
-	(*SetPop)(nil),                         // 28: mayfly.store.v1.SetPop
-	(*SortedSetPut)(nil),                   // 29: mayfly.store.v1.SortedSetPut
-	(*SortedSetIncrement)(nil),             // 30: mayfly.store.v1.SortedSetIncrement
-	(*SortedSetRemove)(nil),                // 31: mayfly.store.v1.SortedSetRemove
-	(*SortedSetUnion)(nil),                 // 32: mayfly.store.v1.SortedSetUnion
-	(*Sweep)(nil),                          // 33: mayfly.store.v1.Sweep
-	(*Retire)(nil),                         // 34: mayfly.store.v1.Retire
-	(*Tick)(nil),                           // 35: mayfly.store.v1.Tick
-	(*Query)(nil),                          // 36: mayfly.store.v1.Query
-	(*ScoreRange)(nil),                     // 37: mayfly.store.v1.ScoreRange
-	(*ScoreBound)(nil),                     // 38: mayfly.store.v1.ScoreBound
-	(*Result)(nil),                         // 39: mayfly.store.v1.Result
-	(*SnapshotRecord)(nil),                 // 40: mayfly.store.v1.SnapshotRecord
-	(*ListErase_Range)(nil),                // 41: mayfly.store.v1.ListErase.Range
-	(*Query_Get)(nil),                      // 42: mayfly.store.v1.Query.Get
-	(*Query_Exists)(nil),                   // 43: mayfly.store.v1.Query.Exists
-	(*Query_ItemType)(nil),                 // 44: mayfly.store.v1.Query.ItemType
-	(*Query_ItemTtl)(nil),                  // 45: mayfly.store.v1.Query.ItemTtl
-	(*Query_ListFetch)(nil),                // 46: mayfly.store.v1.Query.ListFetch
-	(*Query_ListLength)(nil),               // 47: mayfly.store.v1.Query.ListLength
-	(*Query_Length)(nil),                   // 48: mayfly.store.v1.Query.Length
-	(*Query_DictionaryGet)(nil),            // 49: mayfly.store.v1.Query.DictionaryGet
-	(*Query_DictionaryFetch)(nil),          // 50: mayfly.store.v1.Query.DictionaryFetch
-	(*Query_SetFetch)(nil),                 // 51: mayfly.store.v1.Query.SetFetch
-	(*Query_SetSample)(nil),                // 52: mayfly.store.v1.Query.SetSample
-	(*Query_SetContains)(nil),              // 53: mayfly.store.v1.Query.SetContains
-	(*Query_SortedSetFetch)(nil),           // 54: mayfly.store.v1.Query.SortedSetFetch
-	(*Query_SortedSetScores)(nil),          // 55: mayfly.store.v1.Query.SortedSetScores
-	(*Query_SortedSetRanks)(nil),           // 56: mayfly.store.v1.Query.SortedSetRanks
-	(*Query_SortedSetCount)(nil),           // 57: mayfly.store.v1.Query.SortedSetCount
-	(*Result_Length)(nil),                  // 58: mayfly.store.v1.Result.Length
-	(*Result_Popped)(nil),                  // 59: mayfly.store.v1.Result.Popped
-	(*Result_Value)(nil),                   // 60: mayfly.store.v1.Result.Value
-	(*Result_ItemTtl)(nil),                 // 61: mayfly.store.v1.Result.ItemTtl
-	(*Result_Values)(nil),                  // 62: mayfly.store.v1.Result.Values
-	(*Result_Fields)(nil),                  // 63: mayfly.store.v1.Result.Fields
-	(*Result_Dictionary)(nil),              // 64: mayfly.store.v1.Result.Dictionary
-	(*Result_Contained)(nil),               // 65: mayfly.store.v1.Result.Contained
-	(*Result_Range)(nil),                   // 66: mayfly.store.v1.Result.Range
-	(*Result_Scores)(nil),                  // 67: mayfly.store.v1.Result.Scores
-	(*Result_Ranks)(nil),                   // 68: mayfly.store.v1.Result.Ranks
-	(*SnapshotRecord_Header)(nil),          // 69: mayfly.store.v1.SnapshotRecord.Header
-	(*SnapshotRecord_Requests)(nil),        // 70: mayfly.store.v1.SnapshotRecord.Requests
-	(*SnapshotRecord_Cache)(nil),           // 71: mayfly.store.v1.SnapshotRecord.Cache
-	(*SnapshotRecord_Item)(nil),            // 72: mayfly.store.v1.SnapshotRecord.Item
-	(*SnapshotRecord_Part)(nil),            // 73: mayfly.store.v1.SnapshotRecord.Part
-	(*SnapshotRecord_Trailer)(nil),         // 74: mayfly.store.v1.SnapshotRecord.Trailer
-	(*SnapshotRecord_Requests_Answer)(nil), // 75: mayfly.store.v1.SnapshotRecord.Requests.Answer
+	(*DictionaryAdd)(nil),                  // 24: mayfly.store.v1.DictionaryAdd
+	(*DictionaryRemove)(nil),               // 25: mayfly.store.v1.DictionaryRemove
+	(*SetAdd)(nil),                         // 26: mayfly.store.v1.SetAdd
+	(*SetRemove)(nil),                      // 27: mayfly.store.v1.SetRemove
+	(*SetComplement)(nil),                  // 28: mayfly.store.v1.SetComplement
+	(*SetPop)(nil),                         // 29: mayfly.store.v1.SetPop
+	(*SortedSetPut)(nil),                   // 30: mayfly.store.v1.SortedSetPut
+	(*SortedSetIncrement)(nil),             // 31: mayfly.store.v1.SortedSetIncrement
+	(*SortedSetRemove)(nil),                // 32: mayfly.store.v1.SortedSetRemove
+	(*SortedSetUnion)(nil),                 // 33: mayfly.store.v1.SortedSetUnion
+	(*Sweep)(nil),                          // 34: mayfly.store.v1.Sweep
+	(*Retire)(nil),                         // 35: mayfly.store.v1.Retire
+	(*Tick)(nil),                           // 36: mayfly.store.v1.Tick
+	(*Query)(nil),                          // 37: mayfly.store.v1.Query
+	(*ScoreRange)(nil),                     // 38: mayfly.store.v1.ScoreRange
+	(*ScoreBound)(nil),                     // 39: mayfly.store.v1.ScoreBound
+	(*Result)(nil),                         // 40: mayfly.store.v1.Result
+	(*SnapshotRecord)(nil),                 // 41: mayfly.store.v1.SnapshotRecord
+	(*ListErase_Range)(nil),                // 42: mayfly.store.v1.ListErase.Range
+	(*Query_Get)(nil),                      // 43: mayfly.store.v1.Query.Get
+	(*Query_Exists)(nil),                   // 44: mayfly.store.v1.Query.Exists
+	(*Query_ItemType)(nil),                 // 45: mayfly.store.v1.Query.ItemType
+	(*Query_ItemTtl)(nil),                  // 46: mayfly.store.v1.Query.ItemTtl
+	(*Query_ListFetch)(nil),                // 47: mayfly.store.v1.Query.ListFetch
+	(*Query_ListLength)(nil),               // 48: mayfly.store.v1.Query.ListLength
+	(*Query_Length)(nil),                   // 49: mayfly.store.v1.Query.Length
+	(*Query_DictionaryGet)(nil),            // 50: mayfly.store.v1.Query.DictionaryGet
+	(*Query_DictionaryFetch)(nil),          // 51: mayfly.store.v1.Query.DictionaryFetch
+	(*Query_SetFetch)(nil),                 // 52: mayfly.store.v1.Query.SetFetch
+	(*Query_SetSample)(nil),                // 53: mayfly.store.v1.Query.SetSample
+	(*Query_SetContains)(nil),              // 54: mayfly.store.v1.Query.SetContains
+	(*Query_SortedSetFetch)(nil),           // 55: mayfly.store.v1.Query.SortedSetFetch
+	(*Query_SortedSetScores)(nil),          // 56: mayfly.store.v1.Query.SortedSetScores
+	(*Query_SortedSetRanks)(nil),           // 57: mayfly.store.v1.Query.SortedSetRanks
+	(*Query_SortedSetCount)(nil),           // 58: mayfly.store.v1.Query.SortedSetCount
+	(*Result_Length)(nil),                  // 59: mayfly.store.v1.Result.Length
+	(*Result_Popped)(nil),                  // 60: mayfly.store.v1.Result.Popped
+	(*Result_Value)(nil),                   // 61: mayfly.store.v1.Result.Value
+	(*Result_ItemTtl)(nil),                 // 62: mayfly.store.v1.Result.ItemTtl
+	(*Result_Values)(nil),                  // 63: mayfly.store.v1.Result.Values
+	(*Result_Fields)(nil),                  // 64: mayfly.store.v1.Result.Fields
+	(*Result_Dictionary)(nil),              // 65: mayfly.store.v1.Result.Dictionary
+	(*Result_Contained)(nil),               // 66: mayfly.store.v1.Result.Contained
+	(*Result_Range)(nil),                   // 67: mayfly.store.v1.Result.Range
+	(*Result_Scores)(nil),                  // 68: mayfly.store.v1.Result.Scores
+	(*Result_Ranks)(nil),                   // 69: mayfly.store.v1.Result.Ranks
+	(*SnapshotRecord_Header)(nil),          // 70: mayfly.store.v1.SnapshotRecord.Header
+	(*SnapshotRecord_Requests)(nil),        // 71: mayfly.store.v1.SnapshotRecord.Requests
+	(*SnapshotRecord_Cache)(nil),           // 72: mayfly.store.v1.SnapshotRecord.Cache
+	(*SnapshotRecord_Item)(nil),            // 73: mayfly.store.v1.SnapshotRecord.Item
+	(*SnapshotRecord_Part)(nil),            // 74: mayfly.store.v1.SnapshotRecord.Part
+	(*SnapshotRecord_Trailer)(nil),         // 75: mayfly.store.v1.SnapshotRecord.Trailer
+	(*SnapshotRecord_Requests_Answer)(nil), // 76: mayfly.store.v1.SnapshotRecord.Requests.Answer
 }
 var file_store_v1_store_proto_depIdxs = []int32{
 	10, // 0: mayfly.store.v1.Command.request:type_name -> mayfly.store.v1.RequestId
@@ -5799,88 +5906,90 @@ var file_store_v1_store_proto_depIdxs = []int32{
 	21, // 10: mayfly.store.v1.Command.list_erase:type_name -> mayfly.store.v1.ListErase
 	22, // 11: mayfly.store.v1.Command.dictionary_set:type_name -> mayfly.store.v1.DictionarySet
 	23, // 12: mayfly.store.v1.Command.dictionary_increment:type_name -> mayfly.store.v1.DictionaryIncrement
-	24, // 13: mayfly.store.v1.Command.dictionary_remove:type_name -> mayfly.store.v1.DictionaryRemove
-	25, // 14: mayfly.store.v1.Command.set_add:type_name -> mayfly.store.v1.SetAdd
-	26, // 15: mayfly.store.v1.Command.set_remove:type_name -> mayfly.store.v1.SetRemove
-	27, // 16: mayfly.store.v1.Command.set_complement:type_name -> mayfly.store.v1.SetComplement
-	28, // 17: mayfly.store.v1.Command.set_pop:type_name -> mayfly.store.v1.SetPop
-	29, // 18: mayfly.store.v1.Command.sorted_set_put:type_name -> mayfly.store.v1.SortedSetPut
-	30, // 19: mayfly.store.v1.Command.sorted_set_increment:type_name -> mayfly.store.v1.SortedSetIncrement
-	31, // 20: mayfly.store.v1.Command.sorted_set_remove:type_name -> mayfly.store.v1.SortedSetRemove
-	32, // 21: mayfly.store.v1.Command.sorted_set_union:type_name -> mayfly.store.v1.SortedSetUnion
-	33, // 22: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
-	34, // 23: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
-	35, // 24: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
-	1,  // 25: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
-	7,  // 26: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
-	2,  // 27: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
-	16, // 28: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	2,  // 29: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
-	18, // 30: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
-	16, // 31: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	41, // 32: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
-	16, // 33: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 34: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 35: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 36: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 37: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 38: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	3,  // 39: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
-	0,  // 40: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
-	42, // 41: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
-	43, // 42: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
-	44, // 43: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
-	45, // 44: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
-	46, // 45: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
-	47, // 46: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
-	48, // 47: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
-	49, // 48: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
-	50, // 49: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
-	51, // 50: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
-	52, // 51: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
-	53, // 52: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
-	54, // 53: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
-	55, // 54: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
-	56, // 55: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
-	57, // 56: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
-	38, // 57: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
-	38, // 58: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
-	6,  // 59: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
-	8,  // 60: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
-	58, // 61: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
-	59, // 62: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
-	60, // 63: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
-	5,  // 64: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
-	61, // 65: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
-	62, // 66: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
-	63, // 67: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
-	64, // 68: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
-	65, // 69: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
-	66, // 70: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
-	67, // 71: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
-	68, // 72: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
-	69, // 73: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
-	70, // 74: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	71, // 75: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
-	72, // 76: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
-	73, // 77: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
-	74, // 78: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
-	18, // 79: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
-	5,  // 80: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
-	4,  // 81: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
-	18, // 82: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
-	37, // 83: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
-	4,  // 84: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
-	37, // 85: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
-	75, // 86: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
-	5,  // 87: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
-	0,  // 88: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
-	39, // 89: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
-	90, // [90:90] is the sub-list for method output_type
-	90, // [90:90] is the sub-list for method input_type
-	90, // [90:90] is the sub-list for extension type_name
-	90, // [90:90] is the sub-list for extension extendee
-	0,  // [0:90] is the sub-list for field type_name
+	25, // 13: mayfly.store.v1.Command.dictionary_remove:type_name -> mayfly.store.v1.DictionaryRemove
+	26, // 14: mayfly.store.v1.Command.set_add:type_name -> mayfly.store.v1.SetAdd
+	27, // 15: mayfly.store.v1.Command.set_remove:type_name -> mayfly.store.v1.SetRemove
+	28, // 16: mayfly.store.v1.Command.set_complement:type_name -> mayfly.store.v1.SetComplement
+	29, // 17: mayfly.store.v1.Command.set_pop:type_name -> mayfly.store.v1.SetPop
+	30, // 18: mayfly.store.v1.Command.sorted_set_put:type_name -> mayfly.store.v1.SortedSetPut
+	31, // 19: mayfly.store.v1.Command.sorted_set_increment:type_name -> mayfly.store.v1.SortedSetIncrement
+	32, // 20: mayfly.store.v1.Command.sorted_set_remove:type_name -> mayfly.store.v1.SortedSetRemove
+	33, // 21: mayfly.store.v1.Command.sorted_set_union:type_name -> mayfly.store.v1.SortedSetUnion
+	24, // 22: mayfly.store.v1.Command.dictionary_add:type_name -> mayfly.store.v1.DictionaryAdd
+	34, // 23: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
+	35, // 24: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
+	36, // 25: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
+	1,  // 26: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
+	7,  // 27: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
+	2,  // 28: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
+	16, // 29: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	2,  // 30: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
+	18, // 31: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
+	16, // 32: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	42, // 33: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
+	16, // 34: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 35: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 36: mayfly.store.v1.DictionaryAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 37: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 38: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 39: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 40: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	3,  // 41: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
+	0,  // 42: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
+	43, // 43: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
+	44, // 44: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
+	45, // 45: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
+	46, // 46: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
+	47, // 47: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
+	48, // 48: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
+	49, // 49: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
+	50, // 50: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
+	51, // 51: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
+	52, // 52: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
+	53, // 53: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
+	54, // 54: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
+	55, // 55: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
+	56, // 56: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
+	57, // 57: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
+	58, // 58: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
+	39, // 59: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
+	39, // 60: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
+	6,  // 61: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
+	8,  // 62: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
+	59, // 63: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
+	60, // 64: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
+	61, // 65: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
+	5,  // 66: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
+	62, // 67: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
+	63, // 68: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
+	64, // 69: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
+	65, // 70: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
+	66, // 71: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
+	67, // 72: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
+	68, // 73: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
+	69, // 74: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
+	70, // 75: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
+	71, // 76: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	72, // 77: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
+	73, // 78: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
+	74, // 79: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
+	75, // 80: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
+	18, // 81: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
+	5,  // 82: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
+	4,  // 83: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
+	18, // 84: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
+	38, // 85: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
+	4,  // 86: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
+	38, // 87: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
+	76, // 88: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
+	5,  // 89: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
+	0,  // 90: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
+	40, // 91: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
+	92, // [92:92] is the sub-list for method output_type
+	92, // [92:92] is the sub-list for method input_type
+	92, // [92:92] is the sub-list for extension type_name
+	92, // [92:92] is the sub-list for extension extendee
+	0,  // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_store_proto_init() }
@@ -5909,12 +6018,13 @@ func file_store_v1_store_proto_init() {
 		(*Command_SortedSetIncrement)(nil),
 		(*Command_SortedSetRemove)(nil),
 		(*Command_SortedSetUnion)(nil),
+		(*Command_DictionaryAdd)(nil),
 		(*Command_Sweep)(nil),
 		(*Command_Retire)(nil),
 		(*Command_Tick)(nil),
 	}
 	file_store_v1_store_proto_msgTypes[9].OneofWrappers = []any{}
-	file_store_v1_store_proto_msgTypes[27].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[28].OneofWrappers = []any{
 		(*Query_Get_)(nil),
 		(*Query_Exists_)(nil),
 		(*Query_ItemType_)(nil),
@@ -5932,7 +6042,7 @@ func file_store_v1_store_proto_init() {
 		(*Query_SortedSetRanks_)(nil),
 		(*Query_SortedSetCount_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[30].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
 		(*Result_Stored)(nil),
 		(*Result_Number)(nil),
 		(*Result_TtlUpdate_)(nil),
@@ -5952,7 +6062,7 @@ func file_store_v1_store_proto_init() {
 		(*Result_Scores_)(nil),
 		(*Result_Ranks_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[32].OneofWrappers = []any{
 		(*SnapshotRecord_Header_)(nil),
 		(*SnapshotRecord_Requests_)(nil),
 		(*SnapshotRecord_Cache_)(nil),
@@ -5960,7 +6070,7 @@ func file_store_v1_store_proto_init() {
 		(*SnapshotRecord_Part_)(nil),
 		(*SnapshotRecord_Trailer_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[45].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[46].OneofWrappers = []any{
 		(*Query_SortedSetFetch_ByIndex)(nil),
 		(*Query_SortedSetFetch_ByScore)(nil),
 	}
@@ -5970,7 +6080,7 @@ func file_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_store_proto_rawDesc), len(file_store_v1_store_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   67,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
