@@ -15,7 +15,7 @@ import (
 // not know all of a command must stop rather than carry out the part it knows.
 // A command that needs nothing new keeps its old version, so that nodes of two
 // releases can work side by side until somebody uses what one of them lacks.
-const CommandVersion = 2
+const CommandVersion = 3
 
 // catalogCommandVersion is the same for the catalog.
 const catalogCommandVersion = 3
@@ -40,6 +40,8 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 // versionOf returns the version that first knew all of a command.
 func versionOf(cmd *Command) byte {
 	switch cmd.GetOp().(type) {
+	case *storev1.Command_Evict:
+		return 3
 	case *storev1.Command_DictionarySet, *storev1.Command_DictionaryIncrement, *storev1.Command_DictionaryRemove,
 		*storev1.Command_SetAdd, *storev1.Command_SetRemove, *storev1.Command_SetComplement, *storev1.Command_SetPop,
 		*storev1.Command_SortedSetPut, *storev1.Command_SortedSetIncrement, *storev1.Command_SortedSetRemove,

@@ -368,6 +368,10 @@ const (
 	Status_STATUS_CLOCK_BEHIND Status = 7
 	// Only for queries: the answer would be larger than the query allows.
 	Status_STATUS_TOO_LARGE Status = 8
+	// The memory that the command would take is not there, and nothing gives way.
+	// The leader says so instead of writing the command into the log; no machine
+	// ever does.
+	Status_STATUS_NO_MEMORY Status = 9
 )
 
 // Enum value maps for Status.
@@ -382,6 +386,7 @@ var (
 		6: "STATUS_REQUEST_FORGOTTEN",
 		7: "STATUS_CLOCK_BEHIND",
 		8: "STATUS_TOO_LARGE",
+		9: "STATUS_NO_MEMORY",
 	}
 	Status_value = map[string]int32{
 		"STATUS_OK":                0,
@@ -393,6 +398,7 @@ var (
 		"STATUS_REQUEST_FORGOTTEN": 6,
 		"STATUS_CLOCK_BEHIND":      7,
 		"STATUS_TOO_LARGE":         8,
+		"STATUS_NO_MEMORY":         9,
 	}
 )
 
@@ -521,7 +527,7 @@ func (x Result_TtlUpdate) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_TtlUpdate.Descriptor instead.
 func (Result_TtlUpdate) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
 }
 
 // Command is one change of one partition.
@@ -538,7 +544,7 @@ type Command struct {
 	// higher one empties the cache first.
 	Cache      string `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
 	Generation uint64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
-	// The item, or collection, that is changed. Empty for sweep, retire and
+	// The item, or collection, that is changed. Empty for evict, sweep, retire and
 	// tick, and only for them.
 	Key []byte `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	// The key space the key belongs to.
@@ -565,6 +571,7 @@ type Command struct {
 	//	*Command_SortedSetIncrement
 	//	*Command_SortedSetRemove
 	//	*Command_SortedSetUnion
+	//	*Command_Evict
 	//	*Command_Sweep
 	//	*Command_Retire
 	//	*Command_Tick
@@ -832,6 +839,15 @@ func (x *Command) GetSortedSetUnion() *SortedSetUnion {
 	return nil
 }
 
+func (x *Command) GetEvict() *Evict {
+	if x != nil {
+		if x, ok := x.Op.(*Command_Evict); ok {
+			return x.Evict
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSweep() *Sweep {
 	if x != nil {
 		if x, ok := x.Op.(*Command_Sweep); ok {
@@ -943,6 +959,11 @@ type Command_SortedSetUnion struct {
 	SortedSetUnion *SortedSetUnion `protobuf:"bytes,35,opt,name=sorted_set_union,json=sortedSetUnion,proto3,oneof"`
 }
 
+type Command_Evict struct {
+	// Since version 3.
+	Evict *Evict `protobuf:"bytes,36,opt,name=evict,proto3,oneof"`
+}
+
 type Command_Sweep struct {
 	Sweep *Sweep `protobuf:"bytes,48,opt,name=sweep,proto3,oneof"`
 }
@@ -994,6 +1015,8 @@ func (*Command_SortedSetIncrement) isCommand_Op() {}
 func (*Command_SortedSetRemove) isCommand_Op() {}
 
 func (*Command_SortedSetUnion) isCommand_Op() {}
+
+func (*Command_Evict) isCommand_Op() {}
 
 func (*Command_Sweep) isCommand_Op() {}
 
@@ -2332,6 +2355,54 @@ func (x *SortedSetUnion) GetTtlMs() uint64 {
 	return 0
 }
 
+// Evict removes items to free their memory. Which ones the leader has chosen, by
+// what it has seen of their use; those that are not there any more are no error.
+// It neither makes a cache nor renews one.
+type Evict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the command's cache and space; each counts once.
+	Keys          [][]byte `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evict) Reset() {
+	*x = Evict{}
+	mi := &file_store_v1_store_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evict) ProtoMessage() {}
+
+func (x *Evict) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evict.ProtoReflect.Descriptor instead.
+func (*Evict) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Evict) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // Sweep frees items that have expired by the command's time, oldest first.
 type Sweep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2343,7 +2414,7 @@ type Sweep struct {
 
 func (x *Sweep) Reset() {
 	*x = Sweep{}
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2426,7 @@ func (x *Sweep) String() string {
 func (*Sweep) ProtoMessage() {}
 
 func (x *Sweep) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[24]
+	mi := &file_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2439,7 @@ func (x *Sweep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sweep.ProtoReflect.Descriptor instead.
 func (*Sweep) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Sweep) GetLimit() uint32 {
@@ -2390,7 +2461,7 @@ type Retire struct {
 
 func (x *Retire) Reset() {
 	*x = Retire{}
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2473,7 @@ func (x *Retire) String() string {
 func (*Retire) ProtoMessage() {}
 
 func (x *Retire) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2486,7 @@ func (x *Retire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retire.ProtoReflect.Descriptor instead.
 func (*Retire) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Retire) GetDeleted() bool {
@@ -2434,7 +2505,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2517,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2530,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 // Query is one question to one partition. It changes nothing.
@@ -2499,7 +2570,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2582,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2595,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Query) GetCache() string {
@@ -2825,7 +2896,7 @@ type ScoreRange struct {
 
 func (x *ScoreRange) Reset() {
 	*x = ScoreRange{}
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +2908,7 @@ func (x *ScoreRange) String() string {
 func (*ScoreRange) ProtoMessage() {}
 
 func (x *ScoreRange) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +2921,7 @@ func (x *ScoreRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreRange.ProtoReflect.Descriptor instead.
 func (*ScoreRange) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScoreRange) GetMin() *ScoreBound {
@@ -2878,7 +2949,7 @@ type ScoreBound struct {
 
 func (x *ScoreBound) Reset() {
 	*x = ScoreBound{}
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2961,7 @@ func (x *ScoreBound) String() string {
 func (*ScoreBound) ProtoMessage() {}
 
 func (x *ScoreBound) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +2974,7 @@ func (x *ScoreBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreBound.ProtoReflect.Descriptor instead.
 func (*ScoreBound) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScoreBound) GetScore() float64 {
@@ -2946,6 +3017,7 @@ type Result struct {
 	//	*Result_Range_
 	//	*Result_Scores_
 	//	*Result_Ranks_
+	//	*Result_Evicted_
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2953,7 +3025,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3037,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3050,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Result) GetStatus() Status {
@@ -3164,6 +3236,15 @@ func (x *Result) GetRanks() *Result_Ranks {
 	return nil
 }
 
+func (x *Result) GetEvicted() *Result_Evicted {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Evicted_); ok {
+			return x.Evicted
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -3250,6 +3331,10 @@ type Result_Ranks_ struct {
 	Ranks *Result_Ranks `protobuf:"bytes,33,opt,name=ranks,proto3,oneof"`
 }
 
+type Result_Evicted_ struct {
+	Evicted *Result_Evicted `protobuf:"bytes,34,opt,name=evicted,proto3,oneof"`
+}
+
 func (*Result_Stored) isResult_Outcome() {}
 
 func (*Result_Number) isResult_Outcome() {}
@@ -3286,6 +3371,8 @@ func (*Result_Scores_) isResult_Outcome() {}
 
 func (*Result_Ranks_) isResult_Outcome() {}
 
+func (*Result_Evicted_) isResult_Outcome() {}
+
 // SnapshotRecord is one piece of a snapshot: a header, then the remembered
 // requests by gateway, then each cache by name with its items by space and key,
 // then a trailer. Between records stand their lengths and checksums, which
@@ -3307,7 +3394,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3319,7 +3406,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3332,7 +3419,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SnapshotRecord) GetRecord() isSnapshotRecord_Record {
@@ -3446,7 +3533,7 @@ type ListErase_Range struct {
 
 func (x *ListErase_Range) Reset() {
 	*x = ListErase_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3545,7 @@ func (x *ListErase_Range) String() string {
 func (*ListErase_Range) ProtoMessage() {}
 
 func (x *ListErase_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3496,7 +3583,7 @@ type Query_Get struct {
 
 func (x *Query_Get) Reset() {
 	*x = Query_Get{}
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3595,7 @@ func (x *Query_Get) String() string {
 func (*Query_Get) ProtoMessage() {}
 
 func (x *Query_Get) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3608,7 @@ func (x *Query_Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Get.ProtoReflect.Descriptor instead.
 func (*Query_Get) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type Query_Exists struct {
@@ -3532,7 +3619,7 @@ type Query_Exists struct {
 
 func (x *Query_Exists) Reset() {
 	*x = Query_Exists{}
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3631,7 @@ func (x *Query_Exists) String() string {
 func (*Query_Exists) ProtoMessage() {}
 
 func (x *Query_Exists) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3644,7 @@ func (x *Query_Exists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Exists.ProtoReflect.Descriptor instead.
 func (*Query_Exists) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 1}
 }
 
 type Query_ItemType struct {
@@ -3568,7 +3655,7 @@ type Query_ItemType struct {
 
 func (x *Query_ItemType) Reset() {
 	*x = Query_ItemType{}
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +3667,7 @@ func (x *Query_ItemType) String() string {
 func (*Query_ItemType) ProtoMessage() {}
 
 func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +3680,7 @@ func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemType.ProtoReflect.Descriptor instead.
 func (*Query_ItemType) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 2}
 }
 
 type Query_ItemTtl struct {
@@ -3604,7 +3691,7 @@ type Query_ItemTtl struct {
 
 func (x *Query_ItemTtl) Reset() {
 	*x = Query_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3616,7 +3703,7 @@ func (x *Query_ItemTtl) String() string {
 func (*Query_ItemTtl) ProtoMessage() {}
 
 func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3629,7 +3716,7 @@ func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Query_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 3}
 }
 
 type Query_ListFetch struct {
@@ -3641,7 +3728,7 @@ type Query_ListFetch struct {
 
 func (x *Query_ListFetch) Reset() {
 	*x = Query_ListFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3653,7 +3740,7 @@ func (x *Query_ListFetch) String() string {
 func (*Query_ListFetch) ProtoMessage() {}
 
 func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3666,7 +3753,7 @@ func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListFetch.ProtoReflect.Descriptor instead.
 func (*Query_ListFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 4}
 }
 
 func (x *Query_ListFetch) GetSlice() *Slice {
@@ -3684,7 +3771,7 @@ type Query_ListLength struct {
 
 func (x *Query_ListLength) Reset() {
 	*x = Query_ListLength{}
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3783,7 @@ func (x *Query_ListLength) String() string {
 func (*Query_ListLength) ProtoMessage() {}
 
 func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3796,7 @@ func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListLength.ProtoReflect.Descriptor instead.
 func (*Query_ListLength) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 5}
 }
 
 // Length counts the elements of a collection of that kind.
@@ -3722,7 +3809,7 @@ type Query_Length struct {
 
 func (x *Query_Length) Reset() {
 	*x = Query_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3734,7 +3821,7 @@ func (x *Query_Length) String() string {
 func (*Query_Length) ProtoMessage() {}
 
 func (x *Query_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3747,7 +3834,7 @@ func (x *Query_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Length.ProtoReflect.Descriptor instead.
 func (*Query_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 6}
 }
 
 func (x *Query_Length) GetKind() Kind {
@@ -3766,7 +3853,7 @@ type Query_DictionaryGet struct {
 
 func (x *Query_DictionaryGet) Reset() {
 	*x = Query_DictionaryGet{}
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +3865,7 @@ func (x *Query_DictionaryGet) String() string {
 func (*Query_DictionaryGet) ProtoMessage() {}
 
 func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +3878,7 @@ func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryGet.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryGet) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 7}
 }
 
 func (x *Query_DictionaryGet) GetFields() [][]byte {
@@ -3809,7 +3896,7 @@ type Query_DictionaryFetch struct {
 
 func (x *Query_DictionaryFetch) Reset() {
 	*x = Query_DictionaryFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3821,7 +3908,7 @@ func (x *Query_DictionaryFetch) String() string {
 func (*Query_DictionaryFetch) ProtoMessage() {}
 
 func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3834,7 +3921,7 @@ func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryFetch.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 8}
 }
 
 type Query_SetFetch struct {
@@ -3845,7 +3932,7 @@ type Query_SetFetch struct {
 
 func (x *Query_SetFetch) Reset() {
 	*x = Query_SetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +3944,7 @@ func (x *Query_SetFetch) String() string {
 func (*Query_SetFetch) ProtoMessage() {}
 
 func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +3957,7 @@ func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 9}
 }
 
 // SetSample reads at most limit elements, all different, that the seed
@@ -3885,7 +3972,7 @@ type Query_SetSample struct {
 
 func (x *Query_SetSample) Reset() {
 	*x = Query_SetSample{}
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +3984,7 @@ func (x *Query_SetSample) String() string {
 func (*Query_SetSample) ProtoMessage() {}
 
 func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +3997,7 @@ func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetSample.ProtoReflect.Descriptor instead.
 func (*Query_SetSample) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 10}
 }
 
 func (x *Query_SetSample) GetLimit() uint64 {
@@ -3936,7 +4023,7 @@ type Query_SetContains struct {
 
 func (x *Query_SetContains) Reset() {
 	*x = Query_SetContains{}
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4035,7 @@ func (x *Query_SetContains) String() string {
 func (*Query_SetContains) ProtoMessage() {}
 
 func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3961,7 +4048,7 @@ func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetContains.ProtoReflect.Descriptor instead.
 func (*Query_SetContains) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 11}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 11}
 }
 
 func (x *Query_SetContains) GetElements() [][]byte {
@@ -3990,7 +4077,7 @@ type Query_SortedSetFetch struct {
 
 func (x *Query_SortedSetFetch) Reset() {
 	*x = Query_SortedSetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4002,7 +4089,7 @@ func (x *Query_SortedSetFetch) String() string {
 func (*Query_SortedSetFetch) ProtoMessage() {}
 
 func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4015,7 +4102,7 @@ func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 12}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 12}
 }
 
 func (x *Query_SortedSetFetch) GetOrder() Order {
@@ -4090,7 +4177,7 @@ type Query_SortedSetScores struct {
 
 func (x *Query_SortedSetScores) Reset() {
 	*x = Query_SortedSetScores{}
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4102,7 +4189,7 @@ func (x *Query_SortedSetScores) String() string {
 func (*Query_SortedSetScores) ProtoMessage() {}
 
 func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4115,7 +4202,7 @@ func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetScores.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetScores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 13}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 13}
 }
 
 func (x *Query_SortedSetScores) GetMembers() [][]byte {
@@ -4139,7 +4226,7 @@ type Query_SortedSetRanks struct {
 
 func (x *Query_SortedSetRanks) Reset() {
 	*x = Query_SortedSetRanks{}
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4238,7 @@ func (x *Query_SortedSetRanks) String() string {
 func (*Query_SortedSetRanks) ProtoMessage() {}
 
 func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4251,7 @@ func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetRanks.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetRanks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 14}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 14}
 }
 
 func (x *Query_SortedSetRanks) GetMembers() [][]byte {
@@ -4198,7 +4285,7 @@ type Query_SortedSetCount struct {
 
 func (x *Query_SortedSetCount) Reset() {
 	*x = Query_SortedSetCount{}
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4210,7 +4297,7 @@ func (x *Query_SortedSetCount) String() string {
 func (*Query_SortedSetCount) ProtoMessage() {}
 
 func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4223,7 +4310,7 @@ func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetCount.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetCount) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27, 15}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 15}
 }
 
 func (x *Query_SortedSetCount) GetRange() *ScoreRange {
@@ -4231,6 +4318,60 @@ func (x *Query_SortedSetCount) GetRange() *ScoreRange {
 		return x.Range
 	}
 	return nil
+}
+
+// Evicted answers Evict: how many items were removed, and what they counted by
+// the size formula.
+type Result_Evicted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         uint64                 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Evicted) Reset() {
+	*x = Result_Evicted{}
+	mi := &file_store_v1_store_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Evicted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Evicted) ProtoMessage() {}
+
+func (x *Result_Evicted) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Evicted.ProtoReflect.Descriptor instead.
+func (*Result_Evicted) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
+}
+
+func (x *Result_Evicted) GetItems() uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *Result_Evicted) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 type Result_Length struct {
@@ -4243,7 +4384,7 @@ type Result_Length struct {
 
 func (x *Result_Length) Reset() {
 	*x = Result_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4396,7 @@ func (x *Result_Length) String() string {
 func (*Result_Length) ProtoMessage() {}
 
 func (x *Result_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4268,7 +4409,7 @@ func (x *Result_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Length.ProtoReflect.Descriptor instead.
 func (*Result_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
 }
 
 func (x *Result_Length) GetFound() bool {
@@ -4296,7 +4437,7 @@ type Result_Popped struct {
 
 func (x *Result_Popped) Reset() {
 	*x = Result_Popped{}
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4308,7 +4449,7 @@ func (x *Result_Popped) String() string {
 func (*Result_Popped) ProtoMessage() {}
 
 func (x *Result_Popped) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4321,7 +4462,7 @@ func (x *Result_Popped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Popped.ProtoReflect.Descriptor instead.
 func (*Result_Popped) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
 }
 
 func (x *Result_Popped) GetFound() bool {
@@ -4355,7 +4496,7 @@ type Result_Value struct {
 
 func (x *Result_Value) Reset() {
 	*x = Result_Value{}
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4508,7 @@ func (x *Result_Value) String() string {
 func (*Result_Value) ProtoMessage() {}
 
 func (x *Result_Value) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4521,7 @@ func (x *Result_Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Value.ProtoReflect.Descriptor instead.
 func (*Result_Value) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
 }
 
 func (x *Result_Value) GetFound() bool {
@@ -4407,7 +4548,7 @@ type Result_ItemTtl struct {
 
 func (x *Result_ItemTtl) Reset() {
 	*x = Result_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4560,7 @@ func (x *Result_ItemTtl) String() string {
 func (*Result_ItemTtl) ProtoMessage() {}
 
 func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4573,7 @@ func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Result_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
 }
 
 func (x *Result_ItemTtl) GetFound() bool {
@@ -4462,7 +4603,7 @@ type Result_Values struct {
 
 func (x *Result_Values) Reset() {
 	*x = Result_Values{}
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +4615,7 @@ func (x *Result_Values) String() string {
 func (*Result_Values) ProtoMessage() {}
 
 func (x *Result_Values) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +4628,7 @@ func (x *Result_Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Values.ProtoReflect.Descriptor instead.
 func (*Result_Values) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
 }
 
 func (x *Result_Values) GetFound() bool {
@@ -4517,7 +4658,7 @@ type Result_Fields struct {
 
 func (x *Result_Fields) Reset() {
 	*x = Result_Fields{}
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4529,7 +4670,7 @@ func (x *Result_Fields) String() string {
 func (*Result_Fields) ProtoMessage() {}
 
 func (x *Result_Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4542,7 +4683,7 @@ func (x *Result_Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Fields.ProtoReflect.Descriptor instead.
 func (*Result_Fields) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 6}
 }
 
 func (x *Result_Fields) GetFound() bool {
@@ -4578,7 +4719,7 @@ type Result_Dictionary struct {
 
 func (x *Result_Dictionary) Reset() {
 	*x = Result_Dictionary{}
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4731,7 @@ func (x *Result_Dictionary) String() string {
 func (*Result_Dictionary) ProtoMessage() {}
 
 func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4744,7 @@ func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Dictionary.ProtoReflect.Descriptor instead.
 func (*Result_Dictionary) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 7}
 }
 
 func (x *Result_Dictionary) GetFound() bool {
@@ -4638,7 +4779,7 @@ type Result_Contained struct {
 
 func (x *Result_Contained) Reset() {
 	*x = Result_Contained{}
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4650,7 +4791,7 @@ func (x *Result_Contained) String() string {
 func (*Result_Contained) ProtoMessage() {}
 
 func (x *Result_Contained) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4663,7 +4804,7 @@ func (x *Result_Contained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Contained.ProtoReflect.Descriptor instead.
 func (*Result_Contained) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 8}
 }
 
 func (x *Result_Contained) GetFound() bool {
@@ -4696,7 +4837,7 @@ type Result_Range struct {
 
 func (x *Result_Range) Reset() {
 	*x = Result_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4708,7 +4849,7 @@ func (x *Result_Range) String() string {
 func (*Result_Range) ProtoMessage() {}
 
 func (x *Result_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4721,7 +4862,7 @@ func (x *Result_Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Range.ProtoReflect.Descriptor instead.
 func (*Result_Range) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 9}
 }
 
 func (x *Result_Range) GetFound() bool {
@@ -4765,7 +4906,7 @@ type Result_Scores struct {
 
 func (x *Result_Scores) Reset() {
 	*x = Result_Scores{}
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4777,7 +4918,7 @@ func (x *Result_Scores) String() string {
 func (*Result_Scores) ProtoMessage() {}
 
 func (x *Result_Scores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4790,7 +4931,7 @@ func (x *Result_Scores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Scores.ProtoReflect.Descriptor instead.
 func (*Result_Scores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 10}
 }
 
 func (x *Result_Scores) GetFound() bool {
@@ -4828,7 +4969,7 @@ type Result_Ranks struct {
 
 func (x *Result_Ranks) Reset() {
 	*x = Result_Ranks{}
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4840,7 +4981,7 @@ func (x *Result_Ranks) String() string {
 func (*Result_Ranks) ProtoMessage() {}
 
 func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4853,7 +4994,7 @@ func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Ranks.ProtoReflect.Descriptor instead.
 func (*Result_Ranks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 11}
 }
 
 func (x *Result_Ranks) GetFound() bool {
@@ -4894,7 +5035,7 @@ type SnapshotRecord_Header struct {
 
 func (x *SnapshotRecord_Header) Reset() {
 	*x = SnapshotRecord_Header{}
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +5047,7 @@ func (x *SnapshotRecord_Header) String() string {
 func (*SnapshotRecord_Header) ProtoMessage() {}
 
 func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5060,7 @@ func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Header.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Header) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *SnapshotRecord_Header) GetVersion() uint32 {
@@ -4950,7 +5091,7 @@ type SnapshotRecord_Requests struct {
 
 func (x *SnapshotRecord_Requests) Reset() {
 	*x = SnapshotRecord_Requests{}
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4962,7 +5103,7 @@ func (x *SnapshotRecord_Requests) String() string {
 func (*SnapshotRecord_Requests) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4975,7 +5116,7 @@ func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1}
 }
 
 func (x *SnapshotRecord_Requests) GetGateway() []byte {
@@ -5013,15 +5154,19 @@ type SnapshotRecord_Cache struct {
 	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The cache is gone; only its generation is remembered, until
 	// forget_at_ms.
-	Deleted       bool   `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	ForgetAtMs    uint64 `protobuf:"varint,4,opt,name=forget_at_ms,json=forgetAtMs,proto3" json:"forget_at_ms,omitempty"`
+	Deleted    bool   `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	ForgetAtMs uint64 `protobuf:"varint,4,opt,name=forget_at_ms,json=forgetAtMs,proto3" json:"forget_at_ms,omitempty"`
+	// What was evicted from it since it was created, by this partition. Since
+	// version 3.
+	EvictedItems  uint64 `protobuf:"varint,5,opt,name=evicted_items,json=evictedItems,proto3" json:"evicted_items,omitempty"`
+	EvictedBytes  uint64 `protobuf:"varint,6,opt,name=evicted_bytes,json=evictedBytes,proto3" json:"evicted_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SnapshotRecord_Cache) Reset() {
 	*x = SnapshotRecord_Cache{}
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5178,7 @@ func (x *SnapshotRecord_Cache) String() string {
 func (*SnapshotRecord_Cache) ProtoMessage() {}
 
 func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5191,7 @@ func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Cache.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Cache) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 2}
 }
 
 func (x *SnapshotRecord_Cache) GetName() string {
@@ -5077,6 +5222,20 @@ func (x *SnapshotRecord_Cache) GetForgetAtMs() uint64 {
 	return 0
 }
 
+func (x *SnapshotRecord_Cache) GetEvictedItems() uint64 {
+	if x != nil {
+		return x.EvictedItems
+	}
+	return 0
+}
+
+func (x *SnapshotRecord_Cache) GetEvictedBytes() uint64 {
+	if x != nil {
+		return x.EvictedBytes
+	}
+	return 0
+}
+
 type SnapshotRecord_Item struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Key         []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -5093,7 +5252,7 @@ type SnapshotRecord_Item struct {
 
 func (x *SnapshotRecord_Item) Reset() {
 	*x = SnapshotRecord_Item{}
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5105,7 +5264,7 @@ func (x *SnapshotRecord_Item) String() string {
 func (*SnapshotRecord_Item) ProtoMessage() {}
 
 func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5118,7 +5277,7 @@ func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Item.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Item) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 3}
 }
 
 func (x *SnapshotRecord_Item) GetKey() []byte {
@@ -5179,7 +5338,7 @@ type SnapshotRecord_Part struct {
 
 func (x *SnapshotRecord_Part) Reset() {
 	*x = SnapshotRecord_Part{}
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5350,7 @@ func (x *SnapshotRecord_Part) String() string {
 func (*SnapshotRecord_Part) ProtoMessage() {}
 
 func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5363,7 @@ func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Part.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Part) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 4}
 }
 
 func (x *SnapshotRecord_Part) GetValues() [][]byte {
@@ -5238,7 +5397,7 @@ type SnapshotRecord_Trailer struct {
 
 func (x *SnapshotRecord_Trailer) Reset() {
 	*x = SnapshotRecord_Trailer{}
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5250,7 +5409,7 @@ func (x *SnapshotRecord_Trailer) String() string {
 func (*SnapshotRecord_Trailer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5263,7 +5422,7 @@ func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Trailer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Trailer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 5}
 }
 
 func (x *SnapshotRecord_Trailer) GetItems() uint64 {
@@ -5283,7 +5442,7 @@ type SnapshotRecord_Requests_Answer struct {
 
 func (x *SnapshotRecord_Requests_Answer) Reset() {
 	*x = SnapshotRecord_Requests_Answer{}
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5295,7 +5454,7 @@ func (x *SnapshotRecord_Requests_Answer) String() string {
 func (*SnapshotRecord_Requests_Answer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5308,7 +5467,7 @@ func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests_Answer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests_Answer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1, 0}
 }
 
 func (x *SnapshotRecord_Requests_Answer) GetSequence() uint64 {
@@ -5329,7 +5488,7 @@ var File_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\x85\r\n" +
+	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\xb5\r\n" +
 	"\aCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12\x14\n" +
@@ -5364,6 +5523,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x14sorted_set_increment\x18! \x01(\v2#.mayfly.store.v1.SortedSetIncrementH\x00R\x12sortedSetIncrement\x12N\n" +
 	"\x11sorted_set_remove\x18\" \x01(\v2 .mayfly.store.v1.SortedSetRemoveH\x00R\x0fsortedSetRemove\x12K\n" +
 	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12.\n" +
+	"\x05evict\x18$ \x01(\v2\x16.mayfly.store.v1.EvictH\x00R\x05evict\x12.\n" +
 	"\x05sweep\x180 \x01(\v2\x16.mayfly.store.v1.SweepH\x00R\x05sweep\x121\n" +
 	"\x06retire\x181 \x01(\v2\x17.mayfly.store.v1.RetireH\x00R\x06retire\x12+\n" +
 	"\x04tick\x182 \x01(\v2\x15.mayfly.store.v1.TickH\x00R\x04tickB\x04\n" +
@@ -5460,7 +5620,9 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\vown_weights\x18\x03 \x03(\x02R\n" +
 	"ownWeights\x128\n" +
 	"\taggregate\x18\x04 \x01(\x0e2\x1a.mayfly.store.v1.AggregateR\taggregate\x12\x15\n" +
-	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1d\n" +
+	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1b\n" +
+	"\x05Evict\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\"\x1d\n" +
 	"\x05Sweep\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"\"\n" +
 	"\x06Retire\x12\x18\n" +
@@ -5538,7 +5700,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"ScoreBound\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x1c\n" +
-	"\texclusive\x18\x02 \x01(\bR\texclusive\"\xed\x0e\n" +
+	"\texclusive\x18\x02 \x01(\bR\texclusive\"\xe1\x0f\n" +
 	"\x06Result\x12/\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x17.mayfly.store.v1.StatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x18\n" +
@@ -5562,7 +5724,11 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x05score\x18\x1e \x01(\x01H\x00R\x05score\x125\n" +
 	"\x05range\x18\x1f \x01(\v2\x1d.mayfly.store.v1.Result.RangeH\x00R\x05range\x128\n" +
 	"\x06scores\x18  \x01(\v2\x1e.mayfly.store.v1.Result.ScoresH\x00R\x06scores\x125\n" +
-	"\x05ranks\x18! \x01(\v2\x1d.mayfly.store.v1.Result.RanksH\x00R\x05ranks\x1a6\n" +
+	"\x05ranks\x18! \x01(\v2\x1d.mayfly.store.v1.Result.RanksH\x00R\x05ranks\x12;\n" +
+	"\aevicted\x18\" \x01(\v2\x1f.mayfly.store.v1.Result.EvictedH\x00R\aevicted\x1a5\n" +
+	"\aEvicted\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\x04R\x05items\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x1a6\n" +
 	"\x06Length\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x04R\x06length\x1aL\n" +
@@ -5610,7 +5776,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x12TTL_UPDATE_MISSING\x10\x00\x12\x12\n" +
 	"\x0eTTL_UPDATE_SET\x10\x01\x12\x16\n" +
 	"\x12TTL_UPDATE_NOT_SET\x10\x02B\t\n" +
-	"\aoutcome\"\x99\t\n" +
+	"\aoutcome\"\xe4\t\n" +
 	"\x0eSnapshotRecord\x12@\n" +
 	"\x06header\x18\x01 \x01(\v2&.mayfly.store.v1.SnapshotRecord.HeaderH\x00R\x06header\x12F\n" +
 	"\brequests\x18\x02 \x01(\v2(.mayfly.store.v1.SnapshotRecord.RequestsH\x00R\brequests\x12=\n" +
@@ -5630,7 +5796,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\aanswers\x18\x04 \x03(\v2/.mayfly.store.v1.SnapshotRecord.Requests.AnswerR\aanswers\x1aU\n" +
 	"\x06Answer\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12/\n" +
-	"\x06result\x18\x02 \x01(\v2\x17.mayfly.store.v1.ResultR\x06result\x1aw\n" +
+	"\x06result\x18\x02 \x01(\v2\x17.mayfly.store.v1.ResultR\x06result\x1a\xc1\x01\n" +
 	"\x05Cache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -5638,7 +5804,9 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"generation\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12 \n" +
 	"\fforget_at_ms\x18\x04 \x01(\x04R\n" +
-	"forgetAtMs\x1a\xc3\x01\n" +
+	"forgetAtMs\x12#\n" +
+	"\revicted_items\x18\x05 \x01(\x04R\fevictedItems\x12#\n" +
+	"\revicted_bytes\x18\x06 \x01(\x04R\fevictedBytes\x1a\xc3\x01\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12)\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x15.mayfly.store.v1.KindR\x04kind\x12\"\n" +
@@ -5681,7 +5849,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\tKIND_LIST\x10\x02\x12\x13\n" +
 	"\x0fKIND_DICTIONARY\x10\x03\x12\f\n" +
 	"\bKIND_SET\x10\x04\x12\x13\n" +
-	"\x0fKIND_SORTED_SET\x10\x05*\xda\x01\n" +
+	"\x0fKIND_SORTED_SET\x10\x05*\xf0\x01\n" +
 	"\x06Status\x12\r\n" +
 	"\tSTATUS_OK\x10\x00\x12\x1b\n" +
 	"\x17STATUS_STALE_GENERATION\x10\x01\x12\x15\n" +
@@ -5691,7 +5859,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x0eSTATUS_INVALID\x10\x05\x12\x1c\n" +
 	"\x18STATUS_REQUEST_FORGOTTEN\x10\x06\x12\x17\n" +
 	"\x13STATUS_CLOCK_BEHIND\x10\a\x12\x14\n" +
-	"\x10STATUS_TOO_LARGE\x10\bB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
+	"\x10STATUS_TOO_LARGE\x10\b\x12\x14\n" +
+	"\x10STATUS_NO_MEMORY\x10\tB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
 
 var (
 	file_store_v1_store_proto_rawDescOnce sync.Once
@@ -5706,7 +5875,7 @@ func file_store_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_store_v1_store_proto_goTypes = []any{
 	(Space)(0),                             // 0: mayfly.store.v1.Space
 	(Condition)(0),                         // 1: mayfly.store.v1.Condition
@@ -5741,49 +5910,51 @@ var file_store_v1_store_proto_goTypes = []any{
 	(*SortedSetIncrement)(nil),             // 30: mayfly.store.v1.SortedSetIncrement
 	(*SortedSetRemove)(nil),                // 31: mayfly.store.v1.SortedSetRemove
 	(*SortedSetUnion)(nil),                 // 32: mayfly.store.v1.SortedSetUnion
-	(*Sweep)(nil),                          // 33: mayfly.store.v1.Sweep
-	(*Retire)(nil),                         // 34: mayfly.store.v1.Retire
-	(*Tick)(nil),                           // 35: mayfly.store.v1.Tick
-	(*Query)(nil),                          // 36: mayfly.store.v1.Query
-	(*ScoreRange)(nil),                     // 37: mayfly.store.v1.ScoreRange
-	(*ScoreBound)(nil),                     // 38: mayfly.store.v1.ScoreBound
-	(*Result)(nil),                         // 39: mayfly.store.v1.Result
-	(*SnapshotRecord)(nil),                 // 40: mayfly.store.v1.SnapshotRecord
-	(*ListErase_Range)(nil),                // 41: mayfly.store.v1.ListErase.Range
-	(*Query_Get)(nil),                      // 42: mayfly.store.v1.Query.Get
-	(*Query_Exists)(nil),                   // 43: mayfly.store.v1.Query.Exists
-	(*Query_ItemType)(nil),                 // 44: mayfly.store.v1.Query.ItemType
-	(*Query_ItemTtl)(nil),                  // 45: mayfly.store.v1.Query.ItemTtl
-	(*Query_ListFetch)(nil),                // 46: mayfly.store.v1.Query.ListFetch
-	(*Query_ListLength)(nil),               // 47: mayfly.store.v1.Query.ListLength
-	(*Query_Length)(nil),                   // 48: mayfly.store.v1.Query.Length
-	(*Query_DictionaryGet)(nil),            // 49: mayfly.store.v1.Query.DictionaryGet
-	(*Query_DictionaryFetch)(nil),          // 50: mayfly.store.v1.Query.DictionaryFetch
-	(*Query_SetFetch)(nil),                 // 51: mayfly.store.v1.Query.SetFetch
-	(*Query_SetSample)(nil),                // 52: mayfly.store.v1.Query.SetSample
-	(*Query_SetContains)(nil),              // 53: mayfly.store.v1.Query.SetContains
-	(*Query_SortedSetFetch)(nil),           // 54: mayfly.store.v1.Query.SortedSetFetch
-	(*Query_SortedSetScores)(nil),          // 55: mayfly.store.v1.Query.SortedSetScores
-	(*Query_SortedSetRanks)(nil),           // 56: mayfly.store.v1.Query.SortedSetRanks
-	(*Query_SortedSetCount)(nil),           // 57: mayfly.store.v1.Query.SortedSetCount
-	(*Result_Length)(nil),                  // 58: mayfly.store.v1.Result.Length
-	(*Result_Popped)(nil),                  // 59: mayfly.store.v1.Result.Popped
-	(*Result_Value)(nil),                   // 60: mayfly.store.v1.Result.Value
-	(*Result_ItemTtl)(nil),                 // 61: mayfly.store.v1.Result.ItemTtl
-	(*Result_Values)(nil),                  // 62: mayfly.store.v1.Result.Values
-	(*Result_Fields)(nil),                  // 63: mayfly.store.v1.Result.Fields
-	(*Result_Dictionary)(nil),              // 64: mayfly.store.v1.Result.Dictionary
-	(*Result_Contained)(nil),               // 65: mayfly.store.v1.Result.Contained
-	(*Result_Range)(nil),                   // 66: mayfly.store.v1.Result.Range
-	(*Result_Scores)(nil),                  // 67: mayfly.store.v1.Result.Scores
-	(*Result_Ranks)(nil),                   // 68: mayfly.store.v1.Result.Ranks
-	(*SnapshotRecord_Header)(nil),          // 69: mayfly.store.v1.SnapshotRecord.Header
-	(*SnapshotRecord_Requests)(nil),        // 70: mayfly.store.v1.SnapshotRecord.Requests
-	(*SnapshotRecord_Cache)(nil),           // 71: mayfly.store.v1.SnapshotRecord.Cache
-	(*SnapshotRecord_Item)(nil),            // 72: mayfly.store.v1.SnapshotRecord.Item
-	(*SnapshotRecord_Part)(nil),            // 73: mayfly.store.v1.SnapshotRecord.Part
-	(*SnapshotRecord_Trailer)(nil),         // 74: mayfly.store.v1.SnapshotRecord.Trailer
-	(*SnapshotRecord_Requests_Answer)(nil), // 75: mayfly.store.v1.SnapshotRecord.Requests.Answer
+	(*Evict)(nil),                          // 33: mayfly.store.v1.Evict
+	(*Sweep)(nil),                          // 34: mayfly.store.v1.Sweep
+	(*Retire)(nil),                         // 35: mayfly.store.v1.Retire
+	(*Tick)(nil),                           // 36: mayfly.store.v1.Tick
+	(*Query)(nil),                          // 37: mayfly.store.v1.Query
+	(*ScoreRange)(nil),                     // 38: mayfly.store.v1.ScoreRange
+	(*ScoreBound)(nil),                     // 39: mayfly.store.v1.ScoreBound
+	(*Result)(nil),                         // 40: mayfly.store.v1.Result
+	(*SnapshotRecord)(nil),                 // 41: mayfly.store.v1.SnapshotRecord
+	(*ListErase_Range)(nil),                // 42: mayfly.store.v1.ListErase.Range
+	(*Query_Get)(nil),                      // 43: mayfly.store.v1.Query.Get
+	(*Query_Exists)(nil),                   // 44: mayfly.store.v1.Query.Exists
+	(*Query_ItemType)(nil),                 // 45: mayfly.store.v1.Query.ItemType
+	(*Query_ItemTtl)(nil),                  // 46: mayfly.store.v1.Query.ItemTtl
+	(*Query_ListFetch)(nil),                // 47: mayfly.store.v1.Query.ListFetch
+	(*Query_ListLength)(nil),               // 48: mayfly.store.v1.Query.ListLength
+	(*Query_Length)(nil),                   // 49: mayfly.store.v1.Query.Length
+	(*Query_DictionaryGet)(nil),            // 50: mayfly.store.v1.Query.DictionaryGet
+	(*Query_DictionaryFetch)(nil),          // 51: mayfly.store.v1.Query.DictionaryFetch
+	(*Query_SetFetch)(nil),                 // 52: mayfly.store.v1.Query.SetFetch
+	(*Query_SetSample)(nil),                // 53: mayfly.store.v1.Query.SetSample
+	(*Query_SetContains)(nil),              // 54: mayfly.store.v1.Query.SetContains
+	(*Query_SortedSetFetch)(nil),           // 55: mayfly.store.v1.Query.SortedSetFetch
+	(*Query_SortedSetScores)(nil),          // 56: mayfly.store.v1.Query.SortedSetScores
+	(*Query_SortedSetRanks)(nil),           // 57: mayfly.store.v1.Query.SortedSetRanks
+	(*Query_SortedSetCount)(nil),           // 58: mayfly.store.v1.Query.SortedSetCount
+	(*Result_Evicted)(nil),                 // 59: mayfly.store.v1.Result.Evicted
+	(*Result_Length)(nil),                  // 60: mayfly.store.v1.Result.Length
+	(*Result_Popped)(nil),                  // 61: mayfly.store.v1.Result.Popped
+	(*Result_Value)(nil),                   // 62: mayfly.store.v1.Result.Value
+	(*Result_ItemTtl)(nil),                 // 63: mayfly.store.v1.Result.ItemTtl
+	(*Result_Values)(nil),                  // 64: mayfly.store.v1.Result.Values
+	(*Result_Fields)(nil),                  // 65: mayfly.store.v1.Result.Fields
+	(*Result_Dictionary)(nil),              // 66: mayfly.store.v1.Result.Dictionary
+	(*Result_Contained)(nil),               // 67: mayfly.store.v1.Result.Contained
+	(*Result_Range)(nil),                   // 68: mayfly.store.v1.Result.Range
+	(*Result_Scores)(nil),                  // 69: mayfly.store.v1.Result.Scores
+	(*Result_Ranks)(nil),                   // 70: mayfly.store.v1.Result.Ranks
+	(*SnapshotRecord_Header)(nil),          // 71: mayfly.store.v1.SnapshotRecord.Header
+	(*SnapshotRecord_Requests)(nil),        // 72: mayfly.store.v1.SnapshotRecord.Requests
+	(*SnapshotRecord_Cache)(nil),           // 73: mayfly.store.v1.SnapshotRecord.Cache
+	(*SnapshotRecord_Item)(nil),            // 74: mayfly.store.v1.SnapshotRecord.Item
+	(*SnapshotRecord_Part)(nil),            // 75: mayfly.store.v1.SnapshotRecord.Part
+	(*SnapshotRecord_Trailer)(nil),         // 76: mayfly.store.v1.SnapshotRecord.Trailer
+	(*SnapshotRecord_Requests_Answer)(nil), // 77: mayfly.store.v1.SnapshotRecord.Requests.Answer
 }
 var file_store_v1_store_proto_depIdxs = []int32{
 	10, // 0: mayfly.store.v1.Command.request:type_name -> mayfly.store.v1.RequestId
@@ -5808,79 +5979,81 @@ var file_store_v1_store_proto_depIdxs = []int32{
 	30, // 19: mayfly.store.v1.Command.sorted_set_increment:type_name -> mayfly.store.v1.SortedSetIncrement
 	31, // 20: mayfly.store.v1.Command.sorted_set_remove:type_name -> mayfly.store.v1.SortedSetRemove
 	32, // 21: mayfly.store.v1.Command.sorted_set_union:type_name -> mayfly.store.v1.SortedSetUnion
-	33, // 22: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
-	34, // 23: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
-	35, // 24: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
-	1,  // 25: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
-	7,  // 26: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
-	2,  // 27: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
-	16, // 28: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	2,  // 29: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
-	18, // 30: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
-	16, // 31: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	41, // 32: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
-	16, // 33: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 34: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 35: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 36: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 37: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 38: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	3,  // 39: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
-	0,  // 40: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
-	42, // 41: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
-	43, // 42: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
-	44, // 43: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
-	45, // 44: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
-	46, // 45: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
-	47, // 46: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
-	48, // 47: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
-	49, // 48: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
-	50, // 49: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
-	51, // 50: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
-	52, // 51: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
-	53, // 52: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
-	54, // 53: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
-	55, // 54: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
-	56, // 55: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
-	57, // 56: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
-	38, // 57: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
-	38, // 58: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
-	6,  // 59: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
-	8,  // 60: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
-	58, // 61: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
-	59, // 62: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
-	60, // 63: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
-	5,  // 64: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
-	61, // 65: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
-	62, // 66: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
-	63, // 67: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
-	64, // 68: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
-	65, // 69: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
-	66, // 70: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
-	67, // 71: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
-	68, // 72: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
-	69, // 73: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
-	70, // 74: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	71, // 75: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
-	72, // 76: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
-	73, // 77: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
-	74, // 78: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
-	18, // 79: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
-	5,  // 80: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
-	4,  // 81: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
-	18, // 82: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
-	37, // 83: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
-	4,  // 84: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
-	37, // 85: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
-	75, // 86: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
-	5,  // 87: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
-	0,  // 88: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
-	39, // 89: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
-	90, // [90:90] is the sub-list for method output_type
-	90, // [90:90] is the sub-list for method input_type
-	90, // [90:90] is the sub-list for extension type_name
-	90, // [90:90] is the sub-list for extension extendee
-	0,  // [0:90] is the sub-list for field type_name
+	33, // 22: mayfly.store.v1.Command.evict:type_name -> mayfly.store.v1.Evict
+	34, // 23: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
+	35, // 24: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
+	36, // 25: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
+	1,  // 26: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
+	7,  // 27: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
+	2,  // 28: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
+	16, // 29: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	2,  // 30: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
+	18, // 31: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
+	16, // 32: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	42, // 33: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
+	16, // 34: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 35: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 36: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 37: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 38: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 39: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	3,  // 40: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
+	0,  // 41: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
+	43, // 42: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
+	44, // 43: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
+	45, // 44: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
+	46, // 45: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
+	47, // 46: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
+	48, // 47: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
+	49, // 48: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
+	50, // 49: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
+	51, // 50: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
+	52, // 51: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
+	53, // 52: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
+	54, // 53: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
+	55, // 54: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
+	56, // 55: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
+	57, // 56: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
+	58, // 57: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
+	39, // 58: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
+	39, // 59: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
+	6,  // 60: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
+	8,  // 61: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
+	60, // 62: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
+	61, // 63: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
+	62, // 64: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
+	5,  // 65: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
+	63, // 66: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
+	64, // 67: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
+	65, // 68: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
+	66, // 69: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
+	67, // 70: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
+	68, // 71: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
+	69, // 72: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
+	70, // 73: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
+	59, // 74: mayfly.store.v1.Result.evicted:type_name -> mayfly.store.v1.Result.Evicted
+	71, // 75: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
+	72, // 76: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	73, // 77: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
+	74, // 78: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
+	75, // 79: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
+	76, // 80: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
+	18, // 81: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
+	5,  // 82: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
+	4,  // 83: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
+	18, // 84: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
+	38, // 85: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
+	4,  // 86: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
+	38, // 87: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
+	77, // 88: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
+	5,  // 89: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
+	0,  // 90: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
+	40, // 91: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
+	92, // [92:92] is the sub-list for method output_type
+	92, // [92:92] is the sub-list for method input_type
+	92, // [92:92] is the sub-list for extension type_name
+	92, // [92:92] is the sub-list for extension extendee
+	0,  // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_store_proto_init() }
@@ -5909,12 +6082,13 @@ func file_store_v1_store_proto_init() {
 		(*Command_SortedSetIncrement)(nil),
 		(*Command_SortedSetRemove)(nil),
 		(*Command_SortedSetUnion)(nil),
+		(*Command_Evict)(nil),
 		(*Command_Sweep)(nil),
 		(*Command_Retire)(nil),
 		(*Command_Tick)(nil),
 	}
 	file_store_v1_store_proto_msgTypes[9].OneofWrappers = []any{}
-	file_store_v1_store_proto_msgTypes[27].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[28].OneofWrappers = []any{
 		(*Query_Get_)(nil),
 		(*Query_Exists_)(nil),
 		(*Query_ItemType_)(nil),
@@ -5932,7 +6106,7 @@ func file_store_v1_store_proto_init() {
 		(*Query_SortedSetRanks_)(nil),
 		(*Query_SortedSetCount_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[30].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
 		(*Result_Stored)(nil),
 		(*Result_Number)(nil),
 		(*Result_TtlUpdate_)(nil),
@@ -5951,8 +6125,9 @@ func file_store_v1_store_proto_init() {
 		(*Result_Range_)(nil),
 		(*Result_Scores_)(nil),
 		(*Result_Ranks_)(nil),
+		(*Result_Evicted_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[32].OneofWrappers = []any{
 		(*SnapshotRecord_Header_)(nil),
 		(*SnapshotRecord_Requests_)(nil),
 		(*SnapshotRecord_Cache_)(nil),
@@ -5960,7 +6135,7 @@ func file_store_v1_store_proto_init() {
 		(*SnapshotRecord_Part_)(nil),
 		(*SnapshotRecord_Trailer_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[45].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[46].OneofWrappers = []any{
 		(*Query_SortedSetFetch_ByIndex)(nil),
 		(*Query_SortedSetFetch_ByScore)(nil),
 	}
@@ -5970,7 +6145,7 @@ func file_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_store_proto_rawDesc), len(file_store_v1_store_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   67,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
