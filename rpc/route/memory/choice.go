@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 
 	"github.com/mayfly-broker/mayfly/store"
@@ -43,6 +44,7 @@ type Choice struct {
 type weighed struct {
 	store.Candidate
 	Use
+	luck uint64 // chooses among those that are alike
 }
 
 // Choose returns those of the items picked, and of those kept from before, that
@@ -54,7 +56,7 @@ func (p *Pool) Choose(picked []store.Candidate, c Choice) []store.Candidate {
 		for _, item := range items {
 			use := c.Use(item)
 			if item.Bytes <= c.Large || use.Idle >= hot {
-				all = append(all, weighed{item, use})
+				all = append(all, weighed{item, use, maphash.String(seed, item.Key)})
 			}
 		}
 	}
@@ -86,5 +88,5 @@ func (c Choice) compare(a, b weighed) int {
 	if c.Seldom {
 		seldom = cmp.Compare(a.Count, b.Count)
 	}
-	return cmp.Or(seldom, cmp.Compare(b.Idle, a.Idle), cmp.Compare(a.Space, b.Space), cmp.Compare(a.Key, b.Key))
+	return cmp.Or(seldom, cmp.Compare(b.Idle, a.Idle), cmp.Compare(a.luck, b.luck), cmp.Compare(a.Space, b.Space), cmp.Compare(a.Key, b.Key))
 }

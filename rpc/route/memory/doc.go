@@ -13,7 +13,7 @@
 // nearly always among the oldest eighth of all items.
 //
 // When an item was used is remembered in eight bytes, in one of four places that
-// follow from a hash of its name, in steps of 64 ms: with the spare ones 10 to 20
+// follow from a hash of its name, in steps of 4 ms: with the spare ones 10 to 20
 // bytes an item. If there is no place left the item that was used least recently
 // loses its own, and is as good as never used from then on: it would have given way
 // next. The table belongs to one process: whoever becomes the leader knows of the

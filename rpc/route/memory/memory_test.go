@@ -60,7 +60,7 @@ func TestAFullTable(t *testing.T) {
 			continue
 		}
 		known++
-		if age := now - start - uint64(i)*100; use.Idle > age+64 || use.Idle+64 < age {
+		if age := now - start - uint64(i)*100; use.Idle > age+4 || use.Idle+4 < age {
 			wrong++
 		}
 	}

@@ -13,6 +13,19 @@ type Share struct {
 	// Groups is how many groups share the budget, and Led how many of them this
 	// leader leads.
 	Groups, Led int
+	// Wanted is what a write of this leader waits for, which may be more than is
+	// kept free otherwise.
+	Wanted uint64
+}
+
+// Add counts a group in that holds so many bytes of what the budget is for.
+func (s *Share) Add(bytes uint64, led bool) {
+	s.Groups++
+	s.Total += bytes
+	if led {
+		s.Led++
+		s.Mine += bytes
+	}
 }
 
 // headroomPart and mostHeadroom say how much of a budget is kept free for writes to
@@ -24,14 +37,25 @@ const (
 
 // Headroom is what is kept free of the budget, so that writes need not wait until
 // something gives way.
-func (s Share) Headroom() uint64 { return min(s.Budget/headroomPart, mostHeadroom) }
+func (s Share) Headroom() uint64 {
+	free := min(s.Budget/headroomPart, mostHeadroom)
+	if s.Led > 0 {
+		// Of all that is free only this leader's part is its own.
+		high, wanted := bits.Mul64(s.Wanted, uint64(s.Groups))
+		if high > 0 {
+			return s.Budget
+		}
+		free = max(free, wanted/uint64(s.Led)+uint64(s.Groups))
+	}
+	return min(free, s.Budget)
+}
 
 // Room is how many bytes this leader may add: of what is left its part by the
 // groups that it leads, so that all together stay within the budget although they
 // do not ask each other. It is negative when the budget is exceeded.
 func (s Share) Room() int64 {
 	if s.Total > s.Budget {
-		return -int64(s.part(s.Total - s.Budget))
+		return -int64(s.Part(s.Total - s.Budget))
 	}
 	if s.Groups == 0 {
 		return 0
@@ -39,18 +63,21 @@ func (s Share) Room() int64 {
 	return int64(scale(s.Budget-s.Total, uint64(s.Led), uint64(s.Groups)))
 }
 
+// Most is how many bytes this leader could add if nothing were held.
+func (s Share) Most() int64 { return Share{Budget: s.Budget, Groups: s.Groups, Led: s.Led}.Room() }
+
 // Excess is how many bytes this leader should free: its part, by what it holds, of
 // what is missing of the headroom. Those who cannot free theirs leave it to the
 // others, who see it missing the next time.
 func (s Share) Excess() uint64 {
 	if full := s.Budget - s.Headroom(); s.Total > full {
-		return s.part(s.Total - full)
+		return s.Part(s.Total - full)
 	}
 	return 0
 }
 
-// part is this leader's part of an amount, by what it holds, rounded up.
-func (s Share) part(amount uint64) uint64 {
+// Part is this leader's part of an amount, by what it holds, rounded up.
+func (s Share) Part(amount uint64) uint64 {
 	if s.Total == 0 || s.Mine == 0 {
 		return 0
 	}

@@ -8,8 +8,11 @@ import (
 
 const (
 	// tickBits is how many of the low bits of a time in milliseconds are left out:
-	// uses within the same 64 ms count as one.
-	tickBits = 6
+	// uses within the same 4 ms count as one.
+	tickBits = 2
+	// timeBits is how many bits of that are kept, more than eight years.
+	timeBits = 36
+	timeMask = 1<<timeBits - 1
 
 	// firstCount is the count of an item that was used once. With 0 it would give
 	// way before it could be used again.
@@ -29,7 +32,7 @@ const (
 )
 
 // Never is the idleness of an item whose use nobody remembers, in milliseconds.
-const Never uint64 = 1 << (32 + tickBits)
+const Never uint64 = 1 << (timeBits + tickBits)
 
 // ID stands for an item wherever its use is remembered.
 type ID uint64
@@ -53,7 +56,7 @@ type Table struct {
 // 0 is nobody's.
 const (
 	countBits = 8
-	markBits  = 24
+	markBits  = 64 - timeBits - countBits
 	timeShift = countBits + markBits
 	countMask = 1<<countBits - 1
 	markMask  = (1<<markBits - 1) << countBits
@@ -85,14 +88,15 @@ func set(places []atomic.Uint64, id ID) []atomic.Uint64 {
 	return places[first : first+ways : first+ways]
 }
 
-func ticks(ms uint64) uint32 { return uint32(ms >> tickBits) }
+func ticks(ms uint64) uint64 { return ms >> tickBits & timeMask }
 
-// idle is how many ticks ago a place was used.
-func idle(place uint64, now uint32) uint32 { return now - uint32(place>>timeShift) }
+// idle is how many ticks ago a place was used. By a clock that is a little behind it
+// is very long ago.
+func idle(place, now uint64) uint64 { return (now - place>>timeShift) & timeMask }
 
 // count is that of a place, less what it lost since it grew last.
-func count(place uint64, now uint32) uint64 {
-	c, lost := place&countMask, uint64(idle(place, now)/countLife)
+func count(place, now uint64) uint64 {
+	c, lost := place&countMask, idle(place, now)/countLife
 	return c - min(c, lost)
 }
 
@@ -101,23 +105,23 @@ func count(place uint64, now uint32) uint64 {
 func (t *Table) Touch(id ID, ms uint64) {
 	places := set(*t.places.Load(), id)
 	now, mark := ticks(ms), id.mark()
-	oldest, most := 0, uint32(0)
+	oldest, most := 0, uint64(0)
 	for i := range places {
 		place := places[i].Load()
 		switch {
 		case place == 0:
-			oldest, most = i, ^uint32(0)
+			oldest, most = i, Never
 		case place&markMask == mark:
 			// Most uses are of what was used a moment ago, and write nothing.
 			if idle(place, now) != 0 {
-				places[i].Store(uint64(now)<<timeShift | mark | grown(count(place, now)))
+				places[i].Store(now<<timeShift | mark | grown(count(place, now)))
 			}
 			return
 		case idle(place, now) > most:
 			oldest, most = i, idle(place, now)
 		}
 	}
-	places[oldest].Store(uint64(now)<<timeShift | mark | firstCount)
+	places[oldest].Store(now<<timeShift | mark | firstCount)
 }
 
 // grown is a count after one more use. It is no more exact than this: of two uses at
@@ -136,10 +140,10 @@ func (t *Table) Seen(id ID, ms uint64) Use {
 	now, mark := ticks(ms), id.mark()
 	for i := range places {
 		if place := places[i].Load(); place&markMask == mark {
-			if int32(idle(place, now)) < 0 {
+			if idle(place, now) > timeMask/2 {
 				return Use{Count: uint8(place & countMask)} // used by a clock that is ahead
 			}
-			return Use{Idle: uint64(idle(place, now)) << tickBits, Count: uint8(count(place, now))}
+			return Use{Idle: idle(place, now) << tickBits, Count: uint8(count(place, now))}
 		}
 	}
 	return Use{Idle: Never}
