@@ -136,15 +136,17 @@ func DefaultLimits() Limits {
 }
 
 // Ports are the parts of the node that a Server translates for. All but Cluster
-// are needed.
+// and Memory are needed.
 type Ports struct {
 	Data        Data
 	Topics      Topics
 	Caches      Caches
 	Credentials Credentials
 	Webhooks    Webhooks
-	Gate        *auth.Gate
-	Minter      *auth.Minter
+	// Memory may be nil; nothing is said of the memory of caches then.
+	Memory Memory
+	Gate   *auth.Gate
+	Minter *auth.Minter
 	// Cluster is nil for a node that is part of none; operators are then told so.
 	Cluster Cluster
 }

@@ -27,8 +27,10 @@ type purse struct {
 
 	now     atomic.Pointer[accounts] // never nil
 	pressed atomic.Bool              // this process has hardly any memory left
-	wanting chan struct{}            // holds one when somebody wants room that is not there
-	counted tide                     // rises when the accounts were counted anew
+	// squeezed is what the budget is less for now: the items take more than they count.
+	squeezed atomic.Uint64
+	wanting  chan struct{} // holds one when somebody wants room that is not there
+	counted  tide          // rises when the accounts were counted anew
 
 	mu      sync.Mutex // held while counting; over what follows
 	at      time.Time  // of the last count
@@ -166,7 +168,10 @@ func (m *purse) countNodes(held []holding, next *accounts) {
 	add := func(node cluster.NodeID, g cluster.GroupID) {
 		budget := m.heard[node].Budget
 		if node == m.self {
-			budget = m.budget
+			budget = m.budget - min(m.squeezed.Load(), m.budget)
+		}
+		if node == m.self && m.budget > 0 {
+			budget = max(budget, 1)
 		}
 		if budget == 0 {
 			return
@@ -342,9 +347,56 @@ func (l *Local) ForgetMemory(node cluster.NodeID) {
 	delete(l.memory.nodes, node)
 }
 
+// Pressed tells what Press noted last.
+func (l *Local) Pressed() bool { return l.memory.pressed.Load() }
+
+// Squeeze has some items give way although the budget of this node is not used up:
+// they take more memory than they count. It is taken back little by little while the
+// process has memory.
+func (l *Local) Squeeze() {
+	held, budget := l.MemoryUse()
+	if budget > 0 {
+		l.memory.squeezed.Store(budget - min(held/100*95, budget))
+		l.memory.wake()
+	}
+}
+
+// relax is how many times Press must say that there is memory until a Squeeze is
+// taken back whole.
+const relax = 1000
+
 // Press notes whether this process has hardly any memory left. Writes that make
 // something grow are refused as long as it has.
-func (l *Local) Press(pressed bool) { l.memory.pressed.Store(pressed) }
+func (l *Local) Press(pressed bool) {
+	m := l.memory
+	m.pressed.Store(pressed)
+	if less := m.squeezed.Load(); !pressed && less > 0 {
+		m.squeezed.Store(less - min(less, m.budget/relax))
+	}
+}
+
+// CacheBudget is a cache that has a budget.
+type CacheBudget struct {
+	// Budget is that of the cache, and Led what it holds in the groups that this
+	// node leads, in bytes.
+	Budget, Led uint64
+}
+
+// BudgetedCaches returns the caches that have a budget, by name.
+func (l *Local) BudgetedCaches() map[string]CacheBudget {
+	m := l.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[string]CacheBudget{}
+	for _, record := range m.budgeted() {
+		c := CacheBudget{Budget: record.GetLimits().GetMaxMemory()}
+		if a := m.kept[record.GetName()]; a != nil {
+			c.Led = a.share.Mine
+		}
+		all[record.GetName()] = c
+	}
+	return all
+}
 
 // CacheMemory is what one cache holds in the groups that this node knows.
 type CacheMemory struct {

@@ -176,13 +176,13 @@ func (w *world) drop(key string) bool {
 func hotSetUnderAScan(use func(key string) (hit bool)) (ratio float64) {
 	draw := rand.New(rand.NewPCG(3, 4))
 	hits, reads := 0, 0
-	for i := range 60_000 {
+	for i := range 24_000 {
 		if i%3 != 0 {
 			use(fmt.Sprint("scan-", i))
 			continue
 		}
 		hit := use(fmt.Sprint("hot-", draw.IntN(300)))
-		if i > 20_000 {
+		if i > 12_000 {
 			reads++
 			if hit {
 				hits++
