@@ -68,15 +68,17 @@ func (g grant) all(yield func(*account) bool) {
 // that has too little.
 func (g grant) take() (short *account) {
 	for a := range g.all {
-		a.pending.Add(g.bytes)
-		if a.room.Add(-g.bytes) < 0 && short == nil {
+		if !a.take(g.bytes) {
 			short = a
+			break
 		}
 	}
 	if short != nil {
 		for a := range g.all {
-			a.room.Add(g.bytes)
-			a.pending.Add(-g.bytes)
+			if a == short {
+				break
+			}
+			a.end(g.bytes) // the room comes back with the next count
 		}
 	}
 	return short
@@ -85,14 +87,14 @@ func (g grant) take() (short *account) {
 // end says that the write was applied, or will not be.
 func (g grant) end() {
 	for a := range g.all {
-		a.pending.Add(-g.bytes)
+		a.end(g.bytes)
 	}
 }
 
 // low reports whether an account should be made up for.
 func (g grant) low() bool {
 	for a := range g.all {
-		if a.room.Load() < a.spare.Load() && !a.dry.Load() {
+		if a.low() {
 			return true
 		}
 	}

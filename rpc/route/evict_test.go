@@ -126,10 +126,12 @@ func TestACacheThatEvictsNothingRefuses(t *testing.T) {
 	if refused < 1000 || held.Bytes > budget || held.Bytes < budget*9/10 || held.EvictedItems != 0 {
 		t.Fatalf("%d refused, holds %+v", refused, held)
 	}
-	if lost := r.local.Losses()["chat"]; lost.RefusedWrites != uint64(refused) {
+	if lost := r.local.Losses()["chat"]; lost.RefusedWrites != uint64(refused) || lost.EvictedItems != 0 {
 		t.Errorf("lost %+v, refused %d", lost, refused)
 	}
 	// What frees or changes no memory works, and so does what then has room.
+	r.local.memory.count()
+	flood(t, r, "the rest-", 200)
 	began := time.Now()
 	if result, err := r.Apply(t.Context(), set("more", kilobyte, time.Hour)); err != nil || result.GetStatus() != storev1.Status_STATUS_NO_MEMORY || !strings.Contains(result.GetDetail(), "memory of this cache") {
 		t.Errorf("one more: %v, %v", result, err)
@@ -288,14 +290,18 @@ func TestAPressedNodeTakesNoWrites(t *testing.T) {
 func TestAWriteThatWaitsForRoomCanBeGivenUp(t *testing.T) {
 	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(1 << 20))})
 	a := r.local.memory.now.Load().caches["chat"]
-	a.room.Store(-1 << 40)
+	a.mu.Lock()
+	a.room = -1 << 40
+	a.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Apply(ctx, set("k", "v", time.Hour)); err == nil {
 		// A count may have come in between; then the log refuses.
 		t.Error("a write whose caller is gone was carried out")
 	}
-	if n := a.pending.Load(); n != 0 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := a.pending; n != 0 {
 		t.Errorf("%d bytes are still taken", n)
 	}
 }

@@ -54,8 +54,12 @@ type account struct {
 	cache string // empty for a node's
 	node  cluster.NodeID
 
-	room    atomic.Int64 // what writes may still take
-	pending atomic.Int64 // taken by writes under way
+	mu      sync.Mutex
+	room    int64 // what writes may still take
+	pending int64 // taken by writes under way
+	before  int64 // pending when the count began that is under way, or was last
+	since   int64 // taken since then
+
 	most    atomic.Int64 // more could never be taken
 	wanted  atomic.Int64 // what a write waits for that did not get it
 	spare   atomic.Int64 // less room than this is to be made up for
@@ -133,6 +137,12 @@ func (m *purse) countLocked() (caches []*storev1.CacheRecord, held []holding) {
 	if m.budget == 0 && len(caches) == 0 && len(m.heard) == 0 {
 		m.now.Store(new(accounts))
 		return nil, nil
+	}
+	for _, a := range m.kept {
+		a.begin()
+	}
+	for _, a := range m.nodes {
+		a.begin()
 	}
 	held = m.holdings(caches)
 	next := &accounts{caches: make(map[string]*account, len(caches))}
@@ -227,13 +237,50 @@ func (m *purse) node(node cluster.NodeID) *account {
 // wants to have left. It is half of what is kept free.
 const spare = 40
 
-// settle begins anew from a count.
+// begin notes that a count begins. What is under way now may be in it or not, and so
+// may what is taken from now on: settle believes that none of it is.
+func (a *account) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.before, a.since = a.pending, 0
+}
+
+// take takes bytes, if there are so many.
+func (a *account) take(bytes int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.room < bytes {
+		return false
+	}
+	a.room -= bytes
+	a.since += bytes
+	a.pending += bytes
+	return true
+}
+
+// end says that what was taken was applied, or will not be.
+func (a *account) end(bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending -= bytes
+}
+
+// low reports whether the account should be made up for.
+func (a *account) low() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.room < a.spare.Load() && !a.dry.Load()
+}
+
+// settle ends a count.
 func (a *account) settle(share memory.Share) {
 	share.Wanted = uint64(max(a.wanted.Load(), 0))
 	a.share = share
 	a.most.Store(share.Most())
 	a.spare.Store(share.Most() / spare)
-	a.room.Store(share.Room() - a.pending.Load())
+	a.mu.Lock()
+	a.room = share.Room() - a.before - a.since
+	a.mu.Unlock()
 	if share.Excess() == 0 {
 		a.dry.Store(false)
 	}
