@@ -77,7 +77,7 @@ func (m *Machine) Sample(cache string, generation uint64, of uint32, n int, seed
 			return buf
 		}
 		if i := draw.below(len(c.items) + boards); i < len(c.items) {
-			buf = c.shelf.pick(storev1.Space_SPACE_ITEMS, i, of, buf)
+			buf = c.pick(storev1.Space_SPACE_ITEMS, i, of, buf)
 		} else {
 			buf = c.boards.pick(storev1.Space_SPACE_LEADERBOARDS, i-len(c.items), of, buf)
 		}

@@ -23,7 +23,7 @@ const (
 // mayAdd is how many bytes a command may add to what is stored, and 0 if it adds
 // none. What it replaces is not taken off.
 func mayAdd(c *storev1.Command) int64 {
-	elements := 0
+	var elements int
 	switch op := c.GetOp().(type) {
 	case *storev1.Command_Set, *storev1.Command_Increment, *storev1.Command_DictionaryIncrement, *storev1.Command_SortedSetIncrement:
 		elements = 1
