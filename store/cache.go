@@ -20,6 +20,9 @@ type cache struct {
 	shelf
 	boards *shelf
 	totals
+
+	// evicted counts what gave way since the cache was created. A flush keeps it.
+	evicted evicted
 }
 
 // shelf is one key space of a cache.

@@ -15,7 +15,7 @@ const (
 	badGeneration = "the generation of a cache is at least 1"
 	badKey        = "the key is empty; an item's key has at least one byte"
 	badSpace      = "the key space is none that this version knows"
-	badNoKey      = "sweep, retire and tick concern no item and take no key and no space"
+	badNoKey      = "sweep, retire and tick concern no item and take no key and no space, evict takes no key"
 	badOp         = "the command or query asks for nothing this version knows"
 	badTTL        = "the time to live must be from 1 ms to 100 years"
 	badSize       = "key and value together exceed 16 MiB"
@@ -24,6 +24,7 @@ const (
 	badEnd        = "the end must be front or back"
 	badPush       = "one push adds at most 1,048,576 values"
 	badRanges     = "one erase names at most 65,536 ranges"
+	badEvict      = "one eviction names at most 4,096 items"
 	badSweep      = "a sweep must be allowed at least one item"
 	badLength     = "a collection holds at most 134,217,728 elements"
 	badElements   = "one command or query names at most 131,072 elements"
@@ -63,10 +64,14 @@ func checkAddress(name string, generation uint64, key []byte, space storev1.Spac
 		return badKey
 	case len(key) > MaxItemBytes:
 		return badSize
-	case space != storev1.Space_SPACE_ITEMS && space != storev1.Space_SPACE_LEADERBOARDS:
+	case !validSpace(space):
 		return badSpace
 	}
 	return ""
+}
+
+func validSpace(s storev1.Space) bool {
+	return s == storev1.Space_SPACE_ITEMS || s == storev1.Space_SPACE_LEADERBOARDS
 }
 
 // checkChange says what is wrong with a command on an item, whatever the item

@@ -40,6 +40,8 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 // versionOf returns the version that first knew all of a command.
 func versionOf(cmd *Command) byte {
 	switch cmd.GetOp().(type) {
+	case *storev1.Command_Evict:
+		return 3
 	case *storev1.Command_DictionarySet, *storev1.Command_DictionaryIncrement, *storev1.Command_DictionaryRemove,
 		*storev1.Command_SetAdd, *storev1.Command_SetRemove, *storev1.Command_SetComplement, *storev1.Command_SetPop,
 		*storev1.Command_SortedSetPut, *storev1.Command_SortedSetIncrement, *storev1.Command_SortedSetRemove,

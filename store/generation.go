@@ -55,6 +55,7 @@ func (m *Machine) retire(name string, generation uint64, deleted bool) *Result {
 // bury turns a live cache into a tombstone.
 func (m *Machine) bury(c *cache) {
 	m.drop(c)
+	c.evicted = evicted{}
 	c.forgetAt = m.clock + TombstoneMs
 	m.graves.put(c, c.forgetAt)
 	if m.graves.len() > MaxTombstones {

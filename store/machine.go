@@ -132,6 +132,11 @@ func (m *Machine) advance(at uint64) {
 
 func (m *Machine) execute(cmd *Command) *Result {
 	switch op := cmd.GetOp().(type) {
+	case *storev1.Command_Evict:
+		if len(cmd.GetKey()) > 0 {
+			return invalid(badNoKey)
+		}
+		return m.evict(cmd, op.Evict)
 	case *storev1.Command_Tick, *storev1.Command_Sweep, *storev1.Command_Retire:
 		if len(cmd.GetKey()) > 0 || cmd.GetSpace() != storev1.Space_SPACE_ITEMS {
 			return invalid(badNoKey)

@@ -170,7 +170,8 @@ func TestGenerations(t *testing.T) {
 	if got := r.retire(7, 0, false); got != ok || r.m.Stats().Items != 1 {
 		t.Errorf("the same flush again: %v, %+v", got, r.m.Stats())
 	}
-	if got := r.m.Caches(); !slices.Equal(got, []Held{{"c", 7, 1}}) {
+	got := r.m.Caches()
+	if len(got) != 1 || got[0].Cache != "c" || got[0].Generation != 7 || got[0].Items != 1 || got[0] != r.m.Cache("c") {
 		t.Errorf("holds %v", got)
 	}
 }

@@ -246,6 +246,8 @@ func drawCommand(t *rapid.T, about *matter) *Command {
 	cmd.Cache = about.caches.Draw(t, "cache")
 	cmd.Generation = rapid.SampledFrom(about.generations).Draw(t, "generation")
 	switch op.(type) {
+	case *storev1.Evict:
+		cmd.Key, cmd.Space = nil, drawSpace.Draw(t, "space")
 	case *storev1.Tick, *storev1.Sweep, *storev1.Retire:
 		cmd.Key = nil
 	default:
@@ -255,7 +257,7 @@ func drawCommand(t *rapid.T, about *matter) *Command {
 }
 
 func drawOp(t *rapid.T) any {
-	switch rapid.IntRange(0, 18).Draw(t, "op") {
+	switch rapid.IntRange(0, 20).Draw(t, "op") {
 	case 0, 1:
 		return drawSet(t)
 	case 2:
@@ -292,6 +294,8 @@ func drawOp(t *rapid.T) any {
 	case 16, 17:
 		return drawSortedSetOp(t)
 	case 18:
+		return &storev1.Evict{Keys: byteses(rapid.SliceOfN(drawKey, 0, 5).Draw(t, "evicted")...)}
+	case 19:
 		return &storev1.Sweep{Limit: rapid.Uint32Range(1, 4).Draw(t, "limit")}
 	default:
 		if rapid.IntRange(0, 2).Draw(t, "retire") > 0 {

@@ -99,6 +99,8 @@ func (n *naive) execute(cmd *Command) *Result {
 		return &Result{}
 	case *storev1.Command_Sweep:
 		return n.sweep(int(op.Sweep.GetLimit()))
+	case *storev1.Command_Evict:
+		return n.evict(cmd, op.Evict.GetKeys())
 	}
 	c := n.caches[cmd.GetCache()]
 	retire, isRetire := cmd.GetOp().(*storev1.Command_Retire)
@@ -127,6 +129,47 @@ func (n *naive) execute(cmd *Command) *Result {
 		delete(c.items, key)
 	}
 	return result
+}
+
+func (n *naive) evict(cmd *Command, keys [][]byte) *Result {
+	c := n.caches[cmd.GetCache()]
+	if c == nil || c.forgetAt != 0 || c.generation != cmd.GetGeneration() {
+		return status(storev1.Status_STATUS_STALE_GENERATION)
+	}
+	var gone evicted
+	for _, k := range keys {
+		key := naiveKey{cmd.GetSpace(), string(k)}
+		it := c.items[key]
+		if it == nil {
+			continue
+		}
+		delete(c.items, key)
+		if it.expires > n.clock {
+			gone.items++
+			gone.bytes += it.size(string(k))
+		}
+	}
+	return evictedOf(gone)
+}
+
+// size is the documented formula, spelled out.
+func (it *naiveItem) size(key string) uint64 {
+	type cost struct{ item, element int }
+	of := map[storev1.Kind]cost{
+		storev1.Kind_KIND_SCALAR: {208, 0}, storev1.Kind_KIND_LIST: {208 + 160, 40}, storev1.Kind_KIND_DICTIONARY: {208 + 96, 64},
+		storev1.Kind_KIND_SET: {208 + 96, 40}, storev1.Kind_KIND_SORTED_SET: {208 + 160, 96},
+	}[it.kind]
+	n := of.item + len(key)
+	for _, v := range it.values {
+		n += of.element + len(v)
+	}
+	for f, v := range it.fields {
+		n += of.element + len(f) + len(v)
+	}
+	for m := range it.scores {
+		n += of.element + len(m)
+	}
+	return uint64(n)
 }
 
 func (n *naive) sweep(limit int) *Result {

@@ -31,6 +31,7 @@ func (m *Machine) Restore(r io.Reader) error {
 type restorer struct {
 	machine *Machine
 	started bool
+	version uint32
 	cache   *cache
 	// shelf is the key space of the item before, or of the first.
 	shelf *shelf
@@ -103,7 +104,7 @@ func (r *restorer) header(header *storev1.SnapshotRecord_Header) (bad string, er
 	case header.GetVersion() == 0 || header.GetClockMs() > MaxClockMs:
 		return "the header's version or clock is out of range", nil
 	}
-	r.started, r.machine.clock = true, header.GetClockMs()
+	r.started, r.version, r.machine.clock = true, header.GetVersion(), header.GetClockMs()
 	return "", nil
 }
 
@@ -132,8 +133,13 @@ func (r *restorer) openCache(rec *storev1.SnapshotRecord_Cache) string {
 		return "a cache is neither alive nor deleted"
 	case rec.GetForgetAtMs() > m.clock+TombstoneMs, rec.GetDeleted() && m.graves.len() == MaxTombstones:
 		return "too much memory of deleted caches"
+	case rec.GetDeleted() && rec.GetEvictedItems()|rec.GetEvictedBytes() != 0:
+		return "a deleted cache from which something gave way"
+	case r.version < 3 && rec.GetEvictedItems()|rec.GetEvictedBytes() != 0:
+		return "a count that the version does not know"
 	}
 	r.cache = newCache(rec.GetName(), rec.GetGeneration())
+	r.cache.evicted = evicted{rec.GetEvictedItems(), rec.GetEvictedBytes()}
 	r.space, r.shelf = storev1.Space_SPACE_ITEMS, r.cache.space(storev1.Space_SPACE_ITEMS)
 	m.caches.Set(r.cache.name, r.cache)
 	if rec.GetDeleted() {

@@ -12,7 +12,7 @@ import (
 const (
 	machineMagic = "MAYFLYP\n"
 	// snapshotVersion is raised with every addition to the records.
-	snapshotVersion = 2
+	snapshotVersion = 3
 )
 
 // Bounds of the records a writer makes, so that a reader needs little memory
@@ -35,6 +35,7 @@ type frozenCache struct {
 	name       string
 	generation uint64
 	forgetAt   uint64
+	evicted    evicted
 	spaces     []frozenSpace
 }
 
@@ -45,8 +46,8 @@ type frozenSpace struct {
 }
 
 func (c *cache) freeze() frozenCache {
-	f := frozenCache{name: c.name, generation: c.generation, forgetAt: c.forgetAt}
-	for _, space := range []storev1.Space{storev1.Space_SPACE_ITEMS, storev1.Space_SPACE_LEADERBOARDS} {
+	f := frozenCache{name: c.name, generation: c.generation, forgetAt: c.forgetAt, evicted: c.evicted}
+	for _, space := range spaces {
 		if s := c.space(space); s != nil && len(s.items) > 0 {
 			f.spaces = append(f.spaces, frozenSpace{space, s.order.Copy()})
 		}
@@ -143,6 +144,7 @@ func part(n int, size func(i int) int) int {
 func (c frozenCache) write(f *frameWriter) (items uint64, err error) {
 	record := &storev1.SnapshotRecord_Cache{
 		Name: c.name, Generation: c.generation, Deleted: c.forgetAt != 0, ForgetAtMs: c.forgetAt,
+		EvictedItems: c.evicted.items, EvictedBytes: c.evicted.bytes,
 	}
 	if err := f.record(&storev1.SnapshotRecord{Record: &storev1.SnapshotRecord_Cache_{Cache: record}}); err != nil {
 		return 0, err

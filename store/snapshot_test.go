@@ -467,7 +467,7 @@ func TestRestoreAllocatesForBytesNotForClaims(t *testing.T) {
 func TestSnapshotFormat(t *testing.T) {
 	want := []byte("MAYFLYP\n")
 	for _, record := range [][]byte{
-		{0x0a, 4, 0x08, 2, 0x10, 7},                              // header: version 2, clock 7
+		{0x0a, 4, 0x08, 3, 0x10, 7},                              // header: version 3, clock 7
 		{0x1a, 5, 0x0a, 1, 'c', 0x10, 1},                         // cache c, generation 1
 		{0x22, 10, 0x0a, 1, 'k', 0x10, 1, 0x18, 9, 0x22, 1, 'v'}, // item k, scalar, until 9, v
 		{0x32, 2, 0x08, 1},                                       // trailer: one item
@@ -511,9 +511,16 @@ func varied() *Machine {
 	return m
 }
 
+// thinned is varied without an item that gave way.
+func thinned() *Machine {
+	m := varied()
+	evictFrom(m, "c", m.Cache("c").Generation, evictOf("dictionary"))
+	return m
+}
+
 // A snapshot of each version, as it was written then, restores for ever.
 func TestEverySnapshotVersionRestores(t *testing.T) {
-	for version, machine := range map[int]func() *Machine{1: small, 2: varied} {
+	for version, machine := range map[int]func() *Machine{1: small, 2: varied, 3: thinned} {
 		data, err := os.ReadFile(fmt.Sprintf("testdata/machine.v%d.snapshot", version))
 		if err != nil {
 			t.Fatal(err)

@@ -337,6 +337,8 @@ func command(at uint64, key string, op any) *Command {
 		cmd.Op = &storev1.Command_SortedSetRemove{SortedSetRemove: op}
 	case *storev1.SortedSetUnion:
 		cmd.Op = &storev1.Command_SortedSetUnion{SortedSetUnion: op}
+	case *storev1.Evict:
+		cmd.Op = &storev1.Command_Evict{Evict: op}
 	case *storev1.Sweep:
 		cmd.Op = &storev1.Command_Sweep{Sweep: op}
 	case *storev1.Retire:

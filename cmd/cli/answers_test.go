@@ -92,13 +92,16 @@ var exchanges = []exchange{
 	},
 	{
 		name: "describe a cache", args: "cache|describe|chat",
-		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{Cache: "chat"},
+		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{Cache: "chat", Memory: true},
 		answer: &adminpb.DescribeCachesResponse{Caches: []*adminpb.CacheDescription{{Cache: "chat", Effective: &storev1.CacheLimits{
 			MaxItemSizeKb: new(uint32(4883)), MaxTtlSeconds: new(uint64(60)), MaxThroughputKbps: new(uint32(5)), MaxPublishMessageSizeKb: new(uint32(1024)),
 			MaxSubscriptionCount: new(uint32(9)), MaxMemory: new(uint64(64 << 20)), Eviction: storev1.Eviction_EVICTION_LRU.Enum(), KeptKinds: new(uint32(1<<2 | 1<<3)),
-		}}}},
+		}, Memory: &adminpb.CacheMemory{Items: 7, Bytes: 1234, EvictedItems: 8, EvictedBytes: 3 << 20}}}},
 		table: `Cache:              chat
 Created:            -
+Items:              7
+Memory:             1.2 KiB
+Evicted:            8 items, 3.0 MiB
 Max memory:         64MiB
 Eviction:           lru
 Keep:               list, dictionary
@@ -127,7 +130,11 @@ Max subscriptions:  9
   "keep": [
     "list",
     "dictionary"
-  ]
+  ],
+  "items": 7,
+  "bytes": 1234,
+  "evicted_items": 8,
+  "evicted_bytes": 3145728
 }
 `,
 	},
@@ -186,15 +193,15 @@ Max subscriptions:  9
 	},
 	{
 		name: "list caches", args: "cache|list",
-		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{},
+		method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{Memory: true},
 		answer: &adminpb.DescribeCachesResponse{Caches: []*adminpb.CacheDescription{{Cache: "chat", CreatedAt: 1, Effective: &storev1.CacheLimits{
 			MaxTrafficRate: new(uint32(500)), MaxThroughputKbps: new(uint32(10240)), MaxItemSizeKb: new(uint32(4883)), MaxTtlSeconds: new(uint64(400 * 86400)),
 			MaxPublishRate: new(uint32(100)), MaxSubscriptionCount: new(uint32(100000)), MaxPublishMessageSizeKb: new(uint32(1024)),
 			MaxMemory: new(uint64(1 << 30)), Eviction: storev1.Eviction_EVICTION_OFF.Enum(),
-		}}, {Cache: "a much longer name\n"}}},
-		table: `CACHE                    MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY            EVICTION   KEEP
-chat                     4883 KiB   400d      1024 KiB      100000              1GiB                  off        -
-"a much longer name\n"   0 KiB      0s        0 KiB         0                   what the nodes have   unknown    -
+		}, Memory: &adminpb.CacheMemory{Items: 9, Bytes: 1 << 30, EvictedItems: 3}}, {Cache: "a much longer name\n"}}},
+		table: `CACHE                    MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY            EVICTION   KEEP   ITEMS   MEMORY    EVICTED
+chat                     4883 KiB   400d      1024 KiB      100000              1GiB                  off        -      9       1.0 GiB   3
+"a much longer name\n"   0 KiB      0s        0 KiB         0                   what the nodes have   unknown    -      0       0 B       0
 `,
 		json: `{
   "caches": [
@@ -211,7 +218,11 @@ chat                     4883 KiB   400d      1024 KiB      100000              
       "max_keys": null,
       "max_memory_bytes": 1073741824,
       "eviction": "off",
-      "keep": []
+      "keep": [],
+      "items": 9,
+      "bytes": 1073741824,
+      "evicted_items": 3,
+      "evicted_bytes": 0
     },
     {
       "name": "a much longer name\n",
@@ -226,15 +237,19 @@ chat                     4883 KiB   400d      1024 KiB      100000              
       "max_keys": null,
       "max_memory_bytes": null,
       "eviction": "unknown",
-      "keep": []
+      "keep": [],
+      "items": 0,
+      "bytes": 0,
+      "evicted_items": 0,
+      "evicted_bytes": 0
     }
   ]
 }
 `,
 	},
 	{
-		name: "no caches", args: "cache|list", method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{}, answer: &adminpb.DescribeCachesResponse{},
-		table: "CACHE   MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY   EVICTION   KEEP\n",
+		name: "no caches", args: "cache|list", method: "DescribeCaches", request: &adminpb.DescribeCachesRequest{Memory: true}, answer: &adminpb.DescribeCachesResponse{},
+		table: "CACHE   MAX ITEM   MAX TTL   MAX MESSAGE   MAX SUBSCRIPTIONS   MAX MEMORY   EVICTION   KEEP   ITEMS   MEMORY   EVICTED\n",
 		json:  "{\n  \"caches\": []\n}\n",
 	},
 	{

@@ -31,6 +31,10 @@ type cacheRow struct {
 	MaxMemory         *uint64    `json:"max_memory_bytes"`
 	Eviction          string     `json:"eviction"`
 	Keep              []string   `json:"keep"`
+	Items             uint64     `json:"items"`
+	Bytes             uint64     `json:"bytes"`
+	EvictedItems      uint64     `json:"evicted_items"`
+	EvictedBytes      uint64     `json:"evicted_bytes"`
 
 	created string // CreatedAt for people
 }
@@ -54,6 +58,10 @@ func newCacheRow(c *adminpb.CacheDescription) cacheRow {
 		MaxMemory:         l.MaxMemory,
 		Eviction:          evictionWord(l.GetEviction()),
 		Keep:              keptWords(l.GetKeptKinds()),
+		Items:             c.GetMemory().GetItems(),
+		Bytes:             c.GetMemory().GetBytes(),
+		EvictedItems:      c.GetMemory().GetEvictedItems(),
+		EvictedBytes:      c.GetMemory().GetEvictedBytes(),
 		created:           when(c.GetCreatedAt(), "-"),
 	}
 }
@@ -109,13 +117,31 @@ func (r cacheRow) cells() []string {
 		r.memory(),
 		r.Eviction,
 		r.keep(),
+		fmt.Sprint(r.Items),
+		roughly(r.Bytes),
+		fmt.Sprint(r.EvictedItems),
 	}
+}
+
+// roughly writes a number of bytes for people.
+func roughly(bytes uint64) string {
+	amount, unit := float64(bytes), 0
+	for ; amount >= 1024 && unit < 4; unit++ {
+		amount /= 1024
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.1f %ciB", amount, " KMGT"[unit])
 }
 
 func (r cacheRow) pairs() [][2]string {
 	return [][2]string{
 		{"Cache", printable(r.Name)},
 		{"Created", r.created},
+		{"Items", fmt.Sprint(r.Items)},
+		{"Memory", roughly(r.Bytes)},
+		{"Evicted", fmt.Sprintf("%d items, %s", r.EvictedItems, roughly(r.EvictedBytes))},
 		{"Max memory", r.memory()},
 		{"Eviction", r.Eviction},
 		{"Keep", r.keep()},
@@ -131,9 +157,9 @@ func (r cacheRow) pairs() [][2]string {
 }
 
 func (p *Program) cacheList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the caches and their settings"}
+	cmd := &cobra.Command{Use: "list", Short: "List the caches, their settings and what they hold"}
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, _ []string) error {
-		answer, err := adminpb.NewCachesClient(s.conn).DescribeCaches(ctx, &adminpb.DescribeCachesRequest{})
+		answer, err := adminpb.NewCachesClient(s.conn).DescribeCaches(ctx, &adminpb.DescribeCachesRequest{Memory: true})
 		if err != nil {
 			return err
 		}
@@ -146,15 +172,15 @@ func (p *Program) cacheList() *cobra.Command {
 			cells[i] = document.Caches[i].cells()
 		}
 		return s.out.answer(document, func(w *strings.Builder) {
-			table(w, []string{"CACHE", "MAX ITEM", "MAX TTL", "MAX MESSAGE", "MAX SUBSCRIPTIONS", "MAX MEMORY", "EVICTION", "KEEP"}, cells)
+			table(w, []string{"CACHE", "MAX ITEM", "MAX TTL", "MAX MESSAGE", "MAX SUBSCRIPTIONS", "MAX MEMORY", "EVICTION", "KEEP", "ITEMS", "MEMORY", "EVICTED"}, cells)
 		})
 	})
 }
 
 func (p *Program) cacheDescribe() *cobra.Command {
-	cmd := &cobra.Command{Use: "describe CACHE", Short: "Show how a cache is set up"}
+	cmd := &cobra.Command{Use: "describe CACHE", Short: "Show how a cache is set up and what it holds"}
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, args []string) error {
-		answer, err := adminpb.NewCachesClient(s.conn).DescribeCaches(ctx, &adminpb.DescribeCachesRequest{Cache: args[0]})
+		answer, err := adminpb.NewCachesClient(s.conn).DescribeCaches(ctx, &adminpb.DescribeCachesRequest{Cache: args[0], Memory: true})
 		if err != nil {
 			return err
 		}

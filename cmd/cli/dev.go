@@ -42,6 +42,7 @@ func (p *Program) devCommand() *cobra.Command {
 	settings := append([]config.Setting{listenSetting(&cfg.Listen), originsSetting(&cfg.Origins), webhookSetting(&cfg.WebhookAllow, ""), fileSetting(&file)}, logs.settings()...)
 	settings = append(settings, faults.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
+	settings = append(settings, memorySetting(&cfg.Memory))
 	cmd := &cobra.Command{Use: "dev", Short: "Run a broker in memory to develop against", Long: devHelp, Example: "  mayfly dev\n  mayfly dev --listen 127.0.0.1:9000\n  mayfly dev --fault-percent 5 --fault-seed 42"}
 	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		cfg.Logger = p.nodeLogger(&logs, strangers)

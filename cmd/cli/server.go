@@ -39,6 +39,7 @@ func (p *Program) serverCommand() *cobra.Command {
 	settings := append(serverSettings(&cfg), fileSetting(&file))
 	settings = append(settings, logs.settings()...)
 	settings = append(settings, limitSettings(&cfg.Limits)...)
+	settings = append(settings, memorySetting(&cfg.Memory))
 	cmd := &cobra.Command{Use: "server", Short: "Run a broker that keeps its data", Long: serverHelp, Example: serverExample}
 	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
 		if cfg.DataDir == "" {
@@ -65,6 +66,7 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 	if err := cfg.Validate(); err != nil {
 		return usageError{cmd, err}
 	}
+	limitMemory(cfg.Memory)
 	b := thisBuild()
 	cfg.Version, cfg.Commit = b.Version, b.Commit
 	for {

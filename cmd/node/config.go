@@ -100,6 +100,10 @@ type Config struct {
 	MaxConnections, MaxPerAddress int
 	// Usage says how what is used is counted.
 	Usage Usage
+	// Memory is what the process should take, in bytes, at least 64 MiB. Half of it
+	// is for items, a quarter without a DataDir, and they give way when that is used
+	// up. 0 sets no bound.
+	Memory int64
 	// Version and Commit say what is running.
 	Version, Commit string
 	// Faults, Line and Pace are for brokers that apps are tested against, and unset
@@ -205,6 +209,9 @@ func (c Config) Validate() error {
 	}
 	if c.Heartbeat <= 0 || c.DrainTimeout <= 0 {
 		return errors.New("heartbeat and drain timeout must be positive")
+	}
+	if c.Memory != 0 && c.Memory < leastMemory {
+		return fmt.Errorf("max-memory: %d bytes, a node needs at least 64MiB", c.Memory)
 	}
 	if c.StopGrace < 0 && c.StopGrace != OwnGrace {
 		return fmt.Errorf("stop-grace %v: want 0s or more", c.StopGrace)

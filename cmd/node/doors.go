@@ -120,6 +120,7 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			}
 			return alive, silent
 		},
+		Memory:   n.memoryNumbers,
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
 		// What vends is there before anybody can read.
 		Vending: func() map[string]map[string]uint64 { return n.doors.vending.Outcomes() },
@@ -206,12 +207,14 @@ func (n *Node) openDoor() (err error) {
 	if n.steward != nil {
 		operators = office{n}
 	}
+	limits := n.config.Limits
+	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
 	n.doors.server, err = api.NewServer(api.Config{
 		Endpoint:  n.endpoint(),
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
-		Limits:    n.config.Limits,
+		Limits:    limits,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
 		Book:      n.book,
@@ -229,6 +232,7 @@ func (n *Node) openDoor() (err error) {
 		Caches:      n.router,
 		Credentials: n.router,
 		Webhooks:    n.router,
+		Memory:      larder{n},
 		Gate:        n.doors.gate,
 		Minter:      n.doors.minter,
 		Cluster:     operators,

@@ -112,6 +112,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.stopKeep = stop
 	n.keeping.Go(func() { n.local.Run(keep, n.router.CatchUp) })
 	n.keeping.Go(func() { n.watchLeaders(keep) })
+	if n.config.Memory > 0 {
+		n.keeping.Go(func() { n.watchMemory(keep) })
+	}
 	n.keeping.Go(func() { n.used.Keep(keep, n.doors.measured.Usage) })
 	n.keeping.Go(func() { n.shareLimits(keep) })
 	if certificates := n.doors.certificates; certificates != nil {
@@ -146,14 +149,19 @@ func (n *Node) start(ctx context.Context) error {
 // openGroups recovers the data.
 func (n *Node) openGroups(ctx context.Context) error {
 	bell := route.NewBell()
-	topics, err := fanout.New(fanout.Config{Notify: func(uint32) { bell.Ring() }}, time.Now())
+	topics, err := fanout.New(fanout.Config{TotalBytes: n.config.topicsBudget(), Notify: func(uint32) { bell.Ring() }}, time.Now())
 	if err != nil {
 		return err
 	}
 	n.topics = topics
 	gateway := make([]byte, 16)
 	_, _ = rand.Read(gateway) // never fails
-	own := route.LocalConfig{Topics: topics, Encode: api.EncodeItem, Elsewhere: n.book.KeysElsewhere, Pace: n.config.Pace, Logger: n.logger}
+	self := cluster.NodeID(cmp.Or(n.config.Name, string(n.charter.Node)))
+	groups := cmp.Or(n.config.DataGroups, n.charter.Groups)
+	own := route.LocalConfig{
+		Topics: topics, Encode: api.EncodeItem, Elsewhere: n.book.KeysElsewhere, Pace: n.config.Pace, Logger: n.logger,
+		Self: self, Memory: n.config.itemsBudget(),
+	}
 	if !n.config.alone() {
 		own.Survey = n.survey
 	}
@@ -163,9 +171,10 @@ func (n *Node) openGroups(ctx context.Context) error {
 	n.host, err = replica.Open(ctx, replica.Config{
 		Dir:          n.config.DataDir,
 		Lock:         lock,
-		Node:         cluster.NodeID(cmp.Or(n.config.Name, string(n.charter.Node))),
+		Node:         self,
 		ClusterID:    n.charter.ClusterID,
-		DataGroups:   cmp.Or(n.config.DataGroups, n.charter.Groups),
+		DataGroups:   groups,
+		Limits:       n.config.groupLimits(groups),
 		Founders:     n.charter.Founders,
 		StoreID:      n.charter.Store,
 		StateMachine: n.local.StateMachine,
@@ -217,6 +226,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	n.keeping.Go(func() { n.steward.Run(keep) })
 	n.keeping.Go(func() { n.mirrors.Run(keep) })
 	n.keeping.Go(func() { n.watchMembers(keep) })
+	n.keeping.Go(func() { n.tellMemory(keep) })
 	if len(n.charter.Founders) > 0 {
 		if err := n.found(ctx); err != nil {
 			return fmt.Errorf("founding the cluster: %w", err)

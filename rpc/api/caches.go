@@ -21,6 +21,7 @@ const leastMemory = 1 << 20
 type cacheAdmin struct {
 	adminv1.UnimplementedCachesServer
 	caches Caches
+	memory Memory // may be nil
 	limits Limits
 }
 
@@ -66,6 +67,13 @@ func (s *cacheAdmin) DescribeCaches(ctx context.Context, r *adminv1.DescribeCach
 		answer.Caches[i] = &adminv1.CacheDescription{
 			Cache: record.GetName(), CreatedAt: seconds(record.GetCreatedAtMs()),
 			Own: record.GetLimits(), Effective: s.effective(record),
+		}
+	}
+	if r.GetMemory() && s.memory != nil {
+		held := s.memory.CacheMemory(ctx)
+		for _, c := range answer.GetCaches() {
+			m := held[c.GetCache()]
+			c.Memory = &adminv1.CacheMemory{Items: m.Items, Bytes: m.Bytes, EvictedItems: m.EvictedItems, EvictedBytes: m.EvictedBytes}
 		}
 	}
 	return answer, nil

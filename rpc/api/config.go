@@ -140,16 +140,18 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Ports are the parts of the node that a Server translates for. All but Cluster
-// and Usage are needed.
+// Ports are the parts of the node that a Server translates for. All but Cluster,
+// Usage and Memory are needed.
 type Ports struct {
 	Data        Data
 	Topics      Topics
 	Caches      Caches
 	Credentials Credentials
 	Webhooks    Webhooks
-	Gate        *auth.Gate
-	Minter      *auth.Minter
+	// Memory may be nil; nothing is said of the memory of caches then.
+	Memory Memory
+	Gate   *auth.Gate
+	Minter *auth.Minter
 	// Cluster is nil for a node that is part of none; operators are then told so.
 	Cluster Cluster
 	// Usage is nil for a node that keeps none, likewise.

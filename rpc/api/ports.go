@@ -64,6 +64,13 @@ type Caches interface {
 	Find(ctx context.Context, name string) (*storev1.CacheRecord, error)
 }
 
+// Memory is what caches hold.
+type Memory interface {
+	// CacheMemory returns what each cache holds, by name, as far as is known within
+	// a second.
+	CacheMemory(ctx context.Context) map[string]route.CacheMemory
+}
+
 // Webhooks is the catalog of webhooks. Records that it returns are only read.
 type Webhooks interface {
 	// PutWebhook records a webhook, or gives the one of that name another topic and

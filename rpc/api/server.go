@@ -151,7 +151,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
 	adminv1.RegisterUsageServer(door, &usages{kept: s.ports.Usage, prices: s.config.Prices})
 	grpc_health_v1.RegisterHealthServer(door, s.health)
-	adminv1.RegisterCachesServer(door, &cacheAdmin{caches: s.ports.Caches, limits: s.config.Limits})
+	adminv1.RegisterCachesServer(door, &cacheAdmin{caches: s.ports.Caches, memory: s.ports.Memory, limits: s.config.Limits})
 	reflection.Register(door)
 }
 

@@ -118,6 +118,12 @@ func tooFast(what quota.Kind, limit float64, where scope) error {
 	}
 }
 
+// noMemory refuses a write for want of memory. No SDK has a wording for that, so it
+// holds none of their words, and they show the text under a general heading.
+func noMemory(detail string) error {
+	return &refusal{code: codes.ResourceExhausted, outcome: outcomeNone, text: detail}
+}
+
 var (
 	// errBusy is worded for SDKs, like all that carry an err trailer.
 	errBusy = &refusal{code: codes.ResourceExhausted, kind: "operations_rate_limit_exceeded", outcome: outcomeNone, name: "busy",
@@ -215,6 +221,8 @@ func declined(result *storev1.Result) error {
 		return invalid("%s", result.GetDetail())
 	case storev1.Status_STATUS_TOO_LARGE:
 		return errAnswer
+	case storev1.Status_STATUS_NO_MEMORY:
+		return noMemory(result.GetDetail())
 	case storev1.Status_STATUS_REQUEST_FORGOTTEN:
 		return route.ErrUnknownOutcome
 	case storev1.Status_STATUS_STALE_GENERATION, storev1.Status_STATUS_CLOCK_BEHIND:

@@ -81,6 +81,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	out.groups(c.Groups())
 	out.webhooks(c.Webhooks())
+	out.memory(c.Memory())
 	if c.CertificateEnd != nil {
 		out.gauge(certificate, float64(c.CertificateEnd().Unix()))
 	}

@@ -4,9 +4,10 @@
 //
 // Names follow the practice of the field: mayfly_, base units, _total for what
 // only grows. Every label has few values, known in advance: services, methods,
-// codes, groups, the two protocols. A cache, a topic, a key, a token or an
-// address never is one: they are secrets of some caller, and there is no end of
-// them.
+// codes, groups, the two protocols. A topic, a key, a token or an address never is
+// one: they are secrets of some caller, and there is no end of them. A cache is one
+// only where memory is short: for those that were given a budget, and those that lost
+// something, a hundred at most.
 //
 // # What it must never know
 //

@@ -35,6 +35,8 @@ type Sources struct {
 	Port func() Port
 	// Webhooks looks at the deliveries of this node.
 	Webhooks func() Webhooks
+	// Memory looks at what items take.
+	Memory func() Memory
 	// CertificateEnd tells when the client port's certificate is no longer good;
 	// nil for a port without TLS.
 	CertificateEnd func() time.Time
@@ -53,6 +55,26 @@ type Webhooks struct {
 	Repeats, Delivered int64
 	// The others are events that never will, by the reason.
 	Exhausted, Refused, Forbidden, Behind, Deleted, Stopped int64
+}
+
+// Memory is what the items of a node take, and what was lost since the node started
+// because there was no more, as far as this node decided it.
+type Memory struct {
+	// Held is what all items on this node take and Budget what they may, 0 for no
+	// bound, in bytes.
+	Held, Budget uint64
+	// Pressed: the process has hardly any memory left.
+	Pressed bool
+	// Caches are those with a budget of their own, and those that lost something.
+	Caches map[string]CacheMemory
+}
+
+// CacheMemory is Memory for one cache.
+type CacheMemory struct {
+	// Budget is that of the whole cluster, 0 for none, and Led what the cache holds in
+	// the groups that this node leads if it has one.
+	Budget, Led                               uint64
+	EvictedItems, EvictedBytes, RefusedWrites uint64
 }
 
 // Port is what went through a client port since the node started.

@@ -46,6 +46,11 @@ func sources() Sources {
 		Webhooks: func() Webhooks {
 			return Webhooks{Webhooks: 40, Waiting: 41, UnderWay: 42, Repeats: 43, Delivered: 44, Exhausted: 45, Refused: 46, Forbidden: 47, Behind: 48, Deleted: 49, Stopped: 50}
 		},
+		Memory: func() Memory {
+			return Memory{Held: 60, Budget: 61, Pressed: true, Caches: map[string]CacheMemory{
+				"chat": {Budget: 62, Led: 63, EvictedItems: 64, EvictedBytes: 65, RefusedWrites: 66}, "plain": {EvictedItems: 67},
+			}}
+		},
 		CertificateEnd: func() time.Time { return time.Unix(34, 0) },
 		Version:        "v1.2.3", Commit: "abc",
 	}
@@ -96,6 +101,10 @@ func TestReading(t *testing.T) {
 		"mayfly_webhook_attempts_failed_total 43", "mayfly_webhook_events_delivered_total 44",
 		`mayfly_webhook_dead_letters_total{reason="exhausted"} 45`, `mayfly_webhook_dead_letters_total{reason="refused"} 46`,
 		`mayfly_webhook_dead_letters_total{reason="forbidden"} 47`, `mayfly_webhook_dead_letters_total{reason="behind"} 48`,
+		"mayfly_memory_items_bytes 60", "mayfly_memory_items_budget_bytes 61", "mayfly_memory_pressed 1",
+		`mayfly_cache_budget_bytes{cache="chat"} 62`, `mayfly_cache_led_bytes{cache="chat"} 63`,
+		`mayfly_cache_evicted_items_total{cache="chat"} 64`, `mayfly_cache_evicted_bytes_total{cache="chat"} 65`,
+		`mayfly_cache_refused_writes_total{cache="chat"} 66`, `mayfly_cache_evicted_items_total{cache="plain"} 67`,
 		`mayfly_webhook_dead_letters_total{reason="deleted"} 49`, `mayfly_webhook_dead_letters_total{reason="stopped"} 50`,
 	)
 	if !regexp.MustCompile(`mayfly_build_info\{commit="abc",goversion="go[^"]+",version="v1.2.3"\} 1`).MatchString(read(t, New(sources(), nil))) {
@@ -161,7 +170,7 @@ func TestNames(t *testing.T) {
 	method.End(codes.OK, 0)
 	text := read(t, m)
 	few := map[string]bool{
-		"service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true, "reason": true,
+		"cache": true, "service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true, "reason": true,
 		"endpoint": true, "outcome": true, "version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {

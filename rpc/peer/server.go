@@ -90,6 +90,9 @@ type ServerConfig struct {
 	// Demand tells what clients of this node want of limits that all nodes share;
 	// nil is refused as below.
 	Demand func() []quota.Use
+	// Memory tells what the items of the groups that this node leads take, of the
+	// caches that have a budget or of all; nil is refused as below.
+	Memory func(allCaches bool) route.MemoryReport
 	// Steward, Office and Fence answer what keeps the cluster in order. What is
 	// nil is refused with route.ErrNotExecuted.
 	Steward Steward

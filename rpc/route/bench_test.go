@@ -29,6 +29,21 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// BenchmarkSet writes an item of a group that is led here, over and over.
+func BenchmarkSet(b *testing.B) {
+	r := benched(b)
+	value := make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		set := &storev1.Command{Cache: "chat", Key: []byte("k"), Op: &storev1.Command_Set{
+			Set: &storev1.Set{Value: value, TtlMs: uint64(time.Hour.Milliseconds())},
+		}}
+		if _, err := r.Apply(b.Context(), set); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkPublish numbers an item in a topic of a group that is led here.
 func BenchmarkPublish(b *testing.B) {
 	r := benched(b)
@@ -42,8 +57,9 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func benched(b *testing.B) *Router {
-	r, _ := start(b, "")
-	if err := r.Create(b.Context(), "chat", nil); err != nil {
+	// With budgets that are never used up, as a node has.
+	r, _ := startWith(b, "", LocalConfig{Memory: 1 << 40})
+	if err := r.Create(b.Context(), "chat", &storev1.CacheLimits{MaxMemory: new(uint64(1 << 40))}); err != nil {
 		b.Fatal(err)
 	}
 	return r

@@ -27,6 +27,9 @@ const (
 func (l *Local) Run(ctx context.Context, current func(context.Context) error) {
 	var all sync.WaitGroup
 	all.Go(func() { every(ctx, sweepEvery, nil, func() { l.sweep(ctx) }) })
+	all.Go(func() {
+		every(ctx, relieveEvery, func() <-chan struct{} { return l.memory.wanting }, func() { l.relieve(ctx) })
+	})
 	all.Go(func() { every(ctx, sweepEvery, nil, func() { l.topics.Sweep(time.Now()) }) })
 	all.Go(func() { every(ctx, reconcileEvery, l.Changed, func() { l.reconcile(ctx, current) }) })
 	all.Go(func() { every(ctx, credentialsEvery, nil, func() { l.sweepCredentials(ctx) }) })

@@ -51,6 +51,10 @@ type LocalConfig struct {
 	// Elsewhere tells how many items of a cache other nodes lead, as far as it was
 	// heard; nil when there are no others.
 	Elsewhere func(cache string) uint64
+	// Self is the node's name, and Memory what all items on it may take together, in
+	// bytes; 0 means as much as there is.
+	Self   cluster.NodeID
+	Memory uint64
 	// Pace is how many times as fast as it is time passes for what is stored; 0
 	// means 1. Anything else is for brokers that apps are tested against.
 	Pace float64
@@ -66,6 +70,7 @@ type Local struct {
 	survey func(ctx context.Context, g cluster.GroupID, page uint64, take func(fanout.Seen) error) []cluster.NodeID
 	logger *slog.Logger
 	clock  *clock
+	memory *purse
 
 	elsewhere func(cache string) uint64
 	growth    growth
@@ -106,6 +111,8 @@ func NewLocal(config LocalConfig) *Local {
 		fresh: make(map[cluster.GroupID]replica.StateMachine),
 	}
 	l.meta.Store(newMeta(l.topics.DropCache))
+	l.memory = newPurse(l, config.Self, config.Memory)
+	l.memory.count()
 	return l
 }
 
@@ -230,6 +237,14 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 		return nil, err
 	}
 	defer done()
+	if now, _ := p.group.Leadership(); now.Leading { // otherwise it is refused anyway
+		taken, refusal, err := l.memory.admit(ctx, g, command)
+		if refusal != nil || err != nil {
+			return refusal, err
+		}
+		defer taken.end()
+		p.touch(command, p.clock.milliseconds()) // before it is, so that it is not chosen at this moment
+	}
 	return p.apply(ctx, command)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/route/memory"
 	"github.com/mayfly-broker/mayfly/store"
 )
 
@@ -13,12 +14,42 @@ type partition struct {
 	replicated[*storev1.Command, *storev1.Result, *store.Snapshot, *store.Machine]
 	clock *clock
 	epoch uint64 // how often the group was brought back offline; set before anybody sees the partition
+	uses  *memory.Table
+	pools map[string]*memory.Pool // by cache, of whoever relieves the group
 }
 
 func newPartition(clock *clock) *partition {
-	p := &partition{clock: clock}
+	p := &partition{clock: clock, uses: memory.NewTable(), pools: map[string]*memory.Pool{}}
 	p.decode, p.machine = store.DecodeCommand, store.NewMachine()
+	p.witness = p.written
 	return p
+}
+
+// found tells for the most common questions whether the item was there. To remember
+// the use of what is not would cost others their places.
+func found(r *storev1.Result) bool {
+	switch outcome := r.GetOutcome().(type) {
+	case *storev1.Result_Value_:
+		return outcome.Value.GetFound()
+	case *storev1.Result_Values_:
+		return outcome.Values.GetFound()
+	case *storev1.Result_Fields_:
+		return outcome.Fields.GetFound()
+	case *storev1.Result_Exists:
+		return outcome.Exists
+	default:
+		return r.GetStatus() == storev1.Status_STATUS_OK
+	}
+}
+
+// written notes that a command used its item. Every replica does, so that whoever
+// leads next knows what is new.
+func (p *partition) written(c *storev1.Command) { p.touch(c, c.GetAtMs()) }
+
+func (p *partition) touch(c *storev1.Command, at uint64) {
+	if len(c.GetKey()) > 0 {
+		p.uses.Touch(memory.IDOf(c.GetGeneration(), int32(c.GetSpace()), c.GetKey()), at)
+	}
 }
 
 // apply stamps the command, commits it and returns what it did.
@@ -42,6 +73,9 @@ func (p *partition) view(ctx context.Context, query *storev1.Query, relaxed bool
 	at := p.clock.milliseconds()
 	result := p.look(query, at)
 	if result.GetStatus() != storev1.Status_STATUS_CLOCK_BEHIND {
+		if found(result) {
+			p.uses.Touch(memory.IDOf(query.GetGeneration(), int32(query.GetSpace()), query.GetKey()), at)
+		}
 		return result, nil
 	}
 	// An item has expired by the clock but not yet by the log. Only what the log

@@ -71,6 +71,8 @@ func (b *bound) follow(done <-chan struct{}, tell func(replica.Leadership)) {
 type replicated[C, R any, S io.WriterTo, M machine[C, R, S]] struct {
 	bound
 	decode func([]byte) (C, error)
+	// witness is told of every command that is applied; nil for nobody.
+	witness func(C)
 
 	mu      sync.RWMutex // commands write, reads read
 	machine M
@@ -93,6 +95,9 @@ func (r *replicated[C, R, S, M]) Apply(_ uint64, commands [][]byte) []any {
 	defer r.mu.Unlock()
 	for i, command := range decoded {
 		results[i] = r.machine.Apply(command)
+		if r.witness != nil {
+			r.witness(command)
+		}
 	}
 	return results
 }

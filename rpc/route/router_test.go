@@ -22,18 +22,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start brings up a router over real groups. dir "" keeps them in memory.
 func start(t testing.TB, dir string) (*Router, func()) {
 	t.Helper()
+	return startWith(t, dir, LocalConfig{})
+}
+
+// startWith is start with something else in the configuration.
+func startWith(t testing.TB, dir string, config LocalConfig) (*Router, func()) {
+	t.Helper()
 	topics, err := fanout.New(fanout.Config{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	gateway := make([]byte, 16)
 	rand.Read(gateway)
-	local := NewLocal(LocalConfig{
-		Topics: topics,
-		Encode: func(at fanout.Position, m Message) []byte {
-			return fmt.Appendf(nil, "%d %s %s", at.Sequence, m.Value, m.PublisherID)
-		},
-	})
+	config.Topics, config.Self = topics, "n"
+	config.Encode = func(at fanout.Position, m Message) []byte {
+		return fmt.Appendf(nil, "%d %s %s", at.Sequence, m.Value, m.PublisherID)
+	}
+	local := NewLocal(config)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	host, err := replica.Open(ctx, replica.Config{

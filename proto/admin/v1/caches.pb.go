@@ -206,7 +206,9 @@ func (*UpdateCacheResponse) Descriptor() ([]byte, []int) {
 type DescribeCachesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty for all caches.
-	Cache         string `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	Cache string `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Tell also what they hold, which other nodes may have to be asked for.
+	Memory        bool `protobuf:"varint,2,opt,name=memory,proto3" json:"memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,6 +248,13 @@ func (x *DescribeCachesRequest) GetCache() string {
 		return x.Cache
 	}
 	return ""
+}
+
+func (x *DescribeCachesRequest) GetMemory() bool {
+	if x != nil {
+		return x.Memory
+	}
+	return false
 }
 
 type DescribeCachesResponse struct {
@@ -302,7 +311,9 @@ type CacheDescription struct {
 	Own *v1.CacheLimits `protobuf:"bytes,3,opt,name=own,proto3" json:"own,omitempty"`
 	// What is in force on the node that answers. A rate or an amount of memory that
 	// nothing bounds is absent.
-	Effective     *v1.CacheLimits `protobuf:"bytes,4,opt,name=effective,proto3" json:"effective,omitempty"`
+	Effective *v1.CacheLimits `protobuf:"bytes,4,opt,name=effective,proto3" json:"effective,omitempty"`
+	// If it was asked for.
+	Memory        *CacheMemory `protobuf:"bytes,5,opt,name=memory,proto3" json:"memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -365,6 +376,85 @@ func (x *CacheDescription) GetEffective() *v1.CacheLimits {
 	return nil
 }
 
+func (x *CacheDescription) GetMemory() *CacheMemory {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+// CacheMemory is what a cache holds in the whole cluster, as far as its nodes
+// answered within a second.
+type CacheMemory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Items uint64                 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	// By the size formula, one replica of each item counted.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What gave way for want of memory since the cache was created.
+	EvictedItems  uint64 `protobuf:"varint,3,opt,name=evicted_items,json=evictedItems,proto3" json:"evicted_items,omitempty"`
+	EvictedBytes  uint64 `protobuf:"varint,4,opt,name=evicted_bytes,json=evictedBytes,proto3" json:"evicted_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheMemory) Reset() {
+	*x = CacheMemory{}
+	mi := &file_admin_v1_caches_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheMemory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheMemory) ProtoMessage() {}
+
+func (x *CacheMemory) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_caches_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheMemory.ProtoReflect.Descriptor instead.
+func (*CacheMemory) Descriptor() ([]byte, []int) {
+	return file_admin_v1_caches_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CacheMemory) GetItems() uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *CacheMemory) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *CacheMemory) GetEvictedItems() uint64 {
+	if x != nil {
+		return x.EvictedItems
+	}
+	return 0
+}
+
+func (x *CacheMemory) GetEvictedBytes() uint64 {
+	if x != nil {
+		return x.EvictedBytes
+	}
+	return 0
+}
+
 var File_admin_v1_caches_proto protoreflect.FileDescriptor
 
 const file_admin_v1_caches_proto_rawDesc = "" +
@@ -377,17 +467,24 @@ const file_admin_v1_caches_proto_rawDesc = "" +
 	"\x12UpdateCacheRequest\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x124\n" +
 	"\x06limits\x18\x02 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\"\x15\n" +
-	"\x13UpdateCacheResponse\"-\n" +
+	"\x13UpdateCacheResponse\"E\n" +
 	"\x15DescribeCachesRequest\x12\x14\n" +
-	"\x05cache\x18\x01 \x01(\tR\x05cache\"S\n" +
+	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x16\n" +
+	"\x06memory\x18\x02 \x01(\bR\x06memory\"S\n" +
 	"\x16DescribeCachesResponse\x129\n" +
-	"\x06caches\x18\x01 \x03(\v2!.mayfly.admin.v1.CacheDescriptionR\x06caches\"\xb3\x01\n" +
+	"\x06caches\x18\x01 \x03(\v2!.mayfly.admin.v1.CacheDescriptionR\x06caches\"\xe9\x01\n" +
 	"\x10CacheDescription\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x1d\n" +
 	"\n" +
 	"created_at\x18\x02 \x01(\x04R\tcreatedAt\x12.\n" +
 	"\x03own\x18\x03 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x03own\x12:\n" +
-	"\teffective\x18\x04 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\teffective2\x9f\x02\n" +
+	"\teffective\x18\x04 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\teffective\x124\n" +
+	"\x06memory\x18\x05 \x01(\v2\x1c.mayfly.admin.v1.CacheMemoryR\x06memory\"\x83\x01\n" +
+	"\vCacheMemory\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\x04R\x05items\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12#\n" +
+	"\revicted_items\x18\x03 \x01(\x04R\fevictedItems\x12#\n" +
+	"\revicted_bytes\x18\x04 \x01(\x04R\fevictedBytes2\x9f\x02\n" +
 	"\x06Caches\x12X\n" +
 	"\vCreateCache\x12#.mayfly.admin.v1.CreateCacheRequest\x1a$.mayfly.admin.v1.CreateCacheResponse\x12X\n" +
 	"\vUpdateCache\x12#.mayfly.admin.v1.UpdateCacheRequest\x1a$.mayfly.admin.v1.UpdateCacheResponse\x12a\n" +
@@ -405,7 +502,7 @@ func file_admin_v1_caches_proto_rawDescGZIP() []byte {
 	return file_admin_v1_caches_proto_rawDescData
 }
 
-var file_admin_v1_caches_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_admin_v1_caches_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_admin_v1_caches_proto_goTypes = []any{
 	(*CreateCacheRequest)(nil),     // 0: mayfly.admin.v1.CreateCacheRequest
 	(*CreateCacheResponse)(nil),    // 1: mayfly.admin.v1.CreateCacheResponse
@@ -414,25 +511,27 @@ var file_admin_v1_caches_proto_goTypes = []any{
 	(*DescribeCachesRequest)(nil),  // 4: mayfly.admin.v1.DescribeCachesRequest
 	(*DescribeCachesResponse)(nil), // 5: mayfly.admin.v1.DescribeCachesResponse
 	(*CacheDescription)(nil),       // 6: mayfly.admin.v1.CacheDescription
-	(*v1.CacheLimits)(nil),         // 7: mayfly.store.v1.CacheLimits
+	(*CacheMemory)(nil),            // 7: mayfly.admin.v1.CacheMemory
+	(*v1.CacheLimits)(nil),         // 8: mayfly.store.v1.CacheLimits
 }
 var file_admin_v1_caches_proto_depIdxs = []int32{
-	7, // 0: mayfly.admin.v1.CreateCacheRequest.limits:type_name -> mayfly.store.v1.CacheLimits
-	7, // 1: mayfly.admin.v1.UpdateCacheRequest.limits:type_name -> mayfly.store.v1.CacheLimits
+	8, // 0: mayfly.admin.v1.CreateCacheRequest.limits:type_name -> mayfly.store.v1.CacheLimits
+	8, // 1: mayfly.admin.v1.UpdateCacheRequest.limits:type_name -> mayfly.store.v1.CacheLimits
 	6, // 2: mayfly.admin.v1.DescribeCachesResponse.caches:type_name -> mayfly.admin.v1.CacheDescription
-	7, // 3: mayfly.admin.v1.CacheDescription.own:type_name -> mayfly.store.v1.CacheLimits
-	7, // 4: mayfly.admin.v1.CacheDescription.effective:type_name -> mayfly.store.v1.CacheLimits
-	0, // 5: mayfly.admin.v1.Caches.CreateCache:input_type -> mayfly.admin.v1.CreateCacheRequest
-	2, // 6: mayfly.admin.v1.Caches.UpdateCache:input_type -> mayfly.admin.v1.UpdateCacheRequest
-	4, // 7: mayfly.admin.v1.Caches.DescribeCaches:input_type -> mayfly.admin.v1.DescribeCachesRequest
-	1, // 8: mayfly.admin.v1.Caches.CreateCache:output_type -> mayfly.admin.v1.CreateCacheResponse
-	3, // 9: mayfly.admin.v1.Caches.UpdateCache:output_type -> mayfly.admin.v1.UpdateCacheResponse
-	5, // 10: mayfly.admin.v1.Caches.DescribeCaches:output_type -> mayfly.admin.v1.DescribeCachesResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8, // 3: mayfly.admin.v1.CacheDescription.own:type_name -> mayfly.store.v1.CacheLimits
+	8, // 4: mayfly.admin.v1.CacheDescription.effective:type_name -> mayfly.store.v1.CacheLimits
+	7, // 5: mayfly.admin.v1.CacheDescription.memory:type_name -> mayfly.admin.v1.CacheMemory
+	0, // 6: mayfly.admin.v1.Caches.CreateCache:input_type -> mayfly.admin.v1.CreateCacheRequest
+	2, // 7: mayfly.admin.v1.Caches.UpdateCache:input_type -> mayfly.admin.v1.UpdateCacheRequest
+	4, // 8: mayfly.admin.v1.Caches.DescribeCaches:input_type -> mayfly.admin.v1.DescribeCachesRequest
+	1, // 9: mayfly.admin.v1.Caches.CreateCache:output_type -> mayfly.admin.v1.CreateCacheResponse
+	3, // 10: mayfly.admin.v1.Caches.UpdateCache:output_type -> mayfly.admin.v1.UpdateCacheResponse
+	5, // 11: mayfly.admin.v1.Caches.DescribeCaches:output_type -> mayfly.admin.v1.DescribeCachesResponse
+	9, // [9:12] is the sub-list for method output_type
+	6, // [6:9] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_caches_proto_init() }
@@ -446,7 +545,7 @@ func file_admin_v1_caches_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_caches_proto_rawDesc), len(file_admin_v1_caches_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -3903,6 +3903,141 @@ func (*DemandResponse_Uses_) isDemandResponse_Outcome() {}
 
 func (*DemandResponse_Refusal) isDemandResponse_Outcome() {}
 
+type MemoryRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Of all caches, not only of those that have a budget.
+	AllCaches     bool `protobuf:"varint,2,opt,name=all_caches,json=allCaches,proto3" json:"all_caches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryRequest) Reset() {
+	*x = MemoryRequest{}
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryRequest) ProtoMessage() {}
+
+func (x *MemoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryRequest.ProtoReflect.Descriptor instead.
+func (*MemoryRequest) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *MemoryRequest) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *MemoryRequest) GetAllCaches() bool {
+	if x != nil {
+		return x.AllCaches
+	}
+	return false
+}
+
+type MemoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*MemoryResponse_Account_
+	//	*MemoryResponse_Refusal
+	Outcome       isMemoryResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryResponse) Reset() {
+	*x = MemoryResponse{}
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryResponse) ProtoMessage() {}
+
+func (x *MemoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryResponse.ProtoReflect.Descriptor instead.
+func (*MemoryResponse) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *MemoryResponse) GetOutcome() isMemoryResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *MemoryResponse) GetAccount() *MemoryResponse_Account {
+	if x != nil {
+		if x, ok := x.Outcome.(*MemoryResponse_Account_); ok {
+			return x.Account
+		}
+	}
+	return nil
+}
+
+func (x *MemoryResponse) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*MemoryResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isMemoryResponse_Outcome interface {
+	isMemoryResponse_Outcome()
+}
+
+type MemoryResponse_Account_ struct {
+	Account *MemoryResponse_Account `protobuf:"bytes,1,opt,name=account,proto3,oneof"`
+}
+
+type MemoryResponse_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*MemoryResponse_Account_) isMemoryResponse_Outcome() {}
+
+func (*MemoryResponse_Refusal) isMemoryResponse_Outcome() {}
+
 type MirrorRequest_Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -3916,7 +4051,7 @@ type MirrorRequest_Change struct {
 
 func (x *MirrorRequest_Change) Reset() {
 	*x = MirrorRequest_Change{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3928,7 +4063,7 @@ func (x *MirrorRequest_Change) String() string {
 func (*MirrorRequest_Change) ProtoMessage() {}
 
 func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4004,7 +4139,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4016,7 +4151,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4212,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4089,7 +4224,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4215,7 +4350,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4362,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4270,7 +4405,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4282,7 +4417,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4324,7 +4459,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4336,7 +4471,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4384,7 +4519,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4396,7 +4531,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4436,7 +4571,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4583,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4496,7 +4631,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4508,7 +4643,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4595,7 +4730,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4607,7 +4742,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4660,7 +4795,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4672,7 +4807,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +4839,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4716,7 +4851,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4750,7 +4885,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4762,7 +4897,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +4938,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4815,7 +4950,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4862,7 +4997,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4874,7 +5009,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4913,7 +5048,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4925,7 +5060,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4960,7 +5095,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5107,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5019,7 +5154,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5031,7 +5166,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5074,7 +5209,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5086,7 +5221,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5140,7 +5275,7 @@ type UsageResponse_History struct {
 
 func (x *UsageResponse_History) Reset() {
 	*x = UsageResponse_History{}
-	mi := &file_peer_v1_peer_proto_msgTypes[70]
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5152,7 +5287,7 @@ func (x *UsageResponse_History) String() string {
 func (*UsageResponse_History) ProtoMessage() {}
 
 func (x *UsageResponse_History) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[70]
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +5331,7 @@ type UsageResponse_Sample struct {
 
 func (x *UsageResponse_Sample) Reset() {
 	*x = UsageResponse_Sample{}
-	mi := &file_peer_v1_peer_proto_msgTypes[71]
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5208,7 +5343,7 @@ func (x *UsageResponse_Sample) String() string {
 func (*UsageResponse_Sample) ProtoMessage() {}
 
 func (x *UsageResponse_Sample) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[71]
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5304,7 +5439,7 @@ type DemandResponse_Uses struct {
 
 func (x *DemandResponse_Uses) Reset() {
 	*x = DemandResponse_Uses{}
-	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	mi := &file_peer_v1_peer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5316,7 +5451,7 @@ func (x *DemandResponse_Uses) String() string {
 func (*DemandResponse_Uses) ProtoMessage() {}
 
 func (x *DemandResponse_Uses) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	mi := &file_peer_v1_peer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5360,7 +5495,7 @@ type DemandResponse_Use struct {
 
 func (x *DemandResponse_Use) Reset() {
 	*x = DemandResponse_Use{}
-	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	mi := &file_peer_v1_peer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5372,7 +5507,7 @@ func (x *DemandResponse_Use) String() string {
 func (*DemandResponse_Use) ProtoMessage() {}
 
 func (x *DemandResponse_Use) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	mi := &file_peer_v1_peer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5440,6 +5575,221 @@ func (x *DemandResponse_Use) GetMissed() uint64 {
 func (x *DemandResponse_Use) GetKeys() uint64 {
 	if x != nil {
 		return x.Keys
+	}
+	return 0
+}
+
+type MemoryResponse_Account struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What all items on the node may take, in bytes; 0 for no bound.
+	Budget uint64 `protobuf:"varint,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	// The process has hardly any memory left.
+	Pressed       bool                    `protobuf:"varint,2,opt,name=pressed,proto3" json:"pressed,omitempty"`
+	Groups        []*MemoryResponse_Group `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryResponse_Account) Reset() {
+	*x = MemoryResponse_Account{}
+	mi := &file_peer_v1_peer_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryResponse_Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryResponse_Account) ProtoMessage() {}
+
+func (x *MemoryResponse_Account) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryResponse_Account.ProtoReflect.Descriptor instead.
+func (*MemoryResponse_Account) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 0}
+}
+
+func (x *MemoryResponse_Account) GetBudget() uint64 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Account) GetPressed() bool {
+	if x != nil {
+		return x.Pressed
+	}
+	return false
+}
+
+func (x *MemoryResponse_Account) GetGroups() []*MemoryResponse_Group {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// Group is one that the node leads, in that term.
+type MemoryResponse_Group struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Group         uint32                  `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Term          uint64                  `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	Bytes         uint64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Caches        []*MemoryResponse_Cache `protobuf:"bytes,4,rep,name=caches,proto3" json:"caches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryResponse_Group) Reset() {
+	*x = MemoryResponse_Group{}
+	mi := &file_peer_v1_peer_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryResponse_Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryResponse_Group) ProtoMessage() {}
+
+func (x *MemoryResponse_Group) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryResponse_Group.ProtoReflect.Descriptor instead.
+func (*MemoryResponse_Group) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 1}
+}
+
+func (x *MemoryResponse_Group) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Group) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Group) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Group) GetCaches() []*MemoryResponse_Cache {
+	if x != nil {
+		return x.Caches
+	}
+	return nil
+}
+
+type MemoryResponse_Cache struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cache         string                 `protobuf:"bytes,1,opt,name=cache,proto3" json:"cache,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Items         uint64                 `protobuf:"varint,3,opt,name=items,proto3" json:"items,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	EvictedItems  uint64                 `protobuf:"varint,5,opt,name=evicted_items,json=evictedItems,proto3" json:"evicted_items,omitempty"`
+	EvictedBytes  uint64                 `protobuf:"varint,6,opt,name=evicted_bytes,json=evictedBytes,proto3" json:"evicted_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryResponse_Cache) Reset() {
+	*x = MemoryResponse_Cache{}
+	mi := &file_peer_v1_peer_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryResponse_Cache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryResponse_Cache) ProtoMessage() {}
+
+func (x *MemoryResponse_Cache) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryResponse_Cache.ProtoReflect.Descriptor instead.
+func (*MemoryResponse_Cache) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 2}
+}
+
+func (x *MemoryResponse_Cache) GetCache() string {
+	if x != nil {
+		return x.Cache
+	}
+	return ""
+}
+
+func (x *MemoryResponse_Cache) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Cache) GetItems() uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Cache) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Cache) GetEvictedItems() uint64 {
+	if x != nil {
+		return x.EvictedItems
+	}
+	return 0
+}
+
+func (x *MemoryResponse_Cache) GetEvictedBytes() uint64 {
+	if x != nil {
+		return x.EvictedBytes
 	}
 	return 0
 }
@@ -5822,7 +6172,34 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"SORT_CACHE\x10\x01\x12\f\n" +
 	"\bSORT_KEY\x10\x02B\t\n" +
-	"\aoutcome2\xee\t\n" +
+	"\aoutcome\"^\n" +
+	"\rMemoryRequest\x12.\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x1d\n" +
+	"\n" +
+	"all_caches\x18\x02 \x01(\bR\tallCaches\"\xcd\x04\n" +
+	"\x0eMemoryResponse\x12B\n" +
+	"\aaccount\x18\x01 \x01(\v2&.mayfly.peer.v1.MemoryResponse.AccountH\x00R\aaccount\x123\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1ay\n" +
+	"\aAccount\x12\x16\n" +
+	"\x06budget\x18\x01 \x01(\x04R\x06budget\x12\x18\n" +
+	"\apressed\x18\x02 \x01(\bR\apressed\x12<\n" +
+	"\x06groups\x18\x03 \x03(\v2$.mayfly.peer.v1.MemoryResponse.GroupR\x06groups\x1a\x85\x01\n" +
+	"\x05Group\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12<\n" +
+	"\x06caches\x18\x04 \x03(\v2$.mayfly.peer.v1.MemoryResponse.CacheR\x06caches\x1a\xb3\x01\n" +
+	"\x05Cache\x12\x14\n" +
+	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05items\x18\x03 \x01(\x04R\x05items\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12#\n" +
+	"\revicted_items\x18\x05 \x01(\x04R\fevictedItems\x12#\n" +
+	"\revicted_bytes\x18\x06 \x01(\x04R\fevictedBytesB\t\n" +
+	"\aoutcome2\xb7\n" +
+	"\n" +
 	"\x04Peer\x12D\n" +
 	"\x05Apply\x12\x1c.mayfly.peer.v1.ApplyRequest\x1a\x1d.mayfly.peer.v1.ApplyResponse\x12A\n" +
 	"\x04View\x12\x1b.mayfly.peer.v1.ViewRequest\x1a\x1c.mayfly.peer.v1.ViewResponse\x12Y\n" +
@@ -5840,7 +6217,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\aOperate\x12\x1e.mayfly.peer.v1.OperateRequest\x1a\x1f.mayfly.peer.v1.OperateResponse\x12G\n" +
 	"\x06Status\x12\x1d.mayfly.peer.v1.StatusRequest\x1a\x1e.mayfly.peer.v1.StatusResponse\x12D\n" +
 	"\x05Usage\x12\x1c.mayfly.peer.v1.UsageRequest\x1a\x1d.mayfly.peer.v1.UsageResponse\x12G\n" +
-	"\x06Demand\x12\x1d.mayfly.peer.v1.DemandRequest\x1a\x1e.mayfly.peer.v1.DemandResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
+	"\x06Demand\x12\x1d.mayfly.peer.v1.DemandRequest\x1a\x1e.mayfly.peer.v1.DemandResponse\x12G\n" +
+	"\x06Memory\x12\x1d.mayfly.peer.v1.MemoryRequest\x1a\x1e.mayfly.peer.v1.MemoryResponseB6Z4github.com/mayfly-broker/mayfly/proto/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -5855,7 +6233,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -5912,33 +6290,38 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*UsageResponse)(nil),           // 52: mayfly.peer.v1.UsageResponse
 	(*DemandRequest)(nil),           // 53: mayfly.peer.v1.DemandRequest
 	(*DemandResponse)(nil),          // 54: mayfly.peer.v1.DemandResponse
-	(*MirrorRequest_Change)(nil),    // 55: mayfly.peer.v1.MirrorRequest.Change
-	(*MirrorRequest_Interest)(nil),  // 56: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 57: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 58: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 59: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 60: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 61: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 62: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 63: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 64: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 65: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 66: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 67: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 68: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 69: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Announce)(nil), // 70: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 71: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 72: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 73: mayfly.peer.v1.OperateResponse.Granted
-	(*UsageResponse_History)(nil),   // 74: mayfly.peer.v1.UsageResponse.History
-	(*UsageResponse_Sample)(nil),    // 75: mayfly.peer.v1.UsageResponse.Sample
-	(*DemandResponse_Uses)(nil),     // 76: mayfly.peer.v1.DemandResponse.Uses
-	(*DemandResponse_Use)(nil),      // 77: mayfly.peer.v1.DemandResponse.Use
-	(*v1.Result)(nil),               // 78: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 79: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 80: mayfly.store.v1.CatalogResult
-	(*v11.Status)(nil),              // 81: mayfly.cluster.v1.Status
+	(*MemoryRequest)(nil),           // 55: mayfly.peer.v1.MemoryRequest
+	(*MemoryResponse)(nil),          // 56: mayfly.peer.v1.MemoryResponse
+	(*MirrorRequest_Change)(nil),    // 57: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 58: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 59: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 60: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 61: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 62: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 63: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 64: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 65: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 66: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 67: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 68: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 69: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 70: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 71: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Announce)(nil), // 72: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 73: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 74: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateResponse_Granted)(nil), // 75: mayfly.peer.v1.OperateResponse.Granted
+	(*UsageResponse_History)(nil),   // 76: mayfly.peer.v1.UsageResponse.History
+	(*UsageResponse_Sample)(nil),    // 77: mayfly.peer.v1.UsageResponse.Sample
+	(*DemandResponse_Uses)(nil),     // 78: mayfly.peer.v1.DemandResponse.Uses
+	(*DemandResponse_Use)(nil),      // 79: mayfly.peer.v1.DemandResponse.Use
+	(*MemoryResponse_Account)(nil),  // 80: mayfly.peer.v1.MemoryResponse.Account
+	(*MemoryResponse_Group)(nil),    // 81: mayfly.peer.v1.MemoryResponse.Group
+	(*MemoryResponse_Cache)(nil),    // 82: mayfly.peer.v1.MemoryResponse.Cache
+	(*v1.Result)(nil),               // 83: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 84: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 85: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 86: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -5946,32 +6329,32 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	6,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	24,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	5,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	78,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	83,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	7,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	79,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	78,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	84,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	83,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	7,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	80,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	85,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	7,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	14,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	15,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	7,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	55,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
-	57,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	57,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	59,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
 	5,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	60,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	62,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
 	7,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	62,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	64,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
 	7,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
 	28,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
 	7,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	63,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	65,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
 	25,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
 	25,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
 	5,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
@@ -5983,23 +6366,23 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
 	7,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	64,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	66,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
 	7,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
 	7,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	65,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	66,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	67,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	68,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	69,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	70,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	71,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	72,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	73,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	67,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	68,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	69,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	70,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	71,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	72,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	73,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	74,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	75,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
 	7,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
-	81,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	86,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
 	7,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	40,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
 	40,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
@@ -6012,74 +6395,81 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	45,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
 	7,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 70: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
-	74,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
+	76,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
 	7,   // 72: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 73: mayfly.peer.v1.DemandRequest.origin:type_name -> mayfly.peer.v1.Origin
-	76,  // 74: mayfly.peer.v1.DemandResponse.uses:type_name -> mayfly.peer.v1.DemandResponse.Uses
+	78,  // 74: mayfly.peer.v1.DemandResponse.uses:type_name -> mayfly.peer.v1.DemandResponse.Uses
 	7,   // 75: mayfly.peer.v1.DemandResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	56,  // 76: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	14,  // 77: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	14,  // 78: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	15,  // 79: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	15,  // 80: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	58,  // 81: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	59,  // 82: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	15,  // 83: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	7,   // 84: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	15,  // 85: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	15,  // 86: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	14,  // 87: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	15,  // 88: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	61,  // 89: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	15,  // 90: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	29,  // 91: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 92: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	25,  // 93: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	40,  // 94: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	40,  // 95: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	40,  // 96: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	75,  // 97: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
-	77,  // 98: mayfly.peer.v1.DemandResponse.Uses.all:type_name -> mayfly.peer.v1.DemandResponse.Use
-	3,   // 99: mayfly.peer.v1.DemandResponse.Use.sort:type_name -> mayfly.peer.v1.DemandResponse.Sort
-	8,   // 100: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	10,  // 101: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	12,  // 102: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	16,  // 103: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	18,  // 104: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	20,  // 105: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	22,  // 106: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	26,  // 107: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	30,  // 108: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	32,  // 109: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	34,  // 110: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	36,  // 111: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	38,  // 112: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	41,  // 113: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	43,  // 114: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
-	51,  // 115: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
-	53,  // 116: mayfly.peer.v1.Peer.Demand:input_type -> mayfly.peer.v1.DemandRequest
-	9,   // 117: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	11,  // 118: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	13,  // 119: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	17,  // 120: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	19,  // 121: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	21,  // 122: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	23,  // 123: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	27,  // 124: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	31,  // 125: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	33,  // 126: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	35,  // 127: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	37,  // 128: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	39,  // 129: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	42,  // 130: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	44,  // 131: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
-	52,  // 132: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
-	54,  // 133: mayfly.peer.v1.Peer.Demand:output_type -> mayfly.peer.v1.DemandResponse
-	117, // [117:134] is the sub-list for method output_type
-	100, // [100:117] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	5,   // 76: mayfly.peer.v1.MemoryRequest.origin:type_name -> mayfly.peer.v1.Origin
+	80,  // 77: mayfly.peer.v1.MemoryResponse.account:type_name -> mayfly.peer.v1.MemoryResponse.Account
+	7,   // 78: mayfly.peer.v1.MemoryResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	58,  // 79: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	14,  // 80: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	14,  // 81: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 82: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	15,  // 83: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	60,  // 84: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	61,  // 85: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	15,  // 86: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	7,   // 87: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	15,  // 88: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	15,  // 89: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	14,  // 90: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 91: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	63,  // 92: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	15,  // 93: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	29,  // 94: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 95: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	25,  // 96: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	40,  // 97: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	40,  // 98: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	40,  // 99: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	77,  // 100: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
+	79,  // 101: mayfly.peer.v1.DemandResponse.Uses.all:type_name -> mayfly.peer.v1.DemandResponse.Use
+	3,   // 102: mayfly.peer.v1.DemandResponse.Use.sort:type_name -> mayfly.peer.v1.DemandResponse.Sort
+	81,  // 103: mayfly.peer.v1.MemoryResponse.Account.groups:type_name -> mayfly.peer.v1.MemoryResponse.Group
+	82,  // 104: mayfly.peer.v1.MemoryResponse.Group.caches:type_name -> mayfly.peer.v1.MemoryResponse.Cache
+	8,   // 105: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	10,  // 106: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	12,  // 107: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	16,  // 108: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	18,  // 109: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	20,  // 110: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	22,  // 111: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	26,  // 112: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	30,  // 113: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	32,  // 114: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	34,  // 115: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	36,  // 116: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	38,  // 117: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	41,  // 118: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	43,  // 119: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	51,  // 120: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
+	53,  // 121: mayfly.peer.v1.Peer.Demand:input_type -> mayfly.peer.v1.DemandRequest
+	55,  // 122: mayfly.peer.v1.Peer.Memory:input_type -> mayfly.peer.v1.MemoryRequest
+	9,   // 123: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	11,  // 124: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	13,  // 125: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	17,  // 126: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	19,  // 127: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	21,  // 128: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	23,  // 129: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	27,  // 130: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	31,  // 131: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	33,  // 132: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	35,  // 133: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	37,  // 134: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	39,  // 135: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	42,  // 136: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	44,  // 137: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	52,  // 138: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
+	54,  // 139: mayfly.peer.v1.Peer.Demand:output_type -> mayfly.peer.v1.DemandResponse
+	56,  // 140: mayfly.peer.v1.Peer.Memory:output_type -> mayfly.peer.v1.MemoryResponse
+	123, // [123:141] is the sub-list for method output_type
+	105, // [105:123] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -6149,11 +6539,15 @@ func file_peer_v1_peer_proto_init() {
 		(*DemandResponse_Uses_)(nil),
 		(*DemandResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[51].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[52].OneofWrappers = []any{
+		(*MemoryResponse_Account_)(nil),
+		(*MemoryResponse_Refusal)(nil),
+	}
+	file_peer_v1_peer_proto_msgTypes[53].OneofWrappers = []any{
 		(*MirrorRequest_Change_Open)(nil),
 		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[53].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[55].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
@@ -6166,7 +6560,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   74,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

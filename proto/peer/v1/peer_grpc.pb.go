@@ -40,6 +40,7 @@ const (
 	Peer_Status_FullMethodName       = "/mayfly.peer.v1.Peer/Status"
 	Peer_Usage_FullMethodName        = "/mayfly.peer.v1.Peer/Usage"
 	Peer_Demand_FullMethodName       = "/mayfly.peer.v1.Peer/Demand"
+	Peer_Memory_FullMethodName       = "/mayfly.peer.v1.Peer/Memory"
 )
 
 // PeerClient is the client API for Peer service.
@@ -89,6 +90,8 @@ type PeerClient interface {
 	Usage(ctx context.Context, in *UsageRequest, opts ...grpc.CallOption) (*UsageResponse, error)
 	// Demand tells what clients of this node want of limits that all nodes share.
 	Demand(ctx context.Context, in *DemandRequest, opts ...grpc.CallOption) (*DemandResponse, error)
+	// Memory tells what the items of the groups that this node leads take.
+	Memory(ctx context.Context, in *MemoryRequest, opts ...grpc.CallOption) (*MemoryResponse, error)
 }
 
 type peerClient struct {
@@ -281,6 +284,16 @@ func (c *peerClient) Demand(ctx context.Context, in *DemandRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *peerClient) Memory(ctx context.Context, in *MemoryRequest, opts ...grpc.CallOption) (*MemoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MemoryResponse)
+	err := c.cc.Invoke(ctx, Peer_Memory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -328,6 +341,8 @@ type PeerServer interface {
 	Usage(context.Context, *UsageRequest) (*UsageResponse, error)
 	// Demand tells what clients of this node want of limits that all nodes share.
 	Demand(context.Context, *DemandRequest) (*DemandResponse, error)
+	// Memory tells what the items of the groups that this node leads take.
+	Memory(context.Context, *MemoryRequest) (*MemoryResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -388,6 +403,9 @@ func (UnimplementedPeerServer) Usage(context.Context, *UsageRequest) (*UsageResp
 }
 func (UnimplementedPeerServer) Demand(context.Context, *DemandRequest) (*DemandResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Demand not implemented")
+}
+func (UnimplementedPeerServer) Memory(context.Context, *MemoryRequest) (*MemoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Memory not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -698,6 +716,24 @@ func _Peer_Demand_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Memory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MemoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Memory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Memory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Memory(ctx, req.(*MemoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -764,6 +800,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Demand",
 			Handler:    _Peer_Demand_Handler,
+		},
+		{
+			MethodName: "Memory",
+			Handler:    _Peer_Memory_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -368,6 +368,10 @@ const (
 	Status_STATUS_CLOCK_BEHIND Status = 7
 	// Only for queries: the answer would be larger than the query allows.
 	Status_STATUS_TOO_LARGE Status = 8
+	// The memory that the command would take is not there, and nothing gives way.
+	// The leader says so instead of writing the command into the log; no machine
+	// ever does.
+	Status_STATUS_NO_MEMORY Status = 9
 )
 
 // Enum value maps for Status.
@@ -382,6 +386,7 @@ var (
 		6: "STATUS_REQUEST_FORGOTTEN",
 		7: "STATUS_CLOCK_BEHIND",
 		8: "STATUS_TOO_LARGE",
+		9: "STATUS_NO_MEMORY",
 	}
 	Status_value = map[string]int32{
 		"STATUS_OK":                0,
@@ -393,6 +398,7 @@ var (
 		"STATUS_REQUEST_FORGOTTEN": 6,
 		"STATUS_CLOCK_BEHIND":      7,
 		"STATUS_TOO_LARGE":         8,
+		"STATUS_NO_MEMORY":         9,
 	}
 )
 
@@ -521,7 +527,7 @@ func (x Result_TtlUpdate) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_TtlUpdate.Descriptor instead.
 func (Result_TtlUpdate) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 0}
 }
 
 // Command is one change of one partition.
@@ -538,7 +544,7 @@ type Command struct {
 	// higher one empties the cache first.
 	Cache      string `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
 	Generation uint64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
-	// The item, or collection, that is changed. Empty for sweep, retire and
+	// The item, or collection, that is changed. Empty for evict, sweep, retire and
 	// tick, and only for them.
 	Key []byte `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	// The key space the key belongs to.
@@ -565,6 +571,7 @@ type Command struct {
 	//	*Command_SortedSetIncrement
 	//	*Command_SortedSetRemove
 	//	*Command_SortedSetUnion
+	//	*Command_Evict
 	//	*Command_DictionaryAdd
 	//	*Command_Sweep
 	//	*Command_Retire
@@ -833,6 +840,15 @@ func (x *Command) GetSortedSetUnion() *SortedSetUnion {
 	return nil
 }
 
+func (x *Command) GetEvict() *Evict {
+	if x != nil {
+		if x, ok := x.Op.(*Command_Evict); ok {
+			return x.Evict
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetDictionaryAdd() *DictionaryAdd {
 	if x != nil {
 		if x, ok := x.Op.(*Command_DictionaryAdd); ok {
@@ -953,6 +969,11 @@ type Command_SortedSetUnion struct {
 	SortedSetUnion *SortedSetUnion `protobuf:"bytes,35,opt,name=sorted_set_union,json=sortedSetUnion,proto3,oneof"`
 }
 
+type Command_Evict struct {
+	// Since version 3.
+	Evict *Evict `protobuf:"bytes,36,opt,name=evict,proto3,oneof"`
+}
+
 type Command_DictionaryAdd struct {
 	DictionaryAdd *DictionaryAdd `protobuf:"bytes,37,opt,name=dictionary_add,json=dictionaryAdd,proto3,oneof"`
 }
@@ -1008,6 +1029,8 @@ func (*Command_SortedSetIncrement) isCommand_Op() {}
 func (*Command_SortedSetRemove) isCommand_Op() {}
 
 func (*Command_SortedSetUnion) isCommand_Op() {}
+
+func (*Command_Evict) isCommand_Op() {}
 
 func (*Command_DictionaryAdd) isCommand_Op() {}
 
@@ -2431,6 +2454,54 @@ func (x *SortedSetUnion) GetTtlMs() uint64 {
 	return 0
 }
 
+// Evict removes items to free their memory. Which ones the leader has chosen, by
+// what it has seen of their use; those that are not there any more are no error.
+// It neither makes a cache nor renews one.
+type Evict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the command's cache and space; each counts once.
+	Keys          [][]byte `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evict) Reset() {
+	*x = Evict{}
+	mi := &file_store_v1_store_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evict) ProtoMessage() {}
+
+func (x *Evict) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evict.ProtoReflect.Descriptor instead.
+func (*Evict) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Evict) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // Sweep frees items that have expired by the command's time, oldest first.
 type Sweep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2442,7 +2513,7 @@ type Sweep struct {
 
 func (x *Sweep) Reset() {
 	*x = Sweep{}
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2525,7 @@ func (x *Sweep) String() string {
 func (*Sweep) ProtoMessage() {}
 
 func (x *Sweep) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[25]
+	mi := &file_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2538,7 @@ func (x *Sweep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sweep.ProtoReflect.Descriptor instead.
 func (*Sweep) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Sweep) GetLimit() uint32 {
@@ -2489,7 +2560,7 @@ type Retire struct {
 
 func (x *Retire) Reset() {
 	*x = Retire{}
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2572,7 @@ func (x *Retire) String() string {
 func (*Retire) ProtoMessage() {}
 
 func (x *Retire) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[26]
+	mi := &file_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2585,7 @@ func (x *Retire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retire.ProtoReflect.Descriptor instead.
 func (*Retire) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Retire) GetDeleted() bool {
@@ -2533,7 +2604,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2616,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[27]
+	mi := &file_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2629,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 // Query is one question to one partition. It changes nothing.
@@ -2598,7 +2669,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2681,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[28]
+	mi := &file_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2694,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Query) GetCache() string {
@@ -2924,7 +2995,7 @@ type ScoreRange struct {
 
 func (x *ScoreRange) Reset() {
 	*x = ScoreRange{}
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3007,7 @@ func (x *ScoreRange) String() string {
 func (*ScoreRange) ProtoMessage() {}
 
 func (x *ScoreRange) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[29]
+	mi := &file_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3020,7 @@ func (x *ScoreRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreRange.ProtoReflect.Descriptor instead.
 func (*ScoreRange) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScoreRange) GetMin() *ScoreBound {
@@ -2977,7 +3048,7 @@ type ScoreBound struct {
 
 func (x *ScoreBound) Reset() {
 	*x = ScoreBound{}
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3060,7 @@ func (x *ScoreBound) String() string {
 func (*ScoreBound) ProtoMessage() {}
 
 func (x *ScoreBound) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[30]
+	mi := &file_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3073,7 @@ func (x *ScoreBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreBound.ProtoReflect.Descriptor instead.
 func (*ScoreBound) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScoreBound) GetScore() float64 {
@@ -3045,6 +3116,7 @@ type Result struct {
 	//	*Result_Range_
 	//	*Result_Scores_
 	//	*Result_Ranks_
+	//	*Result_Evicted_
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3052,7 +3124,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3136,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[31]
+	mi := &file_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3149,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Result) GetStatus() Status {
@@ -3263,6 +3335,15 @@ func (x *Result) GetRanks() *Result_Ranks {
 	return nil
 }
 
+func (x *Result) GetEvicted() *Result_Evicted {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Evicted_); ok {
+			return x.Evicted
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -3349,6 +3430,10 @@ type Result_Ranks_ struct {
 	Ranks *Result_Ranks `protobuf:"bytes,33,opt,name=ranks,proto3,oneof"`
 }
 
+type Result_Evicted_ struct {
+	Evicted *Result_Evicted `protobuf:"bytes,34,opt,name=evicted,proto3,oneof"`
+}
+
 func (*Result_Stored) isResult_Outcome() {}
 
 func (*Result_Number) isResult_Outcome() {}
@@ -3385,6 +3470,8 @@ func (*Result_Scores_) isResult_Outcome() {}
 
 func (*Result_Ranks_) isResult_Outcome() {}
 
+func (*Result_Evicted_) isResult_Outcome() {}
+
 // SnapshotRecord is one piece of a snapshot: a header, then the remembered
 // requests by gateway, then each cache by name with its items by space and key,
 // then a trailer. Between records stand their lengths and checksums, which
@@ -3406,7 +3493,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3418,7 +3505,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[32]
+	mi := &file_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3431,7 +3518,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SnapshotRecord) GetRecord() isSnapshotRecord_Record {
@@ -3545,7 +3632,7 @@ type ListErase_Range struct {
 
 func (x *ListErase_Range) Reset() {
 	*x = ListErase_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3557,7 +3644,7 @@ func (x *ListErase_Range) String() string {
 func (*ListErase_Range) ProtoMessage() {}
 
 func (x *ListErase_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[33]
+	mi := &file_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3682,7 @@ type Query_Get struct {
 
 func (x *Query_Get) Reset() {
 	*x = Query_Get{}
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3694,7 @@ func (x *Query_Get) String() string {
 func (*Query_Get) ProtoMessage() {}
 
 func (x *Query_Get) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[34]
+	mi := &file_store_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3707,7 @@ func (x *Query_Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Get.ProtoReflect.Descriptor instead.
 func (*Query_Get) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 0}
 }
 
 type Query_Exists struct {
@@ -3631,7 +3718,7 @@ type Query_Exists struct {
 
 func (x *Query_Exists) Reset() {
 	*x = Query_Exists{}
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +3730,7 @@ func (x *Query_Exists) String() string {
 func (*Query_Exists) ProtoMessage() {}
 
 func (x *Query_Exists) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[35]
+	mi := &file_store_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +3743,7 @@ func (x *Query_Exists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Exists.ProtoReflect.Descriptor instead.
 func (*Query_Exists) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 1}
 }
 
 type Query_ItemType struct {
@@ -3667,7 +3754,7 @@ type Query_ItemType struct {
 
 func (x *Query_ItemType) Reset() {
 	*x = Query_ItemType{}
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3766,7 @@ func (x *Query_ItemType) String() string {
 func (*Query_ItemType) ProtoMessage() {}
 
 func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[36]
+	mi := &file_store_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3779,7 @@ func (x *Query_ItemType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemType.ProtoReflect.Descriptor instead.
 func (*Query_ItemType) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 2}
 }
 
 type Query_ItemTtl struct {
@@ -3703,7 +3790,7 @@ type Query_ItemTtl struct {
 
 func (x *Query_ItemTtl) Reset() {
 	*x = Query_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +3802,7 @@ func (x *Query_ItemTtl) String() string {
 func (*Query_ItemTtl) ProtoMessage() {}
 
 func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[37]
+	mi := &file_store_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +3815,7 @@ func (x *Query_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Query_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 3}
 }
 
 type Query_ListFetch struct {
@@ -3740,7 +3827,7 @@ type Query_ListFetch struct {
 
 func (x *Query_ListFetch) Reset() {
 	*x = Query_ListFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +3839,7 @@ func (x *Query_ListFetch) String() string {
 func (*Query_ListFetch) ProtoMessage() {}
 
 func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[38]
+	mi := &file_store_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +3852,7 @@ func (x *Query_ListFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListFetch.ProtoReflect.Descriptor instead.
 func (*Query_ListFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 4}
 }
 
 func (x *Query_ListFetch) GetSlice() *Slice {
@@ -3783,7 +3870,7 @@ type Query_ListLength struct {
 
 func (x *Query_ListLength) Reset() {
 	*x = Query_ListLength{}
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +3882,7 @@ func (x *Query_ListLength) String() string {
 func (*Query_ListLength) ProtoMessage() {}
 
 func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[39]
+	mi := &file_store_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +3895,7 @@ func (x *Query_ListLength) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_ListLength.ProtoReflect.Descriptor instead.
 func (*Query_ListLength) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 5}
 }
 
 // Length counts the elements of a collection of that kind.
@@ -3821,7 +3908,7 @@ type Query_Length struct {
 
 func (x *Query_Length) Reset() {
 	*x = Query_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3833,7 +3920,7 @@ func (x *Query_Length) String() string {
 func (*Query_Length) ProtoMessage() {}
 
 func (x *Query_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[40]
+	mi := &file_store_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3846,7 +3933,7 @@ func (x *Query_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_Length.ProtoReflect.Descriptor instead.
 func (*Query_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 6}
 }
 
 func (x *Query_Length) GetKind() Kind {
@@ -3865,7 +3952,7 @@ type Query_DictionaryGet struct {
 
 func (x *Query_DictionaryGet) Reset() {
 	*x = Query_DictionaryGet{}
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3877,7 +3964,7 @@ func (x *Query_DictionaryGet) String() string {
 func (*Query_DictionaryGet) ProtoMessage() {}
 
 func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[41]
+	mi := &file_store_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3890,7 +3977,7 @@ func (x *Query_DictionaryGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryGet.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryGet) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 7}
 }
 
 func (x *Query_DictionaryGet) GetFields() [][]byte {
@@ -3908,7 +3995,7 @@ type Query_DictionaryFetch struct {
 
 func (x *Query_DictionaryFetch) Reset() {
 	*x = Query_DictionaryFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +4007,7 @@ func (x *Query_DictionaryFetch) String() string {
 func (*Query_DictionaryFetch) ProtoMessage() {}
 
 func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[42]
+	mi := &file_store_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +4020,7 @@ func (x *Query_DictionaryFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_DictionaryFetch.ProtoReflect.Descriptor instead.
 func (*Query_DictionaryFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 8}
 }
 
 type Query_SetFetch struct {
@@ -3944,7 +4031,7 @@ type Query_SetFetch struct {
 
 func (x *Query_SetFetch) Reset() {
 	*x = Query_SetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4043,7 @@ func (x *Query_SetFetch) String() string {
 func (*Query_SetFetch) ProtoMessage() {}
 
 func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[43]
+	mi := &file_store_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4056,7 @@ func (x *Query_SetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 9}
 }
 
 // SetSample reads at most limit elements, all different, that the seed
@@ -3984,7 +4071,7 @@ type Query_SetSample struct {
 
 func (x *Query_SetSample) Reset() {
 	*x = Query_SetSample{}
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3996,7 +4083,7 @@ func (x *Query_SetSample) String() string {
 func (*Query_SetSample) ProtoMessage() {}
 
 func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[44]
+	mi := &file_store_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4009,7 +4096,7 @@ func (x *Query_SetSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetSample.ProtoReflect.Descriptor instead.
 func (*Query_SetSample) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 10}
 }
 
 func (x *Query_SetSample) GetLimit() uint64 {
@@ -4035,7 +4122,7 @@ type Query_SetContains struct {
 
 func (x *Query_SetContains) Reset() {
 	*x = Query_SetContains{}
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4047,7 +4134,7 @@ func (x *Query_SetContains) String() string {
 func (*Query_SetContains) ProtoMessage() {}
 
 func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[45]
+	mi := &file_store_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4060,7 +4147,7 @@ func (x *Query_SetContains) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SetContains.ProtoReflect.Descriptor instead.
 func (*Query_SetContains) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 11}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 11}
 }
 
 func (x *Query_SetContains) GetElements() [][]byte {
@@ -4089,7 +4176,7 @@ type Query_SortedSetFetch struct {
 
 func (x *Query_SortedSetFetch) Reset() {
 	*x = Query_SortedSetFetch{}
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4188,7 @@ func (x *Query_SortedSetFetch) String() string {
 func (*Query_SortedSetFetch) ProtoMessage() {}
 
 func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[46]
+	mi := &file_store_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4201,7 @@ func (x *Query_SortedSetFetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetFetch.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetFetch) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 12}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 12}
 }
 
 func (x *Query_SortedSetFetch) GetOrder() Order {
@@ -4189,7 +4276,7 @@ type Query_SortedSetScores struct {
 
 func (x *Query_SortedSetScores) Reset() {
 	*x = Query_SortedSetScores{}
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4201,7 +4288,7 @@ func (x *Query_SortedSetScores) String() string {
 func (*Query_SortedSetScores) ProtoMessage() {}
 
 func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[47]
+	mi := &file_store_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4214,7 +4301,7 @@ func (x *Query_SortedSetScores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetScores.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetScores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 13}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 13}
 }
 
 func (x *Query_SortedSetScores) GetMembers() [][]byte {
@@ -4238,7 +4325,7 @@ type Query_SortedSetRanks struct {
 
 func (x *Query_SortedSetRanks) Reset() {
 	*x = Query_SortedSetRanks{}
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4250,7 +4337,7 @@ func (x *Query_SortedSetRanks) String() string {
 func (*Query_SortedSetRanks) ProtoMessage() {}
 
 func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[48]
+	mi := &file_store_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4263,7 +4350,7 @@ func (x *Query_SortedSetRanks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetRanks.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetRanks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 14}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 14}
 }
 
 func (x *Query_SortedSetRanks) GetMembers() [][]byte {
@@ -4297,7 +4384,7 @@ type Query_SortedSetCount struct {
 
 func (x *Query_SortedSetCount) Reset() {
 	*x = Query_SortedSetCount{}
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +4396,7 @@ func (x *Query_SortedSetCount) String() string {
 func (*Query_SortedSetCount) ProtoMessage() {}
 
 func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[49]
+	mi := &file_store_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +4409,7 @@ func (x *Query_SortedSetCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query_SortedSetCount.ProtoReflect.Descriptor instead.
 func (*Query_SortedSetCount) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{28, 15}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{29, 15}
 }
 
 func (x *Query_SortedSetCount) GetRange() *ScoreRange {
@@ -4330,6 +4417,60 @@ func (x *Query_SortedSetCount) GetRange() *ScoreRange {
 		return x.Range
 	}
 	return nil
+}
+
+// Evicted answers Evict: how many items were removed, and what they counted by
+// the size formula.
+type Result_Evicted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         uint64                 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result_Evicted) Reset() {
+	*x = Result_Evicted{}
+	mi := &file_store_v1_store_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result_Evicted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result_Evicted) ProtoMessage() {}
+
+func (x *Result_Evicted) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_store_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result_Evicted.ProtoReflect.Descriptor instead.
+func (*Result_Evicted) Descriptor() ([]byte, []int) {
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 0}
+}
+
+func (x *Result_Evicted) GetItems() uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *Result_Evicted) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 type Result_Length struct {
@@ -4342,7 +4483,7 @@ type Result_Length struct {
 
 func (x *Result_Length) Reset() {
 	*x = Result_Length{}
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4354,7 +4495,7 @@ func (x *Result_Length) String() string {
 func (*Result_Length) ProtoMessage() {}
 
 func (x *Result_Length) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[50]
+	mi := &file_store_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4367,7 +4508,7 @@ func (x *Result_Length) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Length.ProtoReflect.Descriptor instead.
 func (*Result_Length) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1}
 }
 
 func (x *Result_Length) GetFound() bool {
@@ -4395,7 +4536,7 @@ type Result_Popped struct {
 
 func (x *Result_Popped) Reset() {
 	*x = Result_Popped{}
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4407,7 +4548,7 @@ func (x *Result_Popped) String() string {
 func (*Result_Popped) ProtoMessage() {}
 
 func (x *Result_Popped) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[51]
+	mi := &file_store_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4420,7 +4561,7 @@ func (x *Result_Popped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Popped.ProtoReflect.Descriptor instead.
 func (*Result_Popped) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 2}
 }
 
 func (x *Result_Popped) GetFound() bool {
@@ -4454,7 +4595,7 @@ type Result_Value struct {
 
 func (x *Result_Value) Reset() {
 	*x = Result_Value{}
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +4607,7 @@ func (x *Result_Value) String() string {
 func (*Result_Value) ProtoMessage() {}
 
 func (x *Result_Value) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[52]
+	mi := &file_store_v1_store_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +4620,7 @@ func (x *Result_Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Value.ProtoReflect.Descriptor instead.
 func (*Result_Value) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 3}
 }
 
 func (x *Result_Value) GetFound() bool {
@@ -4506,7 +4647,7 @@ type Result_ItemTtl struct {
 
 func (x *Result_ItemTtl) Reset() {
 	*x = Result_ItemTtl{}
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4518,7 +4659,7 @@ func (x *Result_ItemTtl) String() string {
 func (*Result_ItemTtl) ProtoMessage() {}
 
 func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[53]
+	mi := &file_store_v1_store_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4531,7 +4672,7 @@ func (x *Result_ItemTtl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_ItemTtl.ProtoReflect.Descriptor instead.
 func (*Result_ItemTtl) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 4}
 }
 
 func (x *Result_ItemTtl) GetFound() bool {
@@ -4561,7 +4702,7 @@ type Result_Values struct {
 
 func (x *Result_Values) Reset() {
 	*x = Result_Values{}
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4573,7 +4714,7 @@ func (x *Result_Values) String() string {
 func (*Result_Values) ProtoMessage() {}
 
 func (x *Result_Values) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[54]
+	mi := &file_store_v1_store_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4586,7 +4727,7 @@ func (x *Result_Values) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Values.ProtoReflect.Descriptor instead.
 func (*Result_Values) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 5}
 }
 
 func (x *Result_Values) GetFound() bool {
@@ -4616,7 +4757,7 @@ type Result_Fields struct {
 
 func (x *Result_Fields) Reset() {
 	*x = Result_Fields{}
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4628,7 +4769,7 @@ func (x *Result_Fields) String() string {
 func (*Result_Fields) ProtoMessage() {}
 
 func (x *Result_Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[55]
+	mi := &file_store_v1_store_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4641,7 +4782,7 @@ func (x *Result_Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Fields.ProtoReflect.Descriptor instead.
 func (*Result_Fields) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 6}
 }
 
 func (x *Result_Fields) GetFound() bool {
@@ -4677,7 +4818,7 @@ type Result_Dictionary struct {
 
 func (x *Result_Dictionary) Reset() {
 	*x = Result_Dictionary{}
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4689,7 +4830,7 @@ func (x *Result_Dictionary) String() string {
 func (*Result_Dictionary) ProtoMessage() {}
 
 func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[56]
+	mi := &file_store_v1_store_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4702,7 +4843,7 @@ func (x *Result_Dictionary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Dictionary.ProtoReflect.Descriptor instead.
 func (*Result_Dictionary) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 6}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 7}
 }
 
 func (x *Result_Dictionary) GetFound() bool {
@@ -4737,7 +4878,7 @@ type Result_Contained struct {
 
 func (x *Result_Contained) Reset() {
 	*x = Result_Contained{}
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4749,7 +4890,7 @@ func (x *Result_Contained) String() string {
 func (*Result_Contained) ProtoMessage() {}
 
 func (x *Result_Contained) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[57]
+	mi := &file_store_v1_store_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4762,7 +4903,7 @@ func (x *Result_Contained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Contained.ProtoReflect.Descriptor instead.
 func (*Result_Contained) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 7}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 8}
 }
 
 func (x *Result_Contained) GetFound() bool {
@@ -4795,7 +4936,7 @@ type Result_Range struct {
 
 func (x *Result_Range) Reset() {
 	*x = Result_Range{}
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4807,7 +4948,7 @@ func (x *Result_Range) String() string {
 func (*Result_Range) ProtoMessage() {}
 
 func (x *Result_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[58]
+	mi := &file_store_v1_store_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4820,7 +4961,7 @@ func (x *Result_Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Range.ProtoReflect.Descriptor instead.
 func (*Result_Range) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 8}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 9}
 }
 
 func (x *Result_Range) GetFound() bool {
@@ -4864,7 +5005,7 @@ type Result_Scores struct {
 
 func (x *Result_Scores) Reset() {
 	*x = Result_Scores{}
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4876,7 +5017,7 @@ func (x *Result_Scores) String() string {
 func (*Result_Scores) ProtoMessage() {}
 
 func (x *Result_Scores) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[59]
+	mi := &file_store_v1_store_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4889,7 +5030,7 @@ func (x *Result_Scores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Scores.ProtoReflect.Descriptor instead.
 func (*Result_Scores) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 9}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 10}
 }
 
 func (x *Result_Scores) GetFound() bool {
@@ -4927,7 +5068,7 @@ type Result_Ranks struct {
 
 func (x *Result_Ranks) Reset() {
 	*x = Result_Ranks{}
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4939,7 +5080,7 @@ func (x *Result_Ranks) String() string {
 func (*Result_Ranks) ProtoMessage() {}
 
 func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[60]
+	mi := &file_store_v1_store_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4952,7 +5093,7 @@ func (x *Result_Ranks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result_Ranks.ProtoReflect.Descriptor instead.
 func (*Result_Ranks) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{31, 10}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 11}
 }
 
 func (x *Result_Ranks) GetFound() bool {
@@ -4993,7 +5134,7 @@ type SnapshotRecord_Header struct {
 
 func (x *SnapshotRecord_Header) Reset() {
 	*x = SnapshotRecord_Header{}
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5005,7 +5146,7 @@ func (x *SnapshotRecord_Header) String() string {
 func (*SnapshotRecord_Header) ProtoMessage() {}
 
 func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[61]
+	mi := &file_store_v1_store_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5018,7 +5159,7 @@ func (x *SnapshotRecord_Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Header.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Header) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 0}
 }
 
 func (x *SnapshotRecord_Header) GetVersion() uint32 {
@@ -5049,7 +5190,7 @@ type SnapshotRecord_Requests struct {
 
 func (x *SnapshotRecord_Requests) Reset() {
 	*x = SnapshotRecord_Requests{}
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5061,7 +5202,7 @@ func (x *SnapshotRecord_Requests) String() string {
 func (*SnapshotRecord_Requests) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[62]
+	mi := &file_store_v1_store_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5074,7 +5215,7 @@ func (x *SnapshotRecord_Requests) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 1}
 }
 
 func (x *SnapshotRecord_Requests) GetGateway() []byte {
@@ -5112,15 +5253,19 @@ type SnapshotRecord_Cache struct {
 	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The cache is gone; only its generation is remembered, until
 	// forget_at_ms.
-	Deleted       bool   `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	ForgetAtMs    uint64 `protobuf:"varint,4,opt,name=forget_at_ms,json=forgetAtMs,proto3" json:"forget_at_ms,omitempty"`
+	Deleted    bool   `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	ForgetAtMs uint64 `protobuf:"varint,4,opt,name=forget_at_ms,json=forgetAtMs,proto3" json:"forget_at_ms,omitempty"`
+	// What was evicted from it since it was created, by this partition. Since
+	// version 3.
+	EvictedItems  uint64 `protobuf:"varint,5,opt,name=evicted_items,json=evictedItems,proto3" json:"evicted_items,omitempty"`
+	EvictedBytes  uint64 `protobuf:"varint,6,opt,name=evicted_bytes,json=evictedBytes,proto3" json:"evicted_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SnapshotRecord_Cache) Reset() {
 	*x = SnapshotRecord_Cache{}
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +5277,7 @@ func (x *SnapshotRecord_Cache) String() string {
 func (*SnapshotRecord_Cache) ProtoMessage() {}
 
 func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[63]
+	mi := &file_store_v1_store_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +5290,7 @@ func (x *SnapshotRecord_Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Cache.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Cache) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 2}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 2}
 }
 
 func (x *SnapshotRecord_Cache) GetName() string {
@@ -5176,6 +5321,20 @@ func (x *SnapshotRecord_Cache) GetForgetAtMs() uint64 {
 	return 0
 }
 
+func (x *SnapshotRecord_Cache) GetEvictedItems() uint64 {
+	if x != nil {
+		return x.EvictedItems
+	}
+	return 0
+}
+
+func (x *SnapshotRecord_Cache) GetEvictedBytes() uint64 {
+	if x != nil {
+		return x.EvictedBytes
+	}
+	return 0
+}
+
 type SnapshotRecord_Item struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Key         []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -5192,7 +5351,7 @@ type SnapshotRecord_Item struct {
 
 func (x *SnapshotRecord_Item) Reset() {
 	*x = SnapshotRecord_Item{}
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5204,7 +5363,7 @@ func (x *SnapshotRecord_Item) String() string {
 func (*SnapshotRecord_Item) ProtoMessage() {}
 
 func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[64]
+	mi := &file_store_v1_store_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5217,7 +5376,7 @@ func (x *SnapshotRecord_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Item.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Item) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 3}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 3}
 }
 
 func (x *SnapshotRecord_Item) GetKey() []byte {
@@ -5278,7 +5437,7 @@ type SnapshotRecord_Part struct {
 
 func (x *SnapshotRecord_Part) Reset() {
 	*x = SnapshotRecord_Part{}
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5290,7 +5449,7 @@ func (x *SnapshotRecord_Part) String() string {
 func (*SnapshotRecord_Part) ProtoMessage() {}
 
 func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[65]
+	mi := &file_store_v1_store_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5303,7 +5462,7 @@ func (x *SnapshotRecord_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Part.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Part) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 4}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 4}
 }
 
 func (x *SnapshotRecord_Part) GetValues() [][]byte {
@@ -5337,7 +5496,7 @@ type SnapshotRecord_Trailer struct {
 
 func (x *SnapshotRecord_Trailer) Reset() {
 	*x = SnapshotRecord_Trailer{}
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5349,7 +5508,7 @@ func (x *SnapshotRecord_Trailer) String() string {
 func (*SnapshotRecord_Trailer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[66]
+	mi := &file_store_v1_store_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5362,7 +5521,7 @@ func (x *SnapshotRecord_Trailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Trailer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Trailer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 5}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 5}
 }
 
 func (x *SnapshotRecord_Trailer) GetItems() uint64 {
@@ -5382,7 +5541,7 @@ type SnapshotRecord_Requests_Answer struct {
 
 func (x *SnapshotRecord_Requests_Answer) Reset() {
 	*x = SnapshotRecord_Requests_Answer{}
-	mi := &file_store_v1_store_proto_msgTypes[67]
+	mi := &file_store_v1_store_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5394,7 +5553,7 @@ func (x *SnapshotRecord_Requests_Answer) String() string {
 func (*SnapshotRecord_Requests_Answer) ProtoMessage() {}
 
 func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_store_proto_msgTypes[67]
+	mi := &file_store_v1_store_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5407,7 +5566,7 @@ func (x *SnapshotRecord_Requests_Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord_Requests_Answer.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord_Requests_Answer) Descriptor() ([]byte, []int) {
-	return file_store_v1_store_proto_rawDescGZIP(), []int{32, 1, 0}
+	return file_store_v1_store_proto_rawDescGZIP(), []int{33, 1, 0}
 }
 
 func (x *SnapshotRecord_Requests_Answer) GetSequence() uint64 {
@@ -5428,7 +5587,7 @@ var File_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\xce\r\n" +
+	"\x14store/v1/store.proto\x12\x0fmayfly.store.v1\"\xfe\r\n" +
 	"\aCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12\x14\n" +
@@ -5462,7 +5621,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x0esorted_set_put\x18  \x01(\v2\x1d.mayfly.store.v1.SortedSetPutH\x00R\fsortedSetPut\x12W\n" +
 	"\x14sorted_set_increment\x18! \x01(\v2#.mayfly.store.v1.SortedSetIncrementH\x00R\x12sortedSetIncrement\x12N\n" +
 	"\x11sorted_set_remove\x18\" \x01(\v2 .mayfly.store.v1.SortedSetRemoveH\x00R\x0fsortedSetRemove\x12K\n" +
-	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12G\n" +
+	"\x10sorted_set_union\x18# \x01(\v2\x1f.mayfly.store.v1.SortedSetUnionH\x00R\x0esortedSetUnion\x12.\n" +
+	"\x05evict\x18$ \x01(\v2\x16.mayfly.store.v1.EvictH\x00R\x05evict\x12G\n" +
 	"\x0edictionary_add\x18% \x01(\v2\x1e.mayfly.store.v1.DictionaryAddH\x00R\rdictionaryAdd\x12.\n" +
 	"\x05sweep\x180 \x01(\v2\x16.mayfly.store.v1.SweepH\x00R\x05sweep\x121\n" +
 	"\x06retire\x181 \x01(\v2\x17.mayfly.store.v1.RetireH\x00R\x06retire\x12+\n" +
@@ -5566,7 +5726,9 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\vown_weights\x18\x03 \x03(\x02R\n" +
 	"ownWeights\x128\n" +
 	"\taggregate\x18\x04 \x01(\x0e2\x1a.mayfly.store.v1.AggregateR\taggregate\x12\x15\n" +
-	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1d\n" +
+	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1b\n" +
+	"\x05Evict\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\"\x1d\n" +
 	"\x05Sweep\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"\"\n" +
 	"\x06Retire\x12\x18\n" +
@@ -5644,7 +5806,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"ScoreBound\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x1c\n" +
-	"\texclusive\x18\x02 \x01(\bR\texclusive\"\xed\x0e\n" +
+	"\texclusive\x18\x02 \x01(\bR\texclusive\"\xe1\x0f\n" +
 	"\x06Result\x12/\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x17.mayfly.store.v1.StatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x18\n" +
@@ -5668,7 +5830,11 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x05score\x18\x1e \x01(\x01H\x00R\x05score\x125\n" +
 	"\x05range\x18\x1f \x01(\v2\x1d.mayfly.store.v1.Result.RangeH\x00R\x05range\x128\n" +
 	"\x06scores\x18  \x01(\v2\x1e.mayfly.store.v1.Result.ScoresH\x00R\x06scores\x125\n" +
-	"\x05ranks\x18! \x01(\v2\x1d.mayfly.store.v1.Result.RanksH\x00R\x05ranks\x1a6\n" +
+	"\x05ranks\x18! \x01(\v2\x1d.mayfly.store.v1.Result.RanksH\x00R\x05ranks\x12;\n" +
+	"\aevicted\x18\" \x01(\v2\x1f.mayfly.store.v1.Result.EvictedH\x00R\aevicted\x1a5\n" +
+	"\aEvicted\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\x04R\x05items\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x1a6\n" +
 	"\x06Length\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x04R\x06length\x1aL\n" +
@@ -5716,7 +5882,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x12TTL_UPDATE_MISSING\x10\x00\x12\x12\n" +
 	"\x0eTTL_UPDATE_SET\x10\x01\x12\x16\n" +
 	"\x12TTL_UPDATE_NOT_SET\x10\x02B\t\n" +
-	"\aoutcome\"\x99\t\n" +
+	"\aoutcome\"\xe4\t\n" +
 	"\x0eSnapshotRecord\x12@\n" +
 	"\x06header\x18\x01 \x01(\v2&.mayfly.store.v1.SnapshotRecord.HeaderH\x00R\x06header\x12F\n" +
 	"\brequests\x18\x02 \x01(\v2(.mayfly.store.v1.SnapshotRecord.RequestsH\x00R\brequests\x12=\n" +
@@ -5736,7 +5902,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\aanswers\x18\x04 \x03(\v2/.mayfly.store.v1.SnapshotRecord.Requests.AnswerR\aanswers\x1aU\n" +
 	"\x06Answer\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12/\n" +
-	"\x06result\x18\x02 \x01(\v2\x17.mayfly.store.v1.ResultR\x06result\x1aw\n" +
+	"\x06result\x18\x02 \x01(\v2\x17.mayfly.store.v1.ResultR\x06result\x1a\xc1\x01\n" +
 	"\x05Cache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -5744,7 +5910,9 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"generation\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12 \n" +
 	"\fforget_at_ms\x18\x04 \x01(\x04R\n" +
-	"forgetAtMs\x1a\xc3\x01\n" +
+	"forgetAtMs\x12#\n" +
+	"\revicted_items\x18\x05 \x01(\x04R\fevictedItems\x12#\n" +
+	"\revicted_bytes\x18\x06 \x01(\x04R\fevictedBytes\x1a\xc3\x01\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12)\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x15.mayfly.store.v1.KindR\x04kind\x12\"\n" +
@@ -5787,7 +5955,7 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\tKIND_LIST\x10\x02\x12\x13\n" +
 	"\x0fKIND_DICTIONARY\x10\x03\x12\f\n" +
 	"\bKIND_SET\x10\x04\x12\x13\n" +
-	"\x0fKIND_SORTED_SET\x10\x05*\xda\x01\n" +
+	"\x0fKIND_SORTED_SET\x10\x05*\xf0\x01\n" +
 	"\x06Status\x12\r\n" +
 	"\tSTATUS_OK\x10\x00\x12\x1b\n" +
 	"\x17STATUS_STALE_GENERATION\x10\x01\x12\x15\n" +
@@ -5797,7 +5965,8 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\x0eSTATUS_INVALID\x10\x05\x12\x1c\n" +
 	"\x18STATUS_REQUEST_FORGOTTEN\x10\x06\x12\x17\n" +
 	"\x13STATUS_CLOCK_BEHIND\x10\a\x12\x14\n" +
-	"\x10STATUS_TOO_LARGE\x10\bB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
+	"\x10STATUS_TOO_LARGE\x10\b\x12\x14\n" +
+	"\x10STATUS_NO_MEMORY\x10\tB8Z6github.com/mayfly-broker/mayfly/proto/store/v1;storev1b\x06proto3"
 
 var (
 	file_store_v1_store_proto_rawDescOnce sync.Once
@@ -5812,7 +5981,7 @@ func file_store_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_store_v1_store_proto_goTypes = []any{
 	(Space)(0),                             // 0: mayfly.store.v1.Space
 	(Condition)(0),                         // 1: mayfly.store.v1.Condition
@@ -5848,49 +6017,51 @@ var file_store_v1_store_proto_goTypes = []any{
 	(*SortedSetIncrement)(nil),             // 31: mayfly.store.v1.SortedSetIncrement
 	(*SortedSetRemove)(nil),                // 32: mayfly.store.v1.SortedSetRemove
 	(*SortedSetUnion)(nil),                 // 33: mayfly.store.v1.SortedSetUnion
-	(*Sweep)(nil),                          // 34: mayfly.store.v1.Sweep
-	(*Retire)(nil),                         // 35: mayfly.store.v1.Retire
-	(*Tick)(nil),                           // 36: mayfly.store.v1.Tick
-	(*Query)(nil),                          // 37: mayfly.store.v1.Query
-	(*ScoreRange)(nil),                     // 38: mayfly.store.v1.ScoreRange
-	(*ScoreBound)(nil),                     // 39: mayfly.store.v1.ScoreBound
-	(*Result)(nil),                         // 40: mayfly.store.v1.Result
-	(*SnapshotRecord)(nil),                 // 41: mayfly.store.v1.SnapshotRecord
-	(*ListErase_Range)(nil),                // 42: mayfly.store.v1.ListErase.Range
-	(*Query_Get)(nil),                      // 43: mayfly.store.v1.Query.Get
-	(*Query_Exists)(nil),                   // 44: mayfly.store.v1.Query.Exists
-	(*Query_ItemType)(nil),                 // 45: mayfly.store.v1.Query.ItemType
-	(*Query_ItemTtl)(nil),                  // 46: mayfly.store.v1.Query.ItemTtl
-	(*Query_ListFetch)(nil),                // 47: mayfly.store.v1.Query.ListFetch
-	(*Query_ListLength)(nil),               // 48: mayfly.store.v1.Query.ListLength
-	(*Query_Length)(nil),                   // 49: mayfly.store.v1.Query.Length
-	(*Query_DictionaryGet)(nil),            // 50: mayfly.store.v1.Query.DictionaryGet
-	(*Query_DictionaryFetch)(nil),          // 51: mayfly.store.v1.Query.DictionaryFetch
-	(*Query_SetFetch)(nil),                 // 52: mayfly.store.v1.Query.SetFetch
-	(*Query_SetSample)(nil),                // 53: mayfly.store.v1.Query.SetSample
-	(*Query_SetContains)(nil),              // 54: mayfly.store.v1.Query.SetContains
-	(*Query_SortedSetFetch)(nil),           // 55: mayfly.store.v1.Query.SortedSetFetch
-	(*Query_SortedSetScores)(nil),          // 56: mayfly.store.v1.Query.SortedSetScores
-	(*Query_SortedSetRanks)(nil),           // 57: mayfly.store.v1.Query.SortedSetRanks
-	(*Query_SortedSetCount)(nil),           // 58: mayfly.store.v1.Query.SortedSetCount
-	(*Result_Length)(nil),                  // 59: mayfly.store.v1.Result.Length
-	(*Result_Popped)(nil),                  // 60: mayfly.store.v1.Result.Popped
-	(*Result_Value)(nil),                   // 61: mayfly.store.v1.Result.Value
-	(*Result_ItemTtl)(nil),                 // 62: mayfly.store.v1.Result.ItemTtl
-	(*Result_Values)(nil),                  // 63: mayfly.store.v1.Result.Values
-	(*Result_Fields)(nil),                  // 64: mayfly.store.v1.Result.Fields
-	(*Result_Dictionary)(nil),              // 65: mayfly.store.v1.Result.Dictionary
-	(*Result_Contained)(nil),               // 66: mayfly.store.v1.Result.Contained
-	(*Result_Range)(nil),                   // 67: mayfly.store.v1.Result.Range
-	(*Result_Scores)(nil),                  // 68: mayfly.store.v1.Result.Scores
-	(*Result_Ranks)(nil),                   // 69: mayfly.store.v1.Result.Ranks
-	(*SnapshotRecord_Header)(nil),          // 70: mayfly.store.v1.SnapshotRecord.Header
-	(*SnapshotRecord_Requests)(nil),        // 71: mayfly.store.v1.SnapshotRecord.Requests
-	(*SnapshotRecord_Cache)(nil),           // 72: mayfly.store.v1.SnapshotRecord.Cache
-	(*SnapshotRecord_Item)(nil),            // 73: mayfly.store.v1.SnapshotRecord.Item
-	(*SnapshotRecord_Part)(nil),            // 74: mayfly.store.v1.SnapshotRecord.Part
-	(*SnapshotRecord_Trailer)(nil),         // 75: mayfly.store.v1.SnapshotRecord.Trailer
-	(*SnapshotRecord_Requests_Answer)(nil), // 76: mayfly.store.v1.SnapshotRecord.Requests.Answer
+	(*Evict)(nil),                          // 34: mayfly.store.v1.Evict
+	(*Sweep)(nil),                          // 35: mayfly.store.v1.Sweep
+	(*Retire)(nil),                         // 36: mayfly.store.v1.Retire
+	(*Tick)(nil),                           // 37: mayfly.store.v1.Tick
+	(*Query)(nil),                          // 38: mayfly.store.v1.Query
+	(*ScoreRange)(nil),                     // 39: mayfly.store.v1.ScoreRange
+	(*ScoreBound)(nil),                     // 40: mayfly.store.v1.ScoreBound
+	(*Result)(nil),                         // 41: mayfly.store.v1.Result
+	(*SnapshotRecord)(nil),                 // 42: mayfly.store.v1.SnapshotRecord
+	(*ListErase_Range)(nil),                // 43: mayfly.store.v1.ListErase.Range
+	(*Query_Get)(nil),                      // 44: mayfly.store.v1.Query.Get
+	(*Query_Exists)(nil),                   // 45: mayfly.store.v1.Query.Exists
+	(*Query_ItemType)(nil),                 // 46: mayfly.store.v1.Query.ItemType
+	(*Query_ItemTtl)(nil),                  // 47: mayfly.store.v1.Query.ItemTtl
+	(*Query_ListFetch)(nil),                // 48: mayfly.store.v1.Query.ListFetch
+	(*Query_ListLength)(nil),               // 49: mayfly.store.v1.Query.ListLength
+	(*Query_Length)(nil),                   // 50: mayfly.store.v1.Query.Length
+	(*Query_DictionaryGet)(nil),            // 51: mayfly.store.v1.Query.DictionaryGet
+	(*Query_DictionaryFetch)(nil),          // 52: mayfly.store.v1.Query.DictionaryFetch
+	(*Query_SetFetch)(nil),                 // 53: mayfly.store.v1.Query.SetFetch
+	(*Query_SetSample)(nil),                // 54: mayfly.store.v1.Query.SetSample
+	(*Query_SetContains)(nil),              // 55: mayfly.store.v1.Query.SetContains
+	(*Query_SortedSetFetch)(nil),           // 56: mayfly.store.v1.Query.SortedSetFetch
+	(*Query_SortedSetScores)(nil),          // 57: mayfly.store.v1.Query.SortedSetScores
+	(*Query_SortedSetRanks)(nil),           // 58: mayfly.store.v1.Query.SortedSetRanks
+	(*Query_SortedSetCount)(nil),           // 59: mayfly.store.v1.Query.SortedSetCount
+	(*Result_Evicted)(nil),                 // 60: mayfly.store.v1.Result.Evicted
+	(*Result_Length)(nil),                  // 61: mayfly.store.v1.Result.Length
+	(*Result_Popped)(nil),                  // 62: mayfly.store.v1.Result.Popped
+	(*Result_Value)(nil),                   // 63: mayfly.store.v1.Result.Value
+	(*Result_ItemTtl)(nil),                 // 64: mayfly.store.v1.Result.ItemTtl
+	(*Result_Values)(nil),                  // 65: mayfly.store.v1.Result.Values
+	(*Result_Fields)(nil),                  // 66: mayfly.store.v1.Result.Fields
+	(*Result_Dictionary)(nil),              // 67: mayfly.store.v1.Result.Dictionary
+	(*Result_Contained)(nil),               // 68: mayfly.store.v1.Result.Contained
+	(*Result_Range)(nil),                   // 69: mayfly.store.v1.Result.Range
+	(*Result_Scores)(nil),                  // 70: mayfly.store.v1.Result.Scores
+	(*Result_Ranks)(nil),                   // 71: mayfly.store.v1.Result.Ranks
+	(*SnapshotRecord_Header)(nil),          // 72: mayfly.store.v1.SnapshotRecord.Header
+	(*SnapshotRecord_Requests)(nil),        // 73: mayfly.store.v1.SnapshotRecord.Requests
+	(*SnapshotRecord_Cache)(nil),           // 74: mayfly.store.v1.SnapshotRecord.Cache
+	(*SnapshotRecord_Item)(nil),            // 75: mayfly.store.v1.SnapshotRecord.Item
+	(*SnapshotRecord_Part)(nil),            // 76: mayfly.store.v1.SnapshotRecord.Part
+	(*SnapshotRecord_Trailer)(nil),         // 77: mayfly.store.v1.SnapshotRecord.Trailer
+	(*SnapshotRecord_Requests_Answer)(nil), // 78: mayfly.store.v1.SnapshotRecord.Requests.Answer
 }
 var file_store_v1_store_proto_depIdxs = []int32{
 	10, // 0: mayfly.store.v1.Command.request:type_name -> mayfly.store.v1.RequestId
@@ -5915,81 +6086,83 @@ var file_store_v1_store_proto_depIdxs = []int32{
 	31, // 19: mayfly.store.v1.Command.sorted_set_increment:type_name -> mayfly.store.v1.SortedSetIncrement
 	32, // 20: mayfly.store.v1.Command.sorted_set_remove:type_name -> mayfly.store.v1.SortedSetRemove
 	33, // 21: mayfly.store.v1.Command.sorted_set_union:type_name -> mayfly.store.v1.SortedSetUnion
-	24, // 22: mayfly.store.v1.Command.dictionary_add:type_name -> mayfly.store.v1.DictionaryAdd
-	34, // 23: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
-	35, // 24: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
-	36, // 25: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
-	1,  // 26: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
-	7,  // 27: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
-	2,  // 28: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
-	16, // 29: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	2,  // 30: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
-	18, // 31: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
-	16, // 32: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	42, // 33: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
-	16, // 34: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 35: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 36: mayfly.store.v1.DictionaryAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 37: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 38: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 39: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	16, // 40: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
-	3,  // 41: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
-	0,  // 42: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
-	43, // 43: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
-	44, // 44: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
-	45, // 45: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
-	46, // 46: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
-	47, // 47: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
-	48, // 48: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
-	49, // 49: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
-	50, // 50: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
-	51, // 51: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
-	52, // 52: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
-	53, // 53: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
-	54, // 54: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
-	55, // 55: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
-	56, // 56: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
-	57, // 57: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
-	58, // 58: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
-	39, // 59: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
-	39, // 60: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
-	6,  // 61: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
-	8,  // 62: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
-	59, // 63: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
-	60, // 64: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
-	61, // 65: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
-	5,  // 66: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
-	62, // 67: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
-	63, // 68: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
-	64, // 69: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
-	65, // 70: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
-	66, // 71: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
-	67, // 72: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
-	68, // 73: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
-	69, // 74: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
-	70, // 75: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
-	71, // 76: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	72, // 77: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
-	73, // 78: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
-	74, // 79: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
-	75, // 80: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
-	18, // 81: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
-	5,  // 82: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
-	4,  // 83: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
-	18, // 84: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
-	38, // 85: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
-	4,  // 86: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
-	38, // 87: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
-	76, // 88: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
-	5,  // 89: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
-	0,  // 90: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
-	40, // 91: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
-	92, // [92:92] is the sub-list for method output_type
-	92, // [92:92] is the sub-list for method input_type
-	92, // [92:92] is the sub-list for extension type_name
-	92, // [92:92] is the sub-list for extension extendee
-	0,  // [0:92] is the sub-list for field type_name
+	34, // 22: mayfly.store.v1.Command.evict:type_name -> mayfly.store.v1.Evict
+	24, // 23: mayfly.store.v1.Command.dictionary_add:type_name -> mayfly.store.v1.DictionaryAdd
+	35, // 24: mayfly.store.v1.Command.sweep:type_name -> mayfly.store.v1.Sweep
+	36, // 25: mayfly.store.v1.Command.retire:type_name -> mayfly.store.v1.Retire
+	37, // 26: mayfly.store.v1.Command.tick:type_name -> mayfly.store.v1.Tick
+	1,  // 27: mayfly.store.v1.Set.condition:type_name -> mayfly.store.v1.Condition
+	7,  // 28: mayfly.store.v1.UpdateTtl.mode:type_name -> mayfly.store.v1.UpdateTtl.Mode
+	2,  // 29: mayfly.store.v1.ListPush.end:type_name -> mayfly.store.v1.End
+	16, // 30: mayfly.store.v1.ListPush.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	2,  // 31: mayfly.store.v1.ListPop.end:type_name -> mayfly.store.v1.End
+	18, // 32: mayfly.store.v1.ListRetain.slice:type_name -> mayfly.store.v1.Slice
+	16, // 33: mayfly.store.v1.ListRetain.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	43, // 34: mayfly.store.v1.ListErase.ranges:type_name -> mayfly.store.v1.ListErase.Range
+	16, // 35: mayfly.store.v1.DictionarySet.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 36: mayfly.store.v1.DictionaryIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 37: mayfly.store.v1.DictionaryAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 38: mayfly.store.v1.SetAdd.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 39: mayfly.store.v1.SortedSetPut.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 40: mayfly.store.v1.SortedSetIncrement.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	16, // 41: mayfly.store.v1.SortedSetRemove.ttl:type_name -> mayfly.store.v1.CollectionTtl
+	3,  // 42: mayfly.store.v1.SortedSetUnion.aggregate:type_name -> mayfly.store.v1.Aggregate
+	0,  // 43: mayfly.store.v1.Query.space:type_name -> mayfly.store.v1.Space
+	44, // 44: mayfly.store.v1.Query.get:type_name -> mayfly.store.v1.Query.Get
+	45, // 45: mayfly.store.v1.Query.exists:type_name -> mayfly.store.v1.Query.Exists
+	46, // 46: mayfly.store.v1.Query.item_type:type_name -> mayfly.store.v1.Query.ItemType
+	47, // 47: mayfly.store.v1.Query.item_ttl:type_name -> mayfly.store.v1.Query.ItemTtl
+	48, // 48: mayfly.store.v1.Query.list_fetch:type_name -> mayfly.store.v1.Query.ListFetch
+	49, // 49: mayfly.store.v1.Query.list_length:type_name -> mayfly.store.v1.Query.ListLength
+	50, // 50: mayfly.store.v1.Query.length:type_name -> mayfly.store.v1.Query.Length
+	51, // 51: mayfly.store.v1.Query.dictionary_get:type_name -> mayfly.store.v1.Query.DictionaryGet
+	52, // 52: mayfly.store.v1.Query.dictionary_fetch:type_name -> mayfly.store.v1.Query.DictionaryFetch
+	53, // 53: mayfly.store.v1.Query.set_fetch:type_name -> mayfly.store.v1.Query.SetFetch
+	54, // 54: mayfly.store.v1.Query.set_sample:type_name -> mayfly.store.v1.Query.SetSample
+	55, // 55: mayfly.store.v1.Query.set_contains:type_name -> mayfly.store.v1.Query.SetContains
+	56, // 56: mayfly.store.v1.Query.sorted_set_fetch:type_name -> mayfly.store.v1.Query.SortedSetFetch
+	57, // 57: mayfly.store.v1.Query.sorted_set_scores:type_name -> mayfly.store.v1.Query.SortedSetScores
+	58, // 58: mayfly.store.v1.Query.sorted_set_ranks:type_name -> mayfly.store.v1.Query.SortedSetRanks
+	59, // 59: mayfly.store.v1.Query.sorted_set_count:type_name -> mayfly.store.v1.Query.SortedSetCount
+	40, // 60: mayfly.store.v1.ScoreRange.min:type_name -> mayfly.store.v1.ScoreBound
+	40, // 61: mayfly.store.v1.ScoreRange.max:type_name -> mayfly.store.v1.ScoreBound
+	6,  // 62: mayfly.store.v1.Result.status:type_name -> mayfly.store.v1.Status
+	8,  // 63: mayfly.store.v1.Result.ttl_update:type_name -> mayfly.store.v1.Result.TtlUpdate
+	61, // 64: mayfly.store.v1.Result.length:type_name -> mayfly.store.v1.Result.Length
+	62, // 65: mayfly.store.v1.Result.popped:type_name -> mayfly.store.v1.Result.Popped
+	63, // 66: mayfly.store.v1.Result.value:type_name -> mayfly.store.v1.Result.Value
+	5,  // 67: mayfly.store.v1.Result.kind:type_name -> mayfly.store.v1.Kind
+	64, // 68: mayfly.store.v1.Result.item_ttl:type_name -> mayfly.store.v1.Result.ItemTtl
+	65, // 69: mayfly.store.v1.Result.values:type_name -> mayfly.store.v1.Result.Values
+	66, // 70: mayfly.store.v1.Result.fields:type_name -> mayfly.store.v1.Result.Fields
+	67, // 71: mayfly.store.v1.Result.dictionary:type_name -> mayfly.store.v1.Result.Dictionary
+	68, // 72: mayfly.store.v1.Result.contained:type_name -> mayfly.store.v1.Result.Contained
+	69, // 73: mayfly.store.v1.Result.range:type_name -> mayfly.store.v1.Result.Range
+	70, // 74: mayfly.store.v1.Result.scores:type_name -> mayfly.store.v1.Result.Scores
+	71, // 75: mayfly.store.v1.Result.ranks:type_name -> mayfly.store.v1.Result.Ranks
+	60, // 76: mayfly.store.v1.Result.evicted:type_name -> mayfly.store.v1.Result.Evicted
+	72, // 77: mayfly.store.v1.SnapshotRecord.header:type_name -> mayfly.store.v1.SnapshotRecord.Header
+	73, // 78: mayfly.store.v1.SnapshotRecord.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	74, // 79: mayfly.store.v1.SnapshotRecord.cache:type_name -> mayfly.store.v1.SnapshotRecord.Cache
+	75, // 80: mayfly.store.v1.SnapshotRecord.item:type_name -> mayfly.store.v1.SnapshotRecord.Item
+	76, // 81: mayfly.store.v1.SnapshotRecord.part:type_name -> mayfly.store.v1.SnapshotRecord.Part
+	77, // 82: mayfly.store.v1.SnapshotRecord.trailer:type_name -> mayfly.store.v1.SnapshotRecord.Trailer
+	18, // 83: mayfly.store.v1.Query.ListFetch.slice:type_name -> mayfly.store.v1.Slice
+	5,  // 84: mayfly.store.v1.Query.Length.kind:type_name -> mayfly.store.v1.Kind
+	4,  // 85: mayfly.store.v1.Query.SortedSetFetch.order:type_name -> mayfly.store.v1.Order
+	18, // 86: mayfly.store.v1.Query.SortedSetFetch.by_index:type_name -> mayfly.store.v1.Slice
+	39, // 87: mayfly.store.v1.Query.SortedSetFetch.by_score:type_name -> mayfly.store.v1.ScoreRange
+	4,  // 88: mayfly.store.v1.Query.SortedSetRanks.order:type_name -> mayfly.store.v1.Order
+	39, // 89: mayfly.store.v1.Query.SortedSetCount.range:type_name -> mayfly.store.v1.ScoreRange
+	78, // 90: mayfly.store.v1.SnapshotRecord.Requests.answers:type_name -> mayfly.store.v1.SnapshotRecord.Requests.Answer
+	5,  // 91: mayfly.store.v1.SnapshotRecord.Item.kind:type_name -> mayfly.store.v1.Kind
+	0,  // 92: mayfly.store.v1.SnapshotRecord.Item.space:type_name -> mayfly.store.v1.Space
+	41, // 93: mayfly.store.v1.SnapshotRecord.Requests.Answer.result:type_name -> mayfly.store.v1.Result
+	94, // [94:94] is the sub-list for method output_type
+	94, // [94:94] is the sub-list for method input_type
+	94, // [94:94] is the sub-list for extension type_name
+	94, // [94:94] is the sub-list for extension extendee
+	0,  // [0:94] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_store_proto_init() }
@@ -6018,13 +6191,14 @@ func file_store_v1_store_proto_init() {
 		(*Command_SortedSetIncrement)(nil),
 		(*Command_SortedSetRemove)(nil),
 		(*Command_SortedSetUnion)(nil),
+		(*Command_Evict)(nil),
 		(*Command_DictionaryAdd)(nil),
 		(*Command_Sweep)(nil),
 		(*Command_Retire)(nil),
 		(*Command_Tick)(nil),
 	}
 	file_store_v1_store_proto_msgTypes[9].OneofWrappers = []any{}
-	file_store_v1_store_proto_msgTypes[28].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[29].OneofWrappers = []any{
 		(*Query_Get_)(nil),
 		(*Query_Exists_)(nil),
 		(*Query_ItemType_)(nil),
@@ -6042,7 +6216,7 @@ func file_store_v1_store_proto_init() {
 		(*Query_SortedSetRanks_)(nil),
 		(*Query_SortedSetCount_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[31].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[32].OneofWrappers = []any{
 		(*Result_Stored)(nil),
 		(*Result_Number)(nil),
 		(*Result_TtlUpdate_)(nil),
@@ -6061,8 +6235,9 @@ func file_store_v1_store_proto_init() {
 		(*Result_Range_)(nil),
 		(*Result_Scores_)(nil),
 		(*Result_Ranks_)(nil),
+		(*Result_Evicted_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[32].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[33].OneofWrappers = []any{
 		(*SnapshotRecord_Header_)(nil),
 		(*SnapshotRecord_Requests_)(nil),
 		(*SnapshotRecord_Cache_)(nil),
@@ -6070,7 +6245,7 @@ func file_store_v1_store_proto_init() {
 		(*SnapshotRecord_Part_)(nil),
 		(*SnapshotRecord_Trailer_)(nil),
 	}
-	file_store_v1_store_proto_msgTypes[46].OneofWrappers = []any{
+	file_store_v1_store_proto_msgTypes[47].OneofWrappers = []any{
 		(*Query_SortedSetFetch_ByIndex)(nil),
 		(*Query_SortedSetFetch_ByScore)(nil),
 	}
@@ -6080,7 +6255,7 @@ func file_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_store_proto_rawDesc), len(file_store_v1_store_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   68,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,493 @@
+package route
+
+import (
+	"cmp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/cluster"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/route/memory"
+	"github.com/mayfly-broker/mayfly/store"
+)
+
+// purse keeps account of the memory that items take: of each cache that has a
+// budget, in the whole cluster, and of each node. Writes that make something grow
+// take what they need from the accounts; when one is nearly empty, items give way
+// (relieve.go). It is safe for concurrent use.
+//
+// What a group holds is read from its replica here, or, where there is none, as its
+// leader told it within the last second. Leaders do not ask each other before they
+// write: each has its share of what is left (memory.Share).
+type purse struct {
+	local  *Local
+	self   cluster.NodeID
+	budget uint64 // for all items on this node, 0 for none
+
+	now     atomic.Pointer[accounts] // never nil
+	pressed atomic.Bool              // this process has hardly any memory left
+	// squeezed is what the budget is less for now: the items take more than they count.
+	squeezed atomic.Uint64
+	wanting  chan struct{} // holds one when somebody wants room that is not there
+	counted  tide          // rises when the accounts were counted anew
+
+	mu      sync.Mutex // held while counting; over what follows
+	at      time.Time  // of the last count
+	heard   map[cluster.NodeID]MemoryReport
+	budgets budgets
+	kept    map[string]*account // by cache
+	nodes   map[cluster.NodeID]*account
+
+	losses losses
+}
+
+// accounts are all there are, found by what a write is about. They are replaced as
+// a whole.
+type accounts struct {
+	caches map[string]*account
+	groups [cluster.MaxGroups + 1][]*account // of the nodes that hold the group
+}
+
+// account is one budget as far as this node may use it.
+type account struct {
+	cache string // empty for a node's
+	node  cluster.NodeID
+
+	mu      sync.Mutex
+	room    int64 // what writes may still take
+	pending int64 // taken by writes under way
+	before  int64 // pending when the count began that is under way, or was last
+	since   int64 // taken since then
+
+	most    atomic.Int64 // more could never be taken
+	wanted  atomic.Int64 // what a write waits for that did not get it
+	spare   atomic.Int64 // less room than this is to be made up for
+	dry     atomic.Bool  // nothing gives way
+	pressed atomic.Bool  // the node has hardly any memory left
+
+	share memory.Share // by the last count; guarded by purse.mu
+}
+
+func newPurse(l *Local, self cluster.NodeID, budget uint64) *purse {
+	m := &purse{
+		local: l, self: self, budget: budget, wanting: make(chan struct{}, 1),
+		heard: map[cluster.NodeID]MemoryReport{}, kept: map[string]*account{}, nodes: map[cluster.NodeID]*account{},
+	}
+	m.losses.logger = l.logger
+	m.now.Store(new(accounts))
+	return m
+}
+
+// budgets are the caches that have a budget, as of a revision of the catalog.
+type budgets struct {
+	known    bool
+	meta     *meta
+	revision uint64
+	caches   []*storev1.CacheRecord
+}
+
+// budgeted returns the caches that have a budget. Caller holds mu.
+func (m *purse) budgeted() []*storev1.CacheRecord {
+	current := m.local.meta.Load()
+	current.mu.RLock()
+	defer current.mu.RUnlock()
+	catalog := current.machine.catalog
+	if b := &m.budgets; !b.known || b.meta != current || b.revision != catalog.Revision() {
+		*b = budgets{known: true, meta: current, revision: catalog.Revision()}
+		for _, record := range catalog.Caches() {
+			if record.GetLimits().GetMaxMemory() > 0 {
+				b.caches = append(b.caches, record)
+			}
+		}
+	}
+	return m.budgets.caches
+}
+
+// holding is what a group holds.
+type holding struct {
+	known, led bool
+	bytes      uint64
+	caches     []uint64 // by place in the list of budgeted caches
+}
+
+// recent is how old a count may be for a write that finds no room: many writes find
+// none at the same moment.
+const recent = 2 * time.Millisecond
+
+// recount counts unless somebody just has.
+func (m *purse) recount() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Since(m.at) >= recent {
+		m.countLocked()
+	}
+}
+
+// count brings all accounts up to date.
+func (m *purse) count() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.countLocked()
+}
+
+func (m *purse) countLocked() (caches []*storev1.CacheRecord, held []holding) {
+	m.at = time.Now()
+	caches = m.budgeted()
+	if m.budget == 0 && len(caches) == 0 && len(m.heard) == 0 {
+		m.now.Store(new(accounts))
+		return nil, nil
+	}
+	for _, a := range m.kept {
+		a.begin()
+	}
+	for _, a := range m.nodes {
+		a.begin()
+	}
+	held = m.holdings(caches)
+	next := &accounts{caches: make(map[string]*account, len(caches))}
+	for i, record := range caches {
+		a := m.kept[record.GetName()]
+		if a == nil {
+			a = &account{cache: record.GetName()}
+			m.kept[a.cache] = a
+		}
+		share := memory.Share{Budget: record.GetLimits().GetMaxMemory()}
+		for g := range held {
+			if h := &held[g]; h.known {
+				share.Add(h.caches[i], h.led)
+			}
+		}
+		a.settle(share)
+		next.caches[a.cache] = a
+	}
+	for name := range m.kept {
+		if next.caches[name] == nil {
+			delete(m.kept, name)
+		}
+	}
+	m.countNodes(held, next)
+	m.now.Store(next)
+	m.counted.rise()
+	return caches, held
+}
+
+// countNodes counts what each node holds, by the record of who holds which group.
+func (m *purse) countNodes(held []holding, next *accounts) {
+	shares := map[cluster.NodeID]*memory.Share{}
+	add := func(node cluster.NodeID, g cluster.GroupID) {
+		budget := m.heard[node].Budget
+		if node == m.self {
+			budget = m.budget - min(m.squeezed.Load(), m.budget)
+		}
+		if node == m.self && m.budget > 0 {
+			budget = max(budget, 1)
+		}
+		if budget == 0 {
+			return
+		}
+		share := shares[node]
+		if share == nil {
+			share = &memory.Share{Budget: budget}
+			shares[node] = share
+		}
+		if h := &held[g]; h.known {
+			share.Add(h.bytes, h.led)
+			if h.led {
+				next.groups[g] = append(next.groups[g], m.node(node))
+			}
+		}
+	}
+	for g := range m.local.data {
+		add(m.self, g)
+	}
+	m.local.Read(func(s *cluster.State) {
+		if !s.Founded() {
+			return
+		}
+		for group := range s.Placement().All() {
+			if group.Group == cluster.MetaGroup {
+				continue
+			}
+			for replica := range group.All() {
+				if replica.Node != m.self {
+					add(replica.Node, group.Group)
+				}
+			}
+		}
+	})
+	for node, share := range shares {
+		a := m.node(node)
+		a.pressed.Store(node != m.self && m.heard[node].Pressed)
+		a.settle(*share)
+	}
+}
+
+// node returns the account of a node. Caller holds mu.
+func (m *purse) node(node cluster.NodeID) *account {
+	a := m.nodes[node]
+	if a == nil {
+		a = &account{node: node}
+		m.nodes[node] = a
+	}
+	return a
+}
+
+// spare is the part of what this node could use up of a budget that is less than it
+// wants to have left. It is half of what is kept free.
+const spare = 40
+
+// begin notes that a count begins. What is under way now may be in it or not, and so
+// may what is taken from now on: settle believes that none of it is.
+func (a *account) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.before, a.since = a.pending, 0
+}
+
+// take takes bytes, if there are so many.
+func (a *account) take(bytes int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.room < bytes {
+		return false
+	}
+	a.room -= bytes
+	a.since += bytes
+	a.pending += bytes
+	return true
+}
+
+// end says that what was taken was applied, or will not be.
+func (a *account) end(bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending -= bytes
+}
+
+// low reports whether the account should be made up for.
+func (a *account) low() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.room < a.spare.Load() && !a.dry.Load()
+}
+
+// settle ends a count.
+func (a *account) settle(share memory.Share) {
+	share.Wanted = uint64(max(a.wanted.Load(), 0))
+	a.share = share
+	a.most.Store(share.Most())
+	a.spare.Store(share.Most() / spare)
+	a.mu.Lock()
+	a.room = share.Room() - a.before - a.since
+	a.mu.Unlock()
+	if share.Excess() == 0 {
+		a.dry.Store(false)
+	}
+}
+
+// holdings returns what is known of each group. Caller holds mu.
+func (m *purse) holdings(caches []*storev1.CacheRecord) []holding {
+	held := make([]holding, cluster.MaxGroups+1)
+	amounts := make([]uint64, len(held)*len(caches))
+	terms := make([]uint64, len(held))
+	for g := range held {
+		held[g].caches = amounts[g*len(caches) : (g+1)*len(caches)]
+	}
+	for _, report := range m.heard {
+		for _, told := range report.Groups {
+			if g := int(told.Group); g < len(held) && told.Term >= terms[g] {
+				terms[g] = told.Term
+				held[g].known, held[g].bytes = true, told.Bytes
+				for i, record := range caches {
+					held[g].caches[i] = told.of(record.GetName())
+				}
+			}
+		}
+	}
+	for g, p := range m.local.data {
+		leadership, _ := p.group.Leadership()
+		h := &held[g]
+		h.known, h.led = true, leadership.Leading
+		p.mu.RLock()
+		h.bytes = p.machine.Bytes()
+		for i, record := range caches {
+			h.caches[i] = p.machine.Cache(record.GetName()).Bytes
+		}
+		items := p.machine.Stats().Items
+		p.mu.RUnlock()
+		p.uses.Fit(items)
+	}
+	return held
+}
+
+// MemoryReport is what a node tells the others of the memory of its items.
+type MemoryReport struct {
+	// Budget is what all items on the node may take, in bytes; 0 for no bound.
+	Budget uint64
+	// Pressed: the process has hardly any memory left.
+	Pressed bool
+	// Groups are those that the node leads.
+	Groups []GroupMemory
+}
+
+// GroupMemory is what one group holds, by the count of its leader of that term.
+type GroupMemory struct {
+	Group cluster.GroupID
+	Term  uint64
+	// Bytes is the size of all items.
+	Bytes uint64
+	// Caches are those that have a budget, or all of them.
+	Caches []store.Held
+}
+
+func (g *GroupMemory) of(cache string) uint64 {
+	for _, c := range g.Caches {
+		if c.Cache == cache {
+			return c.Bytes
+		}
+	}
+	return 0
+}
+
+// MemoryReport tells of the groups that this node leads: of the caches that have a
+// budget, or of all caches.
+func (l *Local) MemoryReport(all bool) MemoryReport {
+	m := l.memory
+	m.mu.Lock()
+	caches := m.budgeted()
+	m.mu.Unlock()
+	report := MemoryReport{Budget: m.budget, Pressed: m.pressed.Load()}
+	for g, p := range l.data {
+		now, _ := p.group.Leadership()
+		if !now.Leading {
+			continue
+		}
+		group := GroupMemory{Group: g, Term: now.Term}
+		p.mu.RLock()
+		group.Bytes = p.machine.Bytes()
+		if all {
+			group.Caches = p.machine.Caches()
+		} else {
+			for _, record := range caches {
+				group.Caches = append(group.Caches, p.machine.Cache(record.GetName()))
+			}
+		}
+		p.mu.RUnlock()
+		report.Groups = append(report.Groups, group)
+	}
+	return report
+}
+
+// HearMemory takes in what another node told of its groups' memory.
+func (l *Local) HearMemory(node cluster.NodeID, report MemoryReport) {
+	l.memory.mu.Lock()
+	defer l.memory.mu.Unlock()
+	l.memory.heard[node] = report
+}
+
+// ForgetMemory forgets what a node told that is no member any more.
+func (l *Local) ForgetMemory(node cluster.NodeID) {
+	l.memory.mu.Lock()
+	defer l.memory.mu.Unlock()
+	delete(l.memory.heard, node)
+	delete(l.memory.nodes, node)
+}
+
+// Pressed tells what Press noted last.
+func (l *Local) Pressed() bool { return l.memory.pressed.Load() }
+
+// Squeeze has some items give way although the budget of this node is not used up:
+// they take more memory than they count. It is taken back little by little while the
+// process has memory.
+func (l *Local) Squeeze() {
+	held, budget := l.MemoryUse()
+	if budget > 0 {
+		l.memory.squeezed.Store(budget - min(held/100*95, budget))
+		l.memory.wake()
+	}
+}
+
+// relax is how many times Press must say that there is memory until a Squeeze is
+// taken back whole.
+const relax = 1000
+
+// Press notes whether this process has hardly any memory left. Writes that make
+// something grow are refused as long as it has.
+func (l *Local) Press(pressed bool) {
+	m := l.memory
+	m.pressed.Store(pressed)
+	if less := m.squeezed.Load(); !pressed && less > 0 {
+		m.squeezed.Store(less - min(less, m.budget/relax))
+	}
+}
+
+// CacheBudget is a cache that has a budget.
+type CacheBudget struct {
+	// Budget is that of the cache, and Led what it holds in the groups that this
+	// node leads, in bytes.
+	Budget, Led uint64
+}
+
+// BudgetedCaches returns the caches that have a budget, by name.
+func (l *Local) BudgetedCaches() map[string]CacheBudget {
+	m := l.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[string]CacheBudget{}
+	for _, record := range m.budgeted() {
+		c := CacheBudget{Budget: record.GetLimits().GetMaxMemory()}
+		if a := m.kept[record.GetName()]; a != nil {
+			c.Led = a.share.Mine
+		}
+		all[record.GetName()] = c
+	}
+	return all
+}
+
+// CacheMemory is what one cache holds in the groups that this node knows.
+type CacheMemory struct {
+	// Items and Bytes are what it holds now.
+	Items, Bytes uint64
+	// EvictedItems and EvictedBytes are what gave way since it was created.
+	EvictedItems, EvictedBytes uint64
+}
+
+func (c *CacheMemory) add(h store.Held) {
+	c.Items += uint64(h.Items)
+	c.Bytes += h.Bytes
+	c.EvictedItems += h.EvictedItems
+	c.EvictedBytes += h.EvictedBytes
+}
+
+// CacheMemory returns what the caches hold, by name: in the groups that have a
+// replica here, by that, and in the others as the reports say.
+func (l *Local) CacheMemory(reports []MemoryReport) map[string]CacheMemory {
+	total := map[string]CacheMemory{}
+	add := func(held []store.Held) {
+		for _, h := range held {
+			c := total[h.Cache]
+			c.add(h)
+			total[h.Cache] = c
+		}
+	}
+	seen := map[cluster.GroupID]GroupMemory{}
+	for _, report := range reports {
+		for _, g := range report.Groups {
+			if other, twice := seen[g.Group]; !twice || cmp.Less(other.Term, g.Term) {
+				seen[g.Group] = g
+			}
+		}
+	}
+	for g, p := range l.data {
+		delete(seen, g)
+		p.mu.RLock()
+		held := p.machine.Caches()
+		p.mu.RUnlock()
+		add(held)
+	}
+	for _, g := range seen {
+		add(g.Caches)
+	}
+	return total
+}
