@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/memberlist"
@@ -116,4 +117,40 @@ func (m *Mesh) RemoveSecret(s []byte) error {
 	// The library shifts the keys behind this one, within the slice that readers
 	// are walking, who then may miss a good key. On a ring of two none is behind.
 	return m.keys.inner.RemoveKey(s)
+}
+
+// Adopt makes this node encrypt with the first of these secrets, one or two, and
+// understand all of them and no other. It may hold any others before: a node that
+// was away has missed the steps of a rotation, or several rotations. An error
+// leaves the rest of the steps undone; it may be called again.
+func (m *Mesh) Adopt(secrets [][]byte) error {
+	if len(secrets) == 0 || len(secrets) > maxSecrets {
+		return fmt.Errorf("gossip: %d secrets, there must be one or two", len(secrets))
+	}
+	first := secrets[0]
+	if err := m.forgetBut(secrets); err != nil { // makes room, if what is in use stays
+		return err
+	}
+	if err := errors.Join(m.AddSecret(first), m.UseSecret(first), m.forgetBut(secrets)); err != nil {
+		return err
+	}
+	for _, s := range secrets[1:] {
+		if err := m.AddSecret(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetBut removes what is neither in use nor among these.
+func (m *Mesh) forgetBut(secrets [][]byte) error {
+	for i, have := range m.keys.inner.GetKeys() {
+		if i == 0 || slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Equal(s, have) }) {
+			continue
+		}
+		if err := m.RemoveSecret(have); err != nil {
+			return err
+		}
+	}
+	return nil
 }
