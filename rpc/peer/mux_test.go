@@ -17,6 +17,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,6 +55,9 @@ func (w *town) mux(t testing.TB, node string, change ...func(*MuxConfig)) *Mux {
 	}
 	for _, c := range change {
 		c(&config)
+	}
+	if config.Wallet == nil {
+		config.Wallet = walletOf(t, config.Self, someTrust())
 	}
 	m := NewMux(config)
 	t.Cleanup(func() { _ = m.Close() })
@@ -96,7 +100,7 @@ func TestRefusals(t *testing.T) {
 		"a cloned disk":      {caller: func(c *MuxConfig) { c.Self.StoreID = "store of b" }, want: "one data directory"},
 		"a name taken twice": {caller: func(c *MuxConfig) { c.Self.Node = "b" }, want: "two nodes call themselves b"},
 		"a name that is none": {
-			caller: func(c *MuxConfig) { c.Self.Node = "../etc" }, want: "does not say who calls",
+			caller: func(c *MuxConfig) { c.Self.Node = "../etc" }, want: "does not accept this node's certificate",
 		},
 		"no boot id":    {caller: func(c *MuxConfig) { c.Self.BootID = "" }, want: "does not say who calls"},
 		"guard says no": {callee: func(c *MuxConfig) { c.Guard = func(Identity) error { return errors.New("removed long ago") } }, want: "removed long ago"},
@@ -116,7 +120,8 @@ func TestRefusals(t *testing.T) {
 			if err == nil {
 				conn.Close()
 			}
-			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.want) {
+			refused := errors.Is(err, ErrRefused) || errors.Is(err, trust.ErrRefused) || errors.Is(err, trust.ErrStranger)
+			if !refused || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want a refusal with %q", err, test.want)
 			}
 		})
