@@ -31,8 +31,8 @@ type Rotation struct {
 	Stage  cluster.Stage
 	// Authority: certificates are concerned too.
 	Authority bool
-	// Waiting are the nodes that have not done yet what the stage wants, by name;
-	// none where nobody has asked.
+	// Waiting are the nodes that have not done yet what the stage wants, by name, but
+	// for those that are left behind; none where nobody has asked.
 	Waiting []cluster.NodeID
 }
 
@@ -40,9 +40,6 @@ type Rotation struct {
 // secret's business: of a trust it looks at the number.
 func (v *verdict) rotation(t cluster.Trust, members []cluster.Member, tuning Tuning) Rotation {
 	r := Rotation{Serial: t.Serial, Stage: t.Stage, Authority: t.Strict()}
-	if t.Stage == cluster.Settled {
-		return r
-	}
 	for _, m := range members {
 		l, known := v.nodes[m.Node]
 		switch {
