@@ -208,6 +208,9 @@ func TestStrangersAtThePeerPort(t *testing.T) {
 			t.Errorf("%s: the log tells of it %d times", c.name, told)
 		}
 	}
+	if refused := node.Metrics(t).Of("mayfly_strangers_refused_total", "port", "peer"); refused < 30 {
+		t.Errorf("%v strangers were counted", refused)
+	}
 	leaksNothing(t, map[string]*harness.Server{"the node": node, "the other": other}, append(k.spellings(), foreign.spellings()...))
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
@@ -67,7 +68,8 @@ type Mux struct {
 
 	guests guests
 
-	refused, spurned hush // callers by this node, and this node by others
+	refused, spurned hush          // callers by this node, and this node by others
+	turned           atomic.Uint64 // callers that did not prove who they are
 
 	ctx       context.Context // of what newborn nodes ask; ends with Close
 	end       context.CancelFunc
@@ -107,6 +109,10 @@ func NewMux(config MuxConfig) *Mux {
 
 // Calls is the listener of the Peer service's connections, for Server.Serve.
 func (m *Mux) Calls() net.Listener { return m.calls }
+
+// Strangers counts the connections of whom did not prove to be what it must be, a
+// member above all. Such as say nothing are not counted.
+func (m *Mux) Strangers() uint64 { return m.turned.Load() }
 
 // Listen implements replica.Network.
 func (m *Mux) Listen(_ cluster.GroupID, replica string) (net.Listener, error) {
@@ -281,6 +287,9 @@ func (m *Mux) welcome(raw net.Conn) {
 	conn, claimed, err := trust.Port{Members: m.config.Wallet, Founders: m.config.Founders}.Accept(shaking, raw)
 	shaken()
 	if err != nil {
+		if !errors.Is(err, trust.ErrSilent) {
+			m.turned.Add(1)
+		}
 		m.refused.tell(m.config.Logger, raw, claimed, err)
 		_ = raw.Close()
 		return
@@ -297,6 +306,7 @@ func (m *Mux) welcome(raw net.Conn) {
 	switch {
 	case refusal != nil:
 	case !fits(conn, hello, m.config.Self.ClusterID):
+		m.turned.Add(1)
 		refusal = errNotTheHolder
 	case newborn:
 		if refusal = m.door.enter(); refusal == nil {
