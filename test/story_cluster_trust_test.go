@@ -151,7 +151,7 @@ func TestStrangersAtThePeerPort(t *testing.T) {
 	t.Parallel()
 	clients := harness.NewAuthority(t)
 	peer := harness.FreeAddr(t)
-	node := harness.Start(t, harness.Options{TLS: clients, Args: []string{"--node-name", "lone", "--peer-listen", peer}})
+	node := harness.Start(t, harness.Options{Args: []string{"--node-name", "lone", "--peer-listen", peer}})
 	k := keys(t, node)
 	other := harness.Start(t, harness.Options{Args: []string{"--node-name", "n2", "--peer-listen", harness.FreeAddr(t)}})
 	foreign := keys(t, other)
