@@ -268,7 +268,7 @@ func TestGroupsAgreeOverThePort(t *testing.T) {
 }
 
 // propose has a command committed by whoever leads the group, and tells who.
-func propose(ctx context.Context, t *testing.T, hosts map[cluster.NodeID]*replica.Host, group cluster.GroupID, command string) cluster.NodeID {
+func propose(ctx context.Context, t testing.TB, hosts map[cluster.NodeID]*replica.Host, group cluster.GroupID, command string) cluster.NodeID {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
