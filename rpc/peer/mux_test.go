@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -161,7 +162,8 @@ func TestNoSuchReplica(t *testing.T) {
 // What a stranger says is never trusted, and nobody waits for it.
 func TestStrangers(t *testing.T) {
 	var w town
-	a, b := w.mux(t, "a"), w.mux(t, "b")
+	var out lines
+	a, b := w.mux(t, "a"), w.mux(t, "b", func(c *MuxConfig) { c.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
 	addr, _ := w.resolve("b")
 	for name, words := range map[string][]byte{
 		"a browser":         []byte("GET / HTTP/1.1\r\n\r\n"),
@@ -181,6 +183,10 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s: the connection stays open", name)
 		}
 		conn.Close()
+	}
+	until(t, "all strangers are counted", func() bool { return b.Strangers() == 6 })
+	if text := out.String(); strings.Count(text, "a connection was refused") != 1 || !strings.Contains(text, "does not speak TLS") {
+		t.Errorf("the log tells of them: %s", text)
 	}
 	var silent []net.Conn
 	for range 50 {
