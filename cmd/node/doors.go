@@ -120,7 +120,7 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			}
 			return alive, silent
 		},
-		Memory:   n.memoryNumbers,
+		Memory: n.memoryNumbers,
 		Strangers: func() (peer, gossip uint64) {
 			if !n.links.known.Load() {
 				return 0, 0
