@@ -34,7 +34,8 @@ type Change struct {
 // Op is one kind of change: a pointer to [Found], [Join], [Announce],
 // [Activate], [Drain], [Resume], [RemoveMember], [ReplaceStore], [AddToken],
 // [RemoveToken], [RaiseLevel], [Retarget], [CreateReplica], [BeginStep],
-// [Record], [RetireReplica], [ForgetReplica], [LoseReplica] or [RecoverGroup].
+// [Record], [RetireReplica], [ForgetReplica], [LoseReplica], [RecoverGroup],
+// [Entrust], [Rotate] or [Turn].
 type Op interface {
 	kind() string
 	// planned: the op was decided on a view of the state, and is void on another.
@@ -65,6 +66,9 @@ var ops = map[string]func() Op{
 	"forget-replica": func() Op { return new(ForgetReplica) },
 	"lose-replica":   func() Op { return new(LoseReplica) },
 	"recover-group":  func() Op { return new(RecoverGroup) },
+	"entrust":        func() Op { return new(Entrust) },
+	"rotate":         func() Op { return new(Rotate) },
+	"turn":           func() Op { return new(Turn) },
 }
 
 // Errors of decoding.

@@ -36,6 +36,9 @@ func everyChange() map[string]Change {
 		"retire-replica": {Op: &RetireReplica{1, r}},
 		"forget-replica": {Op: &ForgetReplica{1, r}},
 		"lose-replica":   {Op: &LoseReplica{1, r}},
+		"entrust":        {Op: &Entrust{someTrust()}},
+		"rotate":         {Op: &Rotate{gossipKey(2), &Authority{[]byte("certificate 2"), []byte("key 2")}}},
+		"turn":           {Op: &Turn{7}},
 		"recover-group":  {Expect: 5, Op: &RecoverGroup{Record{Group: 1, Index: 8, Voters: []Replica{r}}}},
 	}
 	for kind, c := range changes {
@@ -91,7 +94,7 @@ func TestChangesAreFrozen(t *testing.T) {
 
 // A change that was decided on a view names it, all others need not.
 func TestPlannedChangesNameAVersion(t *testing.T) {
-	free := []string{"announce", "join", "resume", "add-token", "remove-token", "raise-level", "forget-replica", "lose-replica", "found"}
+	free := []string{"announce", "join", "resume", "add-token", "remove-token", "raise-level", "forget-replica", "lose-replica", "found", "entrust", "rotate", "turn"}
 	for kind, c := range everyChange() {
 		c.Expect = 0
 		out := trio(t).Apply(c)
@@ -111,6 +114,7 @@ func full(t testing.TB) *State {
 		&Retarget{[]GroupTarget{{2, Target{[]NodeID{"a"}, []NodeID{"b"}, "a"}}}},
 		&BeginStep{Step{Kind: StepRemove, Group: 2, Replica: Replica{"b", 1}, Index: 9}},
 		&RemoveMember{"d", true}, &Drain{"b", true},
+		&Entrust{someTrust()}, &Rotate{gossipKey(2), &Authority{[]byte("certificate 2"), []byte("key 2")}},
 	} {
 		s.Apply(Change{Expect: s.Version(), AtMs: 1234, Op: op})
 	}
@@ -180,6 +184,10 @@ func TestRestoreRefuses(t *testing.T) {
 		"a future placement":      {`"placement_version":`, `"placement_version":9`, ErrDamaged},
 		"a strange step":          {`"kind":"remove"`, `"kind":"explode"`, ErrDamaged},
 		"a leader without a vote": {`"leader":"a"`, `"leader":"b"`, ErrDamaged},
+		"a trust of nothing":      {`"serial":2`, `"serial":0`, ErrDamaged},
+		"a strange stage":         {`"stage":"spreading"`, `"stage":"resting"`, ErrDamaged},
+		"settled on two":          {`"stage":"spreading",`, ``, ErrDamaged},
+		"spent by nobody known":   {`"spent":[{"digest":"01`, `"spent":[{"digset":"01`, ErrDamaged},
 		"a removed member":        {`"state":"active"`, `"state":"removed"`, ErrDamaged},
 	} {
 		data := strings.Replace(good, c.old, c.new, 1)

@@ -132,8 +132,8 @@ func (s *State) become(n NodeID, next MemberState, leaving bool) error {
 	return s.change(i, m)
 }
 
-// Join lets a new node in. It spends the token. Repeating it for the same node
-// and store changes nothing.
+// Join lets a new node in. It spends the token. Repeating it with the same token
+// for the same node and store changes nothing.
 type Join struct {
 	// Member as it introduces itself; its state is not asked for.
 	Member Member `json:"member"`
@@ -148,9 +148,9 @@ func (op *Join) apply(s *State) (Replica, error) {
 	m := op.Member
 	m.State, m.Leaving = Joining, false
 	if i, ok := s.memberAt(m.Node); ok && s.members[i].Store == m.Store {
-		return Replica{}, errSame
+		return Replica{}, s.again(op.Token, m)
 	}
-	if err := s.spend(op.Token); err != nil {
+	if err := s.spend(op.Token, m); err != nil {
 		return Replica{}, err
 	}
 	if len(s.tombstones) >= MaxTombstones {
@@ -310,13 +310,13 @@ func (op *ReplaceStore) apply(s *State) (Replica, error) {
 	m.State, m.Leaving = old.State, old.Leaving
 	switch {
 	case old.Store == m.Store:
-		return Replica{}, errSame
+		return Replica{}, s.again(op.Token, m)
 	case old.Store != op.Old:
 		return Replica{}, fmt.Errorf("the store of node %s on record is another one than the one to be replaced", m.Node)
 	case len(s.tombstones) >= MaxTombstones:
 		return Replica{}, errors.New("too many nodes and disks were removed from this cluster")
 	}
-	if err := s.spend(op.Token); err != nil {
+	if err := s.spend(op.Token, m); err != nil {
 		return Replica{}, err
 	}
 	if err := s.storeIsNew(m); err != nil {

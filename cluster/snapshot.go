@@ -22,6 +22,8 @@ type snapshot struct {
 	Members          []Member         `json:"members,omitempty"`
 	Tombstones       []Tombstone      `json:"tombstones,omitempty"`
 	Tokens           []Token          `json:"tokens,omitempty"`
+	Spent            []Spent          `json:"spent,omitempty"`
+	Trust            *Trust           `json:"trust,omitempty"`
 	PlacementVersion uint64           `json:"placement_version"`
 	Groups           []GroupPlacement `json:"groups,omitempty"`
 }
@@ -30,7 +32,10 @@ type snapshot struct {
 func (s *State) Snapshot() []byte {
 	w := snapshot{
 		Format: snapshotFormat, Version: s.version, ClockMs: s.clock, Settings: s.settings,
-		Members: s.members, Tombstones: s.tombstones, Tokens: s.tokens,
+		Members: s.members, Tombstones: s.tombstones, Tokens: s.tokens, Spent: s.spent,
+	}
+	if !s.trust.IsZero() {
+		w.Trust = &s.trust
 	}
 	if s.placement != nil {
 		w.PlacementVersion, w.Groups = s.placement.version, s.placement.groups
@@ -55,7 +60,13 @@ func (s *State) Restore(data []byte) error {
 	}
 	next := State{
 		version: w.Version, clock: w.ClockMs, settings: w.Settings,
-		members: w.Members, tombstones: w.Tombstones, tokens: w.Tokens,
+		members: w.Members, tombstones: w.Tombstones, tokens: w.Tokens, spent: w.Spent,
+	}
+	if w.Trust != nil {
+		next.trust = *w.Trust
+		if err := next.trust.Check(); err != nil {
+			return fmt.Errorf("%w: snapshot of the cluster state: %w", ErrDamaged, err)
+		}
 	}
 	if err := next.restorePlacement(w); err != nil {
 		return fmt.Errorf("%w: snapshot of the cluster state: %w", ErrDamaged, err)
@@ -69,7 +80,7 @@ func (s *State) Restore(data []byte) error {
 
 func (s *State) restorePlacement(w snapshot) (err error) {
 	if len(w.Groups) == 0 {
-		if w.Version != 0 || w.Settings != (Settings{}) || len(w.Members)+len(w.Tombstones)+len(w.Tokens) > 0 {
+		if w.Version != 0 || w.Settings != (Settings{}) || len(w.Members)+len(w.Tombstones)+len(w.Tokens)+len(w.Spent) > 0 || w.Trust != nil {
 			return fmt.Errorf("a cluster without groups")
 		}
 		return nil
@@ -97,8 +108,11 @@ func (s *State) check() error {
 		return fmt.Errorf("%d tombstones, at most %d are allowed", len(s.tombstones), 2*MaxTombstones)
 	case len(s.tokens) > MaxTokens:
 		return fmt.Errorf("%d join tokens, at most %d are allowed", len(s.tokens), MaxTokens)
+	case len(s.spent) > MaxTokens:
+		return fmt.Errorf("%d spent join tokens, at most %d are allowed", len(s.spent), MaxTokens)
 	case !ascending(s.members, func(a, b Member) int { return compareNodes(a.Node, b.Node) }),
-		!ascending(s.tombstones, compareTombstones), !ascending(s.tokens, compareTokens):
+		!ascending(s.tombstones, compareTombstones), !ascending(s.tokens, compareTokens),
+		!ascending(s.spent, compareSpent):
 		return fmt.Errorf("members, tombstones or tokens are not in order")
 	}
 	for _, m := range s.members {

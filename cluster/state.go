@@ -22,6 +22,8 @@ type State struct {
 	members    []Member    // by node
 	tombstones []Tombstone // by node
 	tokens     []Token     // by digest
+	spent      []Spent     // by digest
+	trust      Trust       // zero in a cluster's first moment
 	placement  *Placement  // nil before the cluster is founded
 }
 

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -34,6 +36,16 @@ type Token struct {
 	// since the Unix epoch.
 	ExpiresMs uint64 `json:"expires_ms"`
 }
+
+// Spent is a token that has let a node in and has not expired, so that the node
+// may ask again when it did not hear the answer; nobody else may.
+type Spent struct {
+	Token
+	Node  NodeID `json:"node"`
+	Store string `json:"store"`
+}
+
+func compareSpent(a, b Spent) int { return compareTokens(a.Token, b.Token) }
 
 func compareTokens(a, b Token) int { return bytes.Compare(a.Digest[:], b.Digest[:]) }
 
@@ -77,21 +89,50 @@ func (*RemoveToken) kind() string  { return "remove-token" }
 func (*RemoveToken) planned() bool { return false }
 
 func (op *RemoveToken) apply(s *State) (Replica, error) {
-	if s.spend(op.Digest) != nil {
-		return Replica{}, errSame
+	_, err := s.take(op.Digest)
+	if err != nil {
+		err = errSame
 	}
-	return Replica{}, nil
+	return Replica{}, err
 }
 
-// spend removes a token. The one answer for unknown, used and expired tokens
-// tells a guesser nothing.
-func (s *State) spend(d Digest) error {
+// spend has a node use a token up. The one answer for unknown, used and expired
+// tokens tells a guesser nothing.
+func (s *State) spend(d Digest, m Member) error {
+	t, err := s.take(d)
+	if err != nil {
+		return err
+	}
+	one := Spent{Token: t, Node: m.Node, Store: m.Store}
+	i, _ := slices.BinarySearchFunc(s.spent, one, compareSpent)
+	s.spent = slices.Insert(slices.Clone(s.spent), i, one)
+	if len(s.spent) > MaxTokens { // the node whose time ends first asks with a new one
+		first := slices.MinFunc(s.spent, func(a, b Spent) int { return cmp.Compare(a.ExpiresMs, b.ExpiresMs) })
+		s.spent = slices.DeleteFunc(s.spent, func(x Spent) bool { return x == first })
+	}
+	return nil
+}
+
+// take removes a token that may be used.
+func (s *State) take(d Digest) (Token, error) {
 	i, exists := slices.BinarySearchFunc(s.tokens, Token{Digest: d}, compareTokens)
 	if !exists {
-		return fmt.Errorf("the join token is unknown, used or expired; make a new one")
+		return Token{}, errors.New("the join token is unknown, used or expired; make a new one")
 	}
+	t := s.tokens[i]
 	s.tokens = slices.Delete(slices.Clone(s.tokens), i, i+1)
-	return nil
+	return t, nil
+}
+
+// again lets a member ask once more to be let in. What it is told then are the
+// secrets of the cluster, and names and stores are none: so it takes the token
+// that it was let in by or, when that is over, a new one.
+func (s *State) again(d Digest, m Member) error {
+	i, exists := slices.BinarySearchFunc(s.spent, Spent{Token: Token{Digest: d}}, compareSpent)
+	if exists && s.spent[i].Node == m.Node && s.spent[i].Store == m.Store {
+		return errSame
+	}
+	return s.spend(d, m)
 }
 
 // advance moves the clock forward and drops the tokens that expired.
@@ -102,6 +143,9 @@ func (s *State) advance(atMs uint64) {
 	s.clock = atMs
 	if slices.ContainsFunc(s.tokens, s.expired) {
 		s.tokens = slices.DeleteFunc(slices.Clone(s.tokens), s.expired)
+	}
+	if over := func(x Spent) bool { return s.expired(x.Token) }; slices.ContainsFunc(s.spent, over) {
+		s.spent = slices.DeleteFunc(slices.Clone(s.spent), over)
 	}
 }
 

@@ -52,7 +52,7 @@ var needs = []struct {
 	{"auth.Auth", renews, `RefreshApiToken`},
 	{"token.Token", mints, `GenerateDisposableToken`},
 	{"mayfly.admin.v1.Admin", operates, `ListApiKeys RevokeApiKey Version ClusterStatus DrainNode ResumeNode RemoveNode`},
-	{"mayfly.admin.v1.Admin", acts, `CreateApiKey LeaveNode TransferLeadership CreateJoinToken JoinCluster`},
+	{"mayfly.admin.v1.Admin", acts, `CreateApiKey LeaveNode TransferLeadership CreateJoinToken JoinCluster RotateKeys`},
 	{"mayfly.admin.v1.Caches", operates, `CreateCache UpdateCache DescribeCaches`},
 	{"mayfly.admin.v1.Usage", operates, `ReportUsage ExportUsage`},
 	{"cache_client.Ping", anybody, `Ping`},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -50,7 +51,7 @@ type Config struct {
 	Cluster string
 	// Secrets are one or two secrets of 32 bytes that all nodes of the cluster
 	// hold. The first encrypts, both decrypt; the second is for a node that
-	// starts while secrets are rotated, see Mesh.AddSecret. They are copied.
+	// starts while secrets are rotated, see Mesh.Adopt. They are copied.
 	Secrets [][]byte
 
 	// Bind is the host:port to listen on, with TCP and UDP; port 0 chooses a
@@ -73,6 +74,8 @@ type Config struct {
 
 	// Logger is optional: silent when nil.
 	Logger *slog.Logger
+
+	strangers *atomic.Uint64 // of all journals of the library
 
 	// carry replaces the sockets in tests that cut cables.
 	carry func(bind netip.AddrPort) (carrier, error)
@@ -99,6 +102,7 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.strangers = new(atomic.Uint64)
 	if c.carry == nil {
 		lib := c.libraryLog()
 		c.carry = func(bind netip.AddrPort) (carrier, error) { return listen(bind, lib) }
@@ -107,7 +111,11 @@ func (c *Config) complete() error {
 }
 
 // libraryLog makes the logger that memberlist writes to.
-func (c *Config) libraryLog() *log.Logger { return log.New(newJournal(c.Logger), "", 0) }
+func (c *Config) libraryLog() *log.Logger {
+	j := newJournal(c.Logger)
+	j.strangers = c.strangers
+	return log.New(j, "", 0)
+}
 
 // addrs are what Bind and Advertise stand for.
 func (c *Config) addrs() (bind, advertise netip.AddrPort, err error) {

@@ -13,7 +13,7 @@ const (
 	// SecretBytes is the size of a secret: AES-256.
 	SecretBytes = 32
 	// maxSecrets is the size of the ring: the secret in use, and the one that
-	// comes or goes. It is also what makes removing safe, see RemoveSecret.
+	// comes or goes. It is also what makes removing safe, see removeSecret.
 	maxSecrets = 2
 )
 
@@ -81,18 +81,13 @@ func (r *ring) index(s []byte) int {
 	return -1
 }
 
-// AddSecret makes this node understand a further secret, without using it; one
+// addSecret makes this node understand a further secret, without using it; one
 // that it has is no error.
-//
-// To rotate: AddSecret on every node; when all have done it, UseSecret on every
-// node; when all have done that, RemoveSecret of the old one. Whether all have
-// done a step is for the meta group to know. A step that is begun before the
-// one before it is done everywhere cuts nodes off until that is made up for.
-func (m *Mesh) AddSecret(s []byte) error { return m.keys.add(s) }
+func (m *Mesh) addSecret(s []byte) error { return m.keys.add(s) }
 
-// UseSecret makes s the one that this node encrypts with; it must have been
+// useSecret makes s the one that this node encrypts with; it must have been
 // added. Using the one in use is no error.
-func (m *Mesh) UseSecret(s []byte) error {
+func (m *Mesh) useSecret(s []byte) error {
 	m.keys.mu.Lock()
 	defer m.keys.mu.Unlock()
 	if m.keys.index(s) < 0 {
@@ -101,10 +96,10 @@ func (m *Mesh) UseSecret(s []byte) error {
 	return m.keys.inner.UseKey(s)
 }
 
-// RemoveSecret makes this node forget a secret that is not in use. One that it
+// removeSecret makes this node forget a secret that is not in use. One that it
 // does not have is no error. What is still under way under that secret is lost,
 // which gossip bears: it is said again.
-func (m *Mesh) RemoveSecret(s []byte) error {
+func (m *Mesh) removeSecret(s []byte) error {
 	m.keys.mu.Lock()
 	defer m.keys.mu.Unlock()
 	switch m.keys.index(s) {
@@ -116,4 +111,51 @@ func (m *Mesh) RemoveSecret(s []byte) error {
 	// The library shifts the keys behind this one, within the slice that readers
 	// are walking, who then may miss a good key. On a ring of two none is behind.
 	return m.keys.inner.RemoveKey(s)
+}
+
+// Adopt makes this node encrypt with the first of these secrets, one or two, and
+// understand all of them and no other. It may hold any others before: a node that
+// was away has missed the steps of a rotation, or several rotations. After an error
+// it may be called again. One call is to be under way at a time.
+//
+// To rotate, every node adopts the old secret and the new; when all have done it,
+// the new and the old; when all have done that, the new alone. Whether all have done
+// a step is for the meta group to know. A step that is begun before the one before it
+// is done everywhere cuts nodes off until that is made up for.
+func (m *Mesh) Adopt(secrets [][]byte) error {
+	if len(secrets) == 0 || len(secrets) > maxSecrets {
+		return fmt.Errorf("gossip: %d secrets, there must be one or two", len(secrets))
+	}
+	first := secrets[0]
+	for _, s := range secrets {
+		if err := checkSecret(s); err != nil {
+			return err
+		}
+	}
+	// There is room for two: what was in use, and what will be.
+	if err := m.forgetBut(first); err != nil {
+		return err
+	}
+	if err := errors.Join(m.addSecret(first), m.useSecret(first), m.forgetBut(first)); err != nil {
+		return err
+	}
+	for _, s := range secrets[1:] {
+		if err := m.addSecret(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetBut removes what is neither in use nor this one.
+func (m *Mesh) forgetBut(secret []byte) error {
+	for i, have := range m.keys.inner.GetKeys() {
+		if i == 0 || bytes.Equal(have, secret) {
+			continue
+		}
+		if err := m.removeSecret(have); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,9 @@ const (
 // one each, so that the first cannot drown the second.
 type journal struct {
 	log *slog.Logger
+	// strangers counts what the library could not decrypt, whether or not a line of it
+	// is written.
+	strangers *atomic.Uint64
 
 	mu      sync.Mutex
 	since   time.Time // begin of the window
@@ -33,7 +37,9 @@ type journal struct {
 	leftOut int
 }
 
-func newJournal(log *slog.Logger) *journal { return &journal{log: log, alike: make(map[string]int)} }
+func newJournal(log *slog.Logger) *journal {
+	return &journal{log: log, strangers: new(atomic.Uint64), alike: make(map[string]int)}
+}
 
 func (j *journal) warn(msg string, args ...any) { j.put(slog.LevelWarn, msg, args...) }
 
@@ -90,6 +96,9 @@ func (j *journal) Write(line []byte) (int, error) {
 		}
 	}
 	text = clip(strings.TrimPrefix(text, "memberlist: "))
+	if strings.Contains(strings.ToLower(text), undecipherable) {
+		j.strangers.Add(1)
+	}
 	if hint := explain(text); hint != "" {
 		j.put(level, "gossip: "+text, "hint", hint)
 	} else {
@@ -108,10 +117,13 @@ func clip(s string) string {
 
 const hintHungUp = "the other side hung up: it may belong to another cluster, hold another secret, or not be a gossip port"
 
+// undecipherable is what the library says of a packet or stream of another secret.
+const undecipherable = "no installed keys"
+
 // hints say what a message of the library may mean.
 var hints = []struct{ part, means string }{
 	{"unacceptable label", "a node of another cluster talks to this address, see its cluster id"},
-	{"no installed keys", "one of the two nodes holds another gossip secret"},
+	{undecipherable, "one of the two nodes holds another gossip secret"},
 	{"not encrypted", "the other side gossips without a secret, or is no node"},
 	{"EOF", hintHungUp},
 	{"connection reset", hintHungUp},

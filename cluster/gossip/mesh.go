@@ -90,6 +90,10 @@ func (m *Mesh) Peers() []Peer { return m.table.listPeers() }
 // stays in it is used by two nodes. Who is right is for the record to say.
 func (m *Mesh) Conflicts() []Conflict { return m.table.listConflicts() }
 
+// Strangers counts the packets and streams that none of the secrets could decrypt,
+// since Open.
+func (m *Mesh) Strangers() uint64 { return m.cfg.strangers.Load() }
+
 // Changes rings after Peers or Conflicts have changed. It holds one ring
 // however many there were: look at both after each. It is meant for one
 // reader, and is never closed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,24 +74,24 @@ func TestRing(t *testing.T) {
 	for i, step := range []struct {
 		err, want error
 	}{
-		{m.UseSecret(two), ErrUnknownSecret},
-		{m.RemoveSecret(one), ErrSecretInUse},
-		{m.AddSecret(one), nil},
-		{m.AddSecret(two), nil},
-		{m.AddSecret(two), nil},
-		{m.AddSecret(three), ErrRingFull},
-		{m.UseSecret(two), nil},
-		{m.RemoveSecret(two), ErrSecretInUse},
-		{m.RemoveSecret(one), nil},
-		{m.RemoveSecret(one), nil},
-		{m.UseSecret(one), ErrUnknownSecret},
-		{m.AddSecret(three), nil},
+		{m.useSecret(two), ErrUnknownSecret},
+		{m.removeSecret(one), ErrSecretInUse},
+		{m.addSecret(one), nil},
+		{m.addSecret(two), nil},
+		{m.addSecret(two), nil},
+		{m.addSecret(three), ErrRingFull},
+		{m.useSecret(two), nil},
+		{m.removeSecret(two), ErrSecretInUse},
+		{m.removeSecret(one), nil},
+		{m.removeSecret(one), nil},
+		{m.useSecret(one), ErrUnknownSecret},
+		{m.addSecret(three), nil},
 	} {
 		if !errors.Is(step.err, step.want) {
 			t.Errorf("step %d gave %v, want %v", i, step.err, step.want)
 		}
 	}
-	if err := m.AddSecret(two[:16]); err == nil {
+	if err := m.addSecret(two[:16]); err == nil {
 		t.Error("a secret of 16 bytes was taken")
 	}
 	if _, err := newRing([][]byte{one, two, three}); err == nil {
@@ -214,5 +215,36 @@ func TestClaimOfTheFutureIsRead(t *testing.T) {
 	want := Claim{Store: "store", Boot: "boot", PeerAddr: "h:1", ClientAddr: "h:2", Level: 7}
 	if err != nil || got != want {
 		t.Errorf("read %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// Whatever secrets a node has when it comes back, it adopts those of the day.
+func TestAdoptFromAnywhere(t *testing.T) {
+	one, two, three := secretOf(1), secretOf(2), secretOf(3)
+	all := [][][]byte{{one}, {two}, {three}, {one, two}, {two, one}, {two, three}, {three, two}, {one, three}, {three, one}}
+	for _, before := range all {
+		for _, after := range all {
+			keys, err := newRing(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &Mesh{keys: keys}
+			if err := m.Adopt(after); err != nil {
+				t.Errorf("%v after %v: %v", after, before, err)
+			}
+			if got := keys.inner.GetKeys(); !slices.EqualFunc(got, after, bytes.Equal) {
+				t.Errorf("%d secrets after %d, want %d, or another order", len(got), len(before), len(after))
+			}
+		}
+	}
+	keys, err := newRing([][]byte{one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Mesh{keys: keys}
+	for name, bad := range map[string][][]byte{"none": {}, "three": {one, two, three}, "a short one": {one[:16]}, "zeros": {make([]byte, SecretBytes)}} {
+		if err := m.Adopt(bad); err == nil || !bytes.Equal(keys.inner.GetPrimaryKey(), one) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -26,6 +26,9 @@ type Config struct {
 	// the next one; those that replica.Open started are not named. A replica that
 	// ends says so itself, see replica.Group.Done. May be nil.
 	Started func(*replica.Group)
+	// Trusts tells the serial number of the trust that this node has adopted. It must
+	// not wait. May be nil, where none is.
+	Trusts func() uint64
 	// Logger receives what an operator should know. Nil is silent.
 	Logger *slog.Logger
 	// Tuning holds the times; zero fields take their defaults.
@@ -95,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Started == nil {
 		c.Started = func(*replica.Group) {}
+	}
+	if c.Trusts == nil {
+		c.Trusts = func() uint64 { return 0 }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -114,6 +114,7 @@ func (o *office) round(ctx context.Context) (moved bool) {
 	view, version := o.view(v)
 	agenda := cluster.Plan(view)
 	o.publish(look{round: number, verdict: v, held: agenda.Held})
+	o.turn(ctx, v)
 	return o.carryOut(ctx, agenda.Steps, version, v)
 }
 

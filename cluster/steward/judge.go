@@ -29,6 +29,7 @@ type life struct {
 	doubted time.Time // when somebody last doubted it
 	boot    string    // the process that answered last
 	booted  time.Time // when that one answered first
+	trust   uint64    // the serial number of what it trusts by
 	other   bool      // the newest answer came from another node or disk
 	note    string    // what an operator should know
 }
@@ -87,7 +88,7 @@ func (j *judge) hear(m cluster.Member, r Report, now time.Time) bool {
 	case r.Store != m.Store:
 		l.note = "it answers with another data directory than the one on record; if its disk was lost, bring it back with `mayfly node replace`"
 	default:
-		l.other, l.heard = false, now
+		l.other, l.heard, l.trust = false, now, r.Trust
 		if r.Boot != l.boot {
 			l.boot, l.booted = r.Boot, now
 		}

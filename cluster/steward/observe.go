@@ -104,7 +104,9 @@ func (o *observer) question(ctx context.Context, m cluster.Member, silent bool) 
 // report asks one node, which may be this one.
 func (o *observer) report(ctx context.Context, n cluster.NodeID) (Report, error) {
 	if n == o.cfg.Self {
-		return Account(o.cfg.Host, o.cfg.Boot), nil
+		report := Account(o.cfg.Host, o.cfg.Boot)
+		report.Trust = o.cfg.Trusts()
+		return report, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.cfg.Tuning.Ask)
 	defer cancel()

@@ -16,6 +16,8 @@ type Report struct {
 	Boot  string
 	// Replicas are those that run on the node, by group.
 	Replicas []ReplicaReport
+	// Trust is the serial number of the trust that the node has adopted.
+	Trust uint64
 }
 
 // ReplicaReport is how far one replica is.

@@ -26,6 +26,8 @@ type Status struct {
 	Groups []GroupStatus
 	// Held tells what should be done and is not, and why.
 	Held []cluster.Hold
+	// Rotation is how far the keys are by which nodes know each other.
+	Rotation Rotation
 }
 
 // NodeStatus is one member.
@@ -110,6 +112,7 @@ func (s *Steward) Status() Status {
 	s.cfg.Record.Read(func(state *cluster.State) {
 		st.Settings, st.Version = state.Settings(), state.Version()
 		members, placement = state.Members(), state.Placement()
+		st.Rotation = v.rotation(state.Trust(), members, s.cfg.Tuning)
 	})
 	if placement == nil {
 		return st

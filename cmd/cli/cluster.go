@@ -14,7 +14,7 @@ import (
 
 func (p *Program) clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Short: "See a cluster as a whole, let new nodes in, and recover it"}
-	cmd.AddCommand(p.clusterStatusCommand(), p.clusterJoinToken(), p.clusterRecover())
+	cmd.AddCommand(p.clusterStatusCommand(), p.clusterJoinToken(), p.clusterRotate(), p.clusterRecover())
 	return cmd
 }
 
@@ -84,7 +84,9 @@ func (p *Program) clusterStatusCommand() *cobra.Command {
 			Groups     []groupRow `json:"groups"`
 			Moves      []moveRow  `json:"moves"`
 			Held       []holdRow  `json:"held"`
-		}{newClusterHead(st), st.GetDataGroups(), st.GetLevel(), []nodeRow{}, []groupRow{}, movesOf(st, anyGroup), holdsOf(st)}
+			// Rotation is that of the keys by which nodes know each other.
+			Rotation rotationRow `json:"rotation"`
+		}{newClusterHead(st), st.GetDataGroups(), st.GetLevel(), []nodeRow{}, []groupRow{}, movesOf(st, anyGroup), holdsOf(st), newRotationRow(st)}
 		for _, n := range st.GetNodes() {
 			document.Nodes = append(document.Nodes, newNodeRow(st, n))
 		}
@@ -96,7 +98,7 @@ func (p *Program) clusterStatusCommand() *cobra.Command {
 		}
 		s.warnHeadless(st)
 		return s.out.answer(document, func(w *strings.Builder) {
-			pairs(w, append(document.pairs(), [2]string{"Nodes", nodeCount(document.Nodes)}))
+			pairs(w, append(document.pairs(), [2]string{"Nodes", nodeCount(document.Nodes)}, [2]string{"Node keys", document.Rotation.String()}))
 			w.WriteString("\n")
 			table(w, []string{"GROUP", "LEADER", "TERM", "VOTERS", "LEARNERS", "APPLIED", "LAG", "MOVE"}, cells)
 			writeMoves(w, nil, document.Held)

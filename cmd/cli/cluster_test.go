@@ -44,7 +44,8 @@ func three() *clusterpb.Status {
 				Step: &clusterpb.Step{Kind: "transfer", Group: 1, Replica: replicaOn("b", 1), To: replicaOn("a", 1)}},
 			{Group: 2, Moving: true, Replicas: []*clusterpb.GroupReplica{voter("a", 8, 0), learner}},
 		},
-		Held: []*clusterpb.Hold{{Group: 1, Why: "one node is away"}, {Group: 2, Why: "one node is away"}},
+		Held:     []*clusterpb.Hold{{Group: 1, Why: "one node is away"}, {Group: 2, Why: "one node is away"}},
+		Rotation: &clusterpb.Rotation{Serial: 4, Stage: "spreading", Authority: true, Waiting: []string{"c"}},
 	}
 }
 
@@ -194,6 +195,34 @@ func TestDrainWaitsUntilNothingIsLed(t *testing.T) {
 	got := invocation{broker: b}.run(t, "node", "drain", "b", "-ojson")
 	if got.code != ExitOK || got.stderr != "0 of 1 leaderships moved\n1 of 1 leaderships moved\n" || got.stdout != "{\n  \"node\": \"b\",\n  \"done\": \"drained\"\n}\n" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A rotation is watched until it is done, over an election too.
+func TestRotationIsWatched(t *testing.T) {
+	at := func(serial uint64, stage string, waiting ...string) proto.Message {
+		return statusOf(func(st *clusterpb.Status) {
+			st.Rotation = &clusterpb.Rotation{Serial: serial, Stage: stage, Waiting: waiting}
+		})
+	}
+	b := (&broker{answer: script(map[string][]proto.Message{
+		"RotateKeys": {&adminpb.RotateKeysResponse{}},
+		"ClusterStatus": {
+			at(4, ""), at(4, ""), at(5, "spreading", "b", "c"), at(5, "spreading", "b", "c"),
+			&adminpb.ClusterStatusResponse{Status: headless()}, at(6, "switching"), at(7, "", "c"), at(7, ""),
+		},
+	})}).start(t)
+	got := invocation{broker: b}.run(t, "cluster", "rotate-key", "--authority", "-ojson")
+	want := "settled\nrotating, spreading; waiting for b, c\nrotating, switching\nsettled; waiting for c\n"
+	if got.code != ExitOK || got.stderr != want || !strings.Contains(got.stdout, `"serial": 7`) {
+		t.Errorf("%+v", got)
+	}
+	if calls := b.took(); !proto.Equal(calls[1].request, &adminpb.RotateKeysRequest{Authority: true}) || len(calls) != 9 {
+		t.Errorf("asked %v", calls)
+	}
+	b = (&broker{answer: fails(codes.FailedPrecondition, "a rotation of keys is spreading")}).start(t)
+	if got := (invocation{broker: b}).run(t, "cluster", "rotate-key"); got.code != ExitFailure || !strings.Contains(got.stderr, "is spreading") {
+		t.Errorf("while another is under way: %+v", got)
 	}
 }
 

@@ -63,6 +63,8 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "advertise", Help: "host under which other nodes reach this one", Value: config.Text(&c.Advertise), Default: "the host of --peer-listen, or an address of this machine"},
 		{Name: "join", Help: "peer addresses of nodes to found a cluster with, or of the cluster to join, at the first start", Value: config.List(&c.Join)},
 		{Name: "join-token", Help: "token that lets this node into a cluster, see `mayfly cluster join-token`", Value: config.Text(&c.JoinToken), Secret: true},
+		{Name: "founding-secret", Help: "secret by which the nodes that found a cluster know each other, the same on all; not needed on one machine", Value: config.Text(&c.FoundingSecret), Secret: true},
+		{Name: "founding-secret-file", Help: "file with that secret", Value: config.Path(&c.FoundingSecretFile)},
 		{Name: "replace", Help: "take the place of the cluster's node of this name, whose disk was lost", Value: config.Switch(&c.Replace)},
 		{Name: "bootstrap-expect", Help: "how many nodes found a cluster together at their first start", Value: config.Integer(&c.BootstrapExpect, 1, 128), Default: "1"},
 		{Name: "zone", Help: "what fails together with this node, such as a rack; replicas are spread over zones", Value: config.Text(&c.Zone)},

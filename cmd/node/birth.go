@@ -13,15 +13,15 @@ import (
 	"path/filepath"
 
 	"github.com/mayfly-broker/mayfly/cluster"
-	"github.com/mayfly-broker/mayfly/cluster/gossip"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // CharterFile is the file of the data directory that holds how the node came to
-// be. Only its owner may read it: it holds the secret that gossip is encrypted
-// with.
+// be. Only its owner may read it: it holds the secrets by which the nodes of the
+// cluster know each other.
 const CharterFile = "charter.json"
 
 // featureLevel is the newest feature level that this program understands. It
@@ -42,8 +42,9 @@ type charter struct {
 	Founders []cluster.NodeID `json:"founders,omitempty"`
 	// Members are those known at birth, this node among them.
 	Members []cluster.Member `json:"members,omitempty"`
-	// Secret encrypts gossip.
-	Secret []byte `json:"gossip_secret,omitempty"`
+	// Trust is the secrets by which the nodes know each other, as this node has
+	// adopted them.
+	Trust cluster.Trust `json:"trust,omitzero"`
 	// Left: the node has left the cluster, and holds nothing any more.
 	Left bool `json:"left,omitempty"`
 }
@@ -107,10 +108,7 @@ func (n *Node) decide(ctx context.Context) error {
 	switch {
 	case n.config.BootstrapExpect > 1:
 		n.logger.Info("waiting for the others to found a cluster with", slog.Int("expect", n.config.BootstrapExpect), slog.Any("seeds", n.config.Join))
-		charter, err := peer.Convene(ctx, peer.ConveneConfig{
-			Listener: n.links.listener, Expect: n.config.BootstrapExpect, Seeds: n.config.Join,
-			Self: n.self(), Groups: n.config.groups(), Logger: n.logger,
-		})
+		charter, err := n.convene(ctx)
 		if err != nil {
 			return fmt.Errorf("founding a cluster of %d nodes: %w", n.config.BootstrapExpect, err)
 		}
@@ -128,7 +126,11 @@ func (n *Node) decide(ctx context.Context) error {
 		}
 		n.charter.take(charter)
 	default:
-		n.charter.take(decideAlone(n.config, n.charter.Node))
+		charter, err := decideAlone(n.config, n.charter.Node)
+		if err != nil {
+			return err
+		}
+		n.charter.take(charter)
 		if !n.config.alone() {
 			n.charter.Members = []cluster.Member{n.self()}
 		}
@@ -137,18 +139,17 @@ func (n *Node) decide(ctx context.Context) error {
 }
 
 // decideAlone makes up a cluster of one.
-func decideAlone(config Config, node cluster.NodeID) peer.Charter {
-	secret := make([]byte, gossip.SecretBytes)
-	_, _ = rand.Read(secret) // never fails
+func decideAlone(config Config, node cluster.NodeID) (peer.Charter, error) {
+	first, err := trust.NewTrust()
 	return peer.Charter{
 		ClusterID: rand.Text(), Groups: config.groups(), Level: featureLevel,
-		Founders: []cluster.NodeID{node}, GossipKey: secret,
-	}
+		Founders: []cluster.NodeID{node}, Trust: first,
+	}, err
 }
 
 // take notes what was decided.
 func (c *charter) take(p peer.Charter) {
-	c.ClusterID, c.Groups, c.Level, c.Founders, c.Members, c.Secret = p.ClusterID, p.Groups, p.Level, p.Founders, p.Members, p.GossipKey
+	c.ClusterID, c.Groups, c.Level, c.Founders, c.Members, c.Trust = p.ClusterID, p.Groups, p.Level, p.Founders, p.Members, p.Trust
 }
 
 // complete fills in what the charter of a node lacks that was born alone, or
@@ -168,7 +169,7 @@ func (n *Node) complete(clusterID string) {
 func (n *Node) told() (peer.Charter, bool) {
 	c := n.charter
 	return peer.Charter{
-		ClusterID: c.ClusterID, Groups: c.Groups, Founders: c.Founders, Level: c.Level, GossipKey: c.Secret, Members: c.Members,
+		ClusterID: c.ClusterID, Groups: c.Groups, Founders: c.Founders, Level: c.Level, Members: c.Members, Trust: n.links.wallet.Trust(),
 	}, len(c.Founders) > 0 && len(c.Members) > 1
 }
 
@@ -181,7 +182,7 @@ func (n *Node) Admit(ctx context.Context, digest cluster.Digest, member cluster.
 	err = office{n}.ask(ctx, func(ctx context.Context, at peer.Office) error {
 		settings, members, err := at.Admit(ctx, digest, member, replace)
 		charter = peer.Charter{
-			ClusterID: settings.ClusterID, Groups: settings.Groups, Level: settings.Level, GossipKey: n.charter.Secret, Members: members,
+			ClusterID: settings.ClusterID, Groups: settings.Groups, Level: settings.Level, Members: members, Trust: n.links.wallet.Trust(),
 		}
 		return err
 	})

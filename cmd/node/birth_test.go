@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
@@ -38,7 +37,7 @@ func write(t *testing.T, dir, name, text string) {
 // start: nothing of before stays in force, and nothing of it is lost.
 func TestMoveOverIsFinished(t *testing.T) {
 	former := []string{"identity.json", filepath.Join("groups", "1", "log"), AdminTokenFile, CharterFile}
-	next := &charter{Node: "n", Store: "NEXT", ClusterID: "other", Groups: 2, Secret: []byte("secret")}
+	next := &charter{Node: "n", Store: "NEXT", ClusterID: "other", Groups: 2, Trust: cluster.Trust{Serial: 7}}
 	parts := append(replica.Parts(), AdminTokenFile, CharterFile)
 	for moved := range 1 << len(parts) {
 		for name, cut := range map[string]func(dir string){
@@ -84,7 +83,7 @@ func checkMoved(t *testing.T, dir, name string, next *charter, former []string, 
 		if err := moveOver(dir); err != nil {
 			t.Fatalf("cut %s with %04b put aside: %v", name, moved, err)
 		}
-		if c := charterOf(t, dir); c.Store != next.Store || c.ClusterID != next.ClusterID || !bytes.Equal(c.Secret, next.Secret) {
+		if c := charterOf(t, dir); c.Store != next.Store || c.ClusterID != next.ClusterID || c.Trust.Serial != next.Trust.Serial {
 			t.Fatalf("cut %s with %04b put aside: the charter is of cluster %q, store %q", name, moved, c.ClusterID, c.Store)
 		}
 		for _, f := range former {
@@ -132,7 +131,11 @@ func TestBirthIsTakenUpAgain(t *testing.T) {
 	// Decided, and cut off before anything else was on disk.
 	config.BootstrapExpect, config.Join, config.DataDir = 0, nil, t.TempDir()
 	before.Node = "decided"
-	before.take(decideAlone(config, before.Node))
+	decided, err := decideAlone(config, before.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.take(decided)
 	if err := writeCharter(config.DataDir, CharterFile, before); err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,11 @@ type Config struct {
 	// to join by JoinToken. They mean nothing to a node that was born.
 	Join      []string
 	JoinToken string
+	// FoundingSecret is what those know each other by that found a cluster together;
+	// all are given the same one, of 16 characters at least. FoundingSecretFile is a
+	// file that holds it instead, read when it is needed. Nodes that only this machine
+	// can reach need none.
+	FoundingSecret, FoundingSecretFile string
 	// Replace: this node is a member of the cluster to join whose disk was lost,
 	// and takes its place with an empty one.
 	Replace bool
@@ -249,6 +254,8 @@ func (c Config) checkBirth() error {
 		return errors.New("bootstrap-expect: nobody to found the cluster with; name the peer addresses of the others with --join")
 	case c.BootstrapExpect > 1 && c.JoinToken != "":
 		return errors.New("bootstrap-expect founds a cluster, join-token joins one that is there; leave one of them out")
+	case c.FoundingSecret != "" && c.FoundingSecretFile != "":
+		return errors.New("founding-secret and founding-secret-file are both there; keep one")
 	case c.Replace && c.JoinToken == "":
 		return errors.New("replace: it takes a token; make one on a member with `mayfly node replace`")
 	case c.JoinToken != "" && len(c.Join) == 0:

@@ -7,6 +7,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 // deputy is this node as the stewards of other nodes, and operators, ask it: a
@@ -23,7 +24,11 @@ var (
 
 func (n *Node) deputy() deputy { return deputy{n.steward, n} }
 
-func (d deputy) Report() steward.Report { return steward.Account(d.n.host, d.n.boot) }
+func (d deputy) Report() steward.Report {
+	report := steward.Account(d.n.host, d.n.boot)
+	report.Trust = d.n.trusts()
+	return report
+}
 
 func (d deputy) Perform(ctx context.Context, step cluster.Step) (uint64, error) {
 	return steward.Perform(ctx, d.n.host, step)
@@ -47,4 +52,16 @@ func (d deputy) Admit(ctx context.Context, digest cluster.Digest, member cluster
 
 func (d deputy) AddToken(ctx context.Context, token cluster.Token) error {
 	return d.Steward.AddToken(ctx, token.Digest, time.UnixMilli(int64(token.ExpiresMs)))
+}
+
+func (d deputy) RotateKeys(ctx context.Context, authority bool) error {
+	next := cluster.Rotate{GossipKey: trust.NewGossipKey()}
+	if authority {
+		made, err := trust.NewAuthority()
+		if err != nil {
+			return err
+		}
+		next.Authority = &made
+	}
+	return d.Rotate(ctx, next)
 }

@@ -120,7 +120,16 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			}
 			return alive, silent
 		},
-		Memory:   n.memoryNumbers,
+		Memory: n.memoryNumbers,
+		Strangers: func() (peer, gossip uint64) {
+			if !n.links.known.Load() {
+				return 0, 0
+			}
+			if mesh := n.links.mesh.Load(); mesh != nil {
+				gossip = mesh.Strangers()
+			}
+			return n.links.mux.Strangers(), gossip
+		},
 		Webhooks: func() metrics.Webhooks { return metrics.Webhooks(n.hooks.deliverer.Stats()) },
 		// What vends is there before anybody can read.
 		Vending: func() map[string]map[string]uint64 { return n.doors.vending.Outcomes() },

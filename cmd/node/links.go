@@ -15,6 +15,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -23,6 +24,8 @@ type links struct {
 	listener             net.Listener // the peer port
 	peerAddr, gossipAddr string       // as others dial them
 
+	wallet  *trust.Wallet // what this node proves with who it is
+	trusts  atomic.Uint64 // the serial number of the trust that is adopted
 	mux     *peer.Mux
 	pool    *peer.Pool
 	server  *peer.Server
@@ -75,9 +78,16 @@ func (n *Node) connect(id replica.Identity) (replica.Network, error) {
 	if n.config.alone() {
 		return nil, nil
 	}
+	if err := n.openWallet(id); err != nil {
+		return nil, err
+	}
+	founders, err := n.founders()
+	if err != nil {
+		return nil, err
+	}
 	self := peer.Identity{ClusterID: id.ClusterID, Node: string(id.Node), StoreID: id.StoreID, BootID: n.boot}
 	n.links.mux = peer.NewMux(peer.MuxConfig{
-		Listener: n.links.listener, Self: self, Guard: n.guard, Resolve: n.resolve,
+		Listener: n.links.listener, Self: self, Wallet: n.links.wallet, Founders: founders, Guard: n.guard, Resolve: n.resolve,
 		Doorkeeper: n, Charter: n.told, Removed: n.cast, Logger: n.logger,
 	})
 	n.links.pool = peer.NewPool(peer.PoolConfig{Self: self, Dial: n.links.mux.DialCalls, Logger: n.logger})
@@ -131,29 +141,6 @@ func (n *Node) answerPeers() (err error) {
 		return err
 	}
 	n.links.serving.Go(func() { n.links.served = n.links.server.Serve(n.links.mux.Calls()) })
-	return nil
-}
-
-// gossip begins to listen for who is around.
-func (n *Node) openMesh() error {
-	if len(n.charter.Secret) == 0 {
-		return nil // born before there was one; the record serves as well
-	}
-	mesh, err := gossip.Open(gossip.Config{
-		Node: n.host.Node(), Cluster: n.host.ClusterID(), Secrets: [][]byte{n.charter.Secret},
-		Bind: n.config.GossipListen, Advertise: n.links.gossipAddr,
-		Claim: gossip.Claim{
-			Store: n.host.StoreID(), Boot: n.boot, PeerAddr: n.links.peerAddr, ClientAddr: n.Addr(),
-			// Go makes up a longer one for a build of no release; the front says enough.
-			Version: n.config.Version[:min(len(n.config.Version), gossip.MaxVersionLen)], Level: featureLevel,
-		},
-		Registered: n.registered,
-		Logger:     n.logger,
-	})
-	if err != nil {
-		return fmt.Errorf("gossip port: %w", err)
-	}
-	n.links.mesh.Store(mesh)
 	return nil
 }
 

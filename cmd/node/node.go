@@ -36,6 +36,7 @@ type Node struct {
 	book     *quota.Book   // what clients use of their limits
 	doors    doors
 
+	noting  sync.Mutex // over changes of charter, and the opening of the mesh
 	charter *charter
 	boot    string     // the random name of this process
 	ending  chan error // why the node stops of its own accord
@@ -213,7 +214,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	}
 	n.steward, err = steward.New(steward.Config{
 		Host: n.host, Self: n.host.Node(), Boot: n.boot, Record: n.local, Peers: n.links.pool,
-		Started: n.local.Bind, Logger: n.logger,
+		Started: n.local.Bind, Trusts: n.trusts, Logger: n.logger,
 		Tuning: steward.Tuning{DownAfter: n.config.DownAfter},
 	})
 	if err != nil {
@@ -227,6 +228,7 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	n.keeping.Go(func() { n.mirrors.Run(keep) })
 	n.keeping.Go(func() { n.watchMembers(keep) })
 	n.keeping.Go(func() { n.tellMemory(keep) })
+	n.keeping.Go(func() { n.watchTrust(keep) })
 	if len(n.charter.Founders) > 0 {
 		if err := n.found(ctx); err != nil {
 			return fmt.Errorf("founding the cluster: %w", err)
@@ -238,10 +240,12 @@ func (n *Node) enterCluster(ctx, keep context.Context) (err error) {
 	if mesh := n.links.mesh.Load(); mesh != nil {
 		n.keeping.Go(func() { n.doubt(keep, mesh) })
 	}
+	// Before this node has caught up, which it cannot if its address is new and the
+	// others do not hear of that, as where the key of gossip was rotated meanwhile.
+	n.keeping.Go(func() { n.announce(keep) })
 	if err := n.catchUp(ctx); err != nil {
 		return err
 	}
-	n.keeping.Go(func() { n.announce(keep) })
 	n.keeping.Go(func() { n.watchLeave(keep) })
 	return n.waitForOwn(ctx)
 }

@@ -82,7 +82,7 @@ func (o office) Transfer(ctx context.Context, group cluster.GroupID, to cluster.
 
 // JoinToken implements api.Cluster.
 func (o office) JoinToken(ctx context.Context, valid time.Duration) (text string, expires time.Time, err error) {
-	text, digest := peer.NewToken(o.n.host.ClusterID())
+	text, digest := peer.NewToken(o.n.host.ClusterID(), o.n.links.wallet.Pin())
 	expires = time.Now().Add(valid)
 	token := cluster.Token{Digest: digest, ExpiresMs: uint64(expires.UnixMilli())}
 	err = o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.AddToken(ctx, token) })
@@ -90,6 +90,11 @@ func (o office) JoinToken(ctx context.Context, valid time.Duration) (text string
 		return "", time.Time{}, err
 	}
 	return text, expires, nil
+}
+
+// RotateKeys implements api.Cluster.
+func (o office) RotateKeys(ctx context.Context, authority bool) error {
+	return o.ask(ctx, func(ctx context.Context, at peer.Office) error { return at.RotateKeys(ctx, authority) })
 }
 
 // wait is the pause between tries of what a node does at its start until it is
@@ -102,17 +107,12 @@ func (n *Node) found(ctx context.Context) error {
 	for {
 		news := n.local.Changed()
 		_, leading, moved := n.local.Leading()
-		founded := false
-		n.local.Read(func(s *cluster.State) { founded = s.Founded() })
-		if founded {
+		first := n.firstChange()
+		if first == nil {
 			return nil
 		}
 		if leading {
-			outcome, err := n.local.Propose(ctx, cluster.Change{Op: &cluster.Found{
-				Settings: cluster.Settings{ClusterID: n.host.ClusterID(), Groups: n.host.Topology().Groups(), Level: max(n.charter.Level, 1)},
-				Members:  n.charter.Members,
-				Voters:   n.charter.Founders,
-			}})
+			outcome, err := n.local.Propose(ctx, cluster.Change{Op: first})
 			if err == nil {
 				err = outcome.Err()
 			}
@@ -128,6 +128,24 @@ func (n *Node) found(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// firstChange is what the record of a new cluster lacks; nil if it lacks nothing.
+func (n *Node) firstChange() cluster.Op {
+	var founded, trusting bool
+	n.local.Read(func(s *cluster.State) { founded, trusting = s.Founded(), !s.Trust().IsZero() })
+	switch {
+	case !founded:
+		return &cluster.Found{
+			Settings: cluster.Settings{ClusterID: n.host.ClusterID(), Groups: n.host.Topology().Groups(), Level: max(n.charter.Level, 1)},
+			Members:  n.charter.Members,
+			Voters:   n.charter.Founders,
+		}
+	case !trusting:
+		return &cluster.Entrust{Trust: n.links.wallet.Trust()}
+	default:
+		return nil
 	}
 }
 
@@ -178,8 +196,7 @@ func (n *Node) watchLeave(ctx context.Context) {
 		}
 		n.local.Read(func(s *cluster.State) { member, _ = s.Member(n.host.Node()) })
 		if member.Leaving && n.host.Group(cluster.MetaGroup) == nil {
-			n.charter.Left = true
-			if err := writeCharter(n.config.DataDir, CharterFile, n.charter); err != nil {
+			if err := n.note(func(c *charter) { c.Left = true }); err != nil {
 				n.logger.Error("that this node has left its cluster is not on disk", slog.Any("err", err))
 			}
 			n.end(ErrLeft)

@@ -297,12 +297,14 @@ func secretsOf(t *testing.T, all []*member) map[string]string {
 	if n, err := New(ctx, spent); err == nil {
 		t.Errorf("a second node of the name %s was let in", n.host.Node())
 	}
-	gossip := all[0].node.charter.Secret
-	return map[string]string{
-		"admin credential": admin, "key": key.GetApiKey(), "refresh token": key.GetRefreshToken(), "join token": token,
-		"gossip secret": base64.StdEncoding.EncodeToString(gossip), "gossip secret in hex": hex.EncodeToString(gossip),
-		"gossip secret as bytes": fmt.Sprintf("%d", gossip),
+	secrets := map[string]string{"admin credential": admin, "key": key.GetApiKey(), "refresh token": key.GetRefreshToken(), "join token": token}
+	held := all[0].node.links.wallet.Trust()
+	for name, secret := range map[string][]byte{"gossip key": held.GossipKeys[0], "authority's key": held.Authorities[0].Key} {
+		secrets[name] = base64.StdEncoding.EncodeToString(secret)
+		secrets[name+" in hex"] = hex.EncodeToString(secret)
+		secrets[name+" as bytes"] = strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	}
+	return secrets
 }
 
 // A node that waits for others ends as soon as it is told to, and leaves nothing

@@ -52,6 +52,9 @@ type Cluster interface {
 	Transfer(ctx context.Context, group cluster.GroupID, to cluster.NodeID) error
 	// JoinToken makes a token with which one node may join within that time.
 	JoinToken(ctx context.Context, valid time.Duration) (text string, expires time.Time, err error)
+	// RotateKeys begins to replace the secrets by which nodes know each other: the
+	// key of gossip and, with authority, what issues their certificates.
+	RotateKeys(ctx context.Context, authority bool) error
 	// Join has this node give up its own cluster, which is empty and has no other
 	// node, and join the one of the seeds. With replace it takes the place of a
 	// member of its name whose disk was lost.
@@ -140,6 +143,10 @@ func (s *admin) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoinTokenR
 		answer.Token, answer.ValidUntil = text, uint64(max(0, expires.Unix()))
 		return err
 	})
+}
+
+func (s *admin) RotateKeys(ctx context.Context, r *adminv1.RotateKeysRequest) (*adminv1.RotateKeysResponse, error) {
+	return &adminv1.RotateKeysResponse{}, s.asked(func(c Cluster) error { return c.RotateKeys(ctx, r.GetAuthority()) })
 }
 
 func (s *admin) JoinCluster(ctx context.Context, r *adminv1.JoinClusterRequest) (*adminv1.JoinClusterResponse, error) {

@@ -48,6 +48,10 @@ func (f *fleet) JoinToken(_ context.Context, valid time.Duration) (string, time.
 	return "the-token", time.Unix(1_700_000_000, 0), f.ask("token", valid)
 }
 
+func (f *fleet) RotateKeys(_ context.Context, authority bool) error {
+	return f.ask("rotate", authority)
+}
+
 func (f *fleet) Join(_ context.Context, seeds []string, token string, replace bool) error {
 	return f.ask("join", seeds, token, replace)
 }
@@ -81,6 +85,9 @@ var wishes = map[string]struct {
 	"token of the usual life": {func(ctx context.Context, c adminv1.AdminClient) error {
 		return second(c.CreateJoinToken(ctx, &adminv1.CreateJoinTokenRequest{}))
 	}, []any{"token", time.Hour}},
+	"rotate": {func(ctx context.Context, c adminv1.AdminClient) error {
+		return second(c.RotateKeys(ctx, &adminv1.RotateKeysRequest{Authority: true}))
+	}, []any{"rotate", true}},
 	"join": {func(ctx context.Context, c adminv1.AdminClient) error {
 		return second(c.JoinCluster(ctx, &adminv1.JoinClusterRequest{Seeds: []string{"a:1", "[::1]:2"}, Token: "t", Replace: true}))
 	}, []any{"join", []string{"a:1", "[::1]:2"}, "t", true}},

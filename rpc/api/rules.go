@@ -164,6 +164,7 @@ var rules = map[string]rule{
 	adminv1.Admin_TransferLeadership_FullMethodName: {control, once},
 	adminv1.Admin_CreateJoinToken_FullMethodName:    {control, once},
 	adminv1.Admin_JoinCluster_FullMethodName:        {control, once},
+	adminv1.Admin_RotateKeys_FullMethodName:         {control, once},
 
 	adminv1.Caches_CreateCache_FullMethodName:    {control, once},
 	adminv1.Caches_UpdateCache_FullMethodName:    {control, once},

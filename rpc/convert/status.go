@@ -71,7 +71,31 @@ func Status(st steward.Status) *clusterv1.Status {
 	for _, h := range st.Held[:min(len(st.Held), maxHeld)] {
 		wire.Held = append(wire.Held, &clusterv1.Hold{Group: uint32(h.Group), Why: text(h.Why)})
 	}
+	wire.Rotation = rotation(st.Rotation)
 	return wire
+}
+
+func rotation(r steward.Rotation) *clusterv1.Rotation {
+	wire := &clusterv1.Rotation{Serial: r.Serial, Stage: string(r.Stage), Authority: r.Authority}
+	for _, n := range r.Waiting {
+		wire.Waiting = append(wire.Waiting, string(n))
+	}
+	return wire
+}
+
+func rotationOf(wire *clusterv1.Rotation) (steward.Rotation, error) {
+	r := steward.Rotation{Serial: wire.GetSerial(), Stage: cluster.Stage(text(wire.GetStage())), Authority: wire.GetAuthority()}
+	if len(wire.GetWaiting()) > cluster.MaxMembers {
+		return r, fmt.Errorf("a rotation waits for %d nodes, a cluster has at most %d", len(wire.GetWaiting()), cluster.MaxMembers)
+	}
+	for _, name := range wire.GetWaiting() {
+		n, err := cluster.ParseNodeID(name)
+		if err != nil {
+			return r, err
+		}
+		r.Waiting = append(r.Waiting, n)
+	}
+	return r, nil
 }
 
 // ms is a time in milliseconds since the Unix epoch, 0 for the zero time.
@@ -165,7 +189,9 @@ func StatusOf(wire *clusterv1.Status) (steward.Status, error) {
 	for _, w := range wire.GetHeld() {
 		st.Held = append(st.Held, cluster.Hold{Group: cluster.GroupID(w.GetGroup()), Why: text(w.GetWhy())})
 	}
-	return st, nil
+	var err error
+	st.Rotation, err = rotationOf(wire.GetRotation())
+	return st, err
 }
 
 func moment(ms uint64) time.Time {

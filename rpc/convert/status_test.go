@@ -32,7 +32,8 @@ func full() steward.Status {
 			Moving:   true, Pinned: true,
 			Step: &cluster.Step{Kind: cluster.StepTransfer, Group: 4, Replica: a, To: b, Node: "c", Index: 15},
 		}},
-		Held: []cluster.Hold{{Group: 4, Why: "too much at once"}},
+		Held:     []cluster.Hold{{Group: 4, Why: "too much at once"}},
+		Rotation: steward.Rotation{Serial: 5, Stage: cluster.Switching, Authority: true, Waiting: []cluster.NodeID{"b"}},
 	}
 }
 
@@ -114,6 +115,8 @@ func TestWhatIsNoStatus(t *testing.T) {
 		"too many groups":      func(w *clusterv1.Status) { w.Groups = make([]*clusterv1.Group, maxGroups+1) },
 		"too many data groups": func(w *clusterv1.Status) { w.DataGroups = cluster.MaxGroups + 1 },
 		"too much held":        func(w *clusterv1.Status) { w.Held = make([]*clusterv1.Hold, maxHeld+1) },
+		"too many waited for":  func(w *clusterv1.Status) { w.Rotation.Waiting = make([]string, cluster.MaxMembers+1) },
+		"waiting for nobody":   func(w *clusterv1.Status) { w.Rotation.Waiting[0] = "" },
 		"a node of no name":    func(w *clusterv1.Status) { w.Nodes[0].Node = "a/b" },
 		"a node of no state":   func(w *clusterv1.Status) { w.Nodes[0].State = "dancing" },
 		"no such group":        func(w *clusterv1.Status) { w.Groups[0].Group = cluster.MaxGroups + 1 },

@@ -29,6 +29,8 @@ var (
 	peerItems = describe("mayfly_peer_items_sent_total", "Items sent to another node, for all who subscribe to them there.", "peer")
 	gossiping = describe("mayfly_gossip_peers", "Other nodes that gossip knows, by whether they are heard: alive, or silent for five minutes at most.", "state")
 
+	strangers = describe("mayfly_strangers_refused_total", "Connections to the peer port whose caller did not prove to be of the cluster, and packets and streams of gossip under another key.", "port")
+
 	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
 	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")
 	raftLeading  = describe("mayfly_raft_leading", "1 if this replica leads the group and serves it.", "group")
@@ -75,6 +77,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		alive, silent := c.Gossip()
 		out.gauge(gossiping, float64(alive), "alive")
 		out.gauge(gossiping, float64(silent), "silent")
+	}
+	if c.Strangers != nil {
+		peer, gossip := c.Strangers()
+		out.counter(strangers, peer, "peer")
+		out.counter(strangers, gossip, "gossip")
 	}
 	if c.Vending != nil {
 		out.vending(c.Vending())

@@ -16,7 +16,7 @@ import (
 )
 
 // Sources are the parts of a node whose numbers are shown. Each is asked at every
-// reading; all but Peers, Gossip, CertificateEnd and Vending are needed.
+// reading; all but Peers, Gossip, Strangers, CertificateEnd and Vending are needed.
 type Sources struct {
 	// Topics looks at the topics of this node.
 	Topics func() fanout.Stats
@@ -28,6 +28,9 @@ type Sources struct {
 	// Gossip tells how many other nodes are heard and how many are not any more;
 	// nil for a node that does not gossip.
 	Gossip func() (alive, silent int)
+	// Strangers tells how many connections and packets were refused at the peer port
+	// and at that of gossip, since they were not of the cluster; nil as Gossip.
+	Strangers func() (peer, gossip uint64)
 	// Vending tells how requests for tokens ended, by endpoint and outcome; nil for a
 	// node without endpoints.
 	Vending func() map[string]map[string]uint64

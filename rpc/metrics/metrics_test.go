@@ -25,8 +25,9 @@ func sources() Sources {
 				Published: 6, Delivered: 7, Discontinuities: 8, PagesExhausted: 9,
 			}
 		},
-		Peers:  func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
-		Gossip: func() (alive, silent int) { return 32, 33 },
+		Peers:     func() map[cluster.NodeID]uint64 { return map[cluster.NodeID]uint64{"b": 30, "c": 31} },
+		Gossip:    func() (alive, silent int) { return 32, 33 },
+		Strangers: func() (peer, gossip uint64) { return 36, 37 },
 		Vending: func() map[string]map[string]uint64 {
 			return map[string]map[string]uint64{"chat": {"vended": 34, "refused": 35}}
 		},
@@ -85,6 +86,7 @@ func TestReading(t *testing.T) {
 		"mayfly_topic_discontinuities_total 8", "mayfly_topic_pages_exhausted 9",
 		`mayfly_peer_items_sent_total{peer="b"} 30`, `mayfly_peer_items_sent_total{peer="c"} 31`,
 		`mayfly_gossip_peers{state="alive"} 32`, `mayfly_gossip_peers{state="silent"} 33`,
+		`mayfly_strangers_refused_total{port="peer"} 36`, `mayfly_strangers_refused_total{port="gossip"} 37`,
 		`mayfly_vend_requests_total{endpoint="chat",outcome="vended"} 34`, `mayfly_vend_requests_total{endpoint="chat",outcome="refused"} 35`,
 		`mayfly_raft_groups{role="leader"} 1`, `mayfly_raft_groups{role="follower"} 2`,
 		`mayfly_raft_leading{group="0"} 1`, `mayfly_raft_leading{group="1"} 0`, `mayfly_raft_leading{group="2"} 0`,
@@ -170,7 +172,7 @@ func TestNames(t *testing.T) {
 	method.End(codes.OK, 0)
 	text := read(t, m)
 	few := map[string]bool{
-		"cache": true, "service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "state": true, "reason": true,
+		"cache": true, "service": true, "method": true, "code": true, "le": true, "group": true, "role": true, "result": true, "protocol": true, "peer": true, "port": true, "state": true, "reason": true,
 		"endpoint": true, "outcome": true, "version": true, "commit": true, "goversion": true, "quantile": true,
 	}
 	for _, label := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(text, -1) {

@@ -21,8 +21,6 @@ const (
 	heardFor = time.Minute
 	// maxAddrs bounds the addresses that are tried.
 	maxAddrs = 2 * cluster.MaxMembers
-	// gossipKeyLen makes it AES-256.
-	gossipKeyLen = 32
 )
 
 // assembly is what one newborn node knows of the others that would found a
@@ -37,6 +35,7 @@ const (
 type assembly struct {
 	self           cluster.Member
 	expect, groups int
+	trust          cluster.Trust // that this node would propose
 
 	mu       sync.Mutex
 	seen     map[string]candidate // by name and store
@@ -61,8 +60,8 @@ type promise struct {
 	clusterID string
 }
 
-func newAssembly(self cluster.Member, expect, groups int) *assembly {
-	return &assembly{self: self, expect: expect, groups: groups, seen: make(map[string]candidate), addrs: make(map[string]time.Time)}
+func newAssembly(self cluster.Member, expect, groups int, first cluster.Trust) *assembly {
+	return &assembly{self: self, expect: expect, groups: groups, trust: first, seen: make(map[string]candidate), addrs: make(map[string]time.Time)}
 }
 
 // sameProcess reports whether both are one process on one data directory.
@@ -229,11 +228,10 @@ func (a *assembly) propose(all []cluster.Member) (Charter, bool) {
 		return Charter{}, false
 	}
 	if a.proposal == nil || !slices.Equal(a.proposal.Members, founding(all)) {
-		c := Charter{ClusterID: rand.Text(), Groups: a.groups, GossipKey: make([]byte, gossipKeyLen), Members: founding(all), Founders: foundersOf(all), Level: all[0].Level}
+		c := Charter{ClusterID: rand.Text(), Groups: a.groups, Trust: a.trust, Members: founding(all), Founders: foundersOf(all), Level: all[0].Level}
 		for _, m := range all {
 			c.Level = min(c.Level, m.Level)
 		}
-		_, _ = rand.Read(c.GossipKey) // it never fails
 		a.proposal = &c
 	}
 	return *a.proposal, true

@@ -20,7 +20,7 @@ type gathering struct {
 }
 
 func gather(others ...string) *gathering {
-	g := &gathering{newAssembly(someMember("b"), 3, 4), time.Unix(1000, 0)}
+	g := &gathering{newAssembly(someMember("b"), 3, 4, someTrust()), time.Unix(1000, 0)}
 	for _, o := range others {
 		g.meets(someMember(o), "")
 	}
@@ -42,7 +42,7 @@ func proposal(id string, nodes ...string) Charter {
 	for _, n := range nodes {
 		all = append(all, someMember(n))
 	}
-	return Charter{ClusterID: id, Groups: 4, GossipKey: make([]byte, gossipKeyLen), Members: founding(all), Founders: foundersOf(all)}
+	return Charter{ClusterID: id, Groups: 4, Trust: someTrust(), Members: founding(all), Founders: foundersOf(all)}
 }
 
 // reborn is a member after a restart.
@@ -232,7 +232,7 @@ func TestAddressesAreBounded(t *testing.T) {
 func FuzzNewbornFrames(f *testing.F) {
 	c := proposal("X", "a", "b", "c")
 	candidate := &peerv1.Candidate{Self: wireMember(someMember("a")), Expect: 3, Groups: 4, Known: []string{"c:7000"}, Proposal: "X"}
-	token, _ := NewToken("c")
+	token, _ := tokenOf(f, "c")
 	for kind, m := range [][]byte{
 		mustMarshal(&peerv1.FoundRequest{Candidate: candidate, Proposal: wireCharter(c)}),
 		mustMarshal(&peerv1.JoinRequest{Token: token, Member: wireMember(someMember("d"))}),

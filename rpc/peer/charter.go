@@ -21,14 +21,14 @@ type Charter struct {
 	Founders []cluster.NodeID
 	// Level is the feature level of the cluster.
 	Level uint32
-	// GossipKey encrypts gossip, in 16, 24 or 32 bytes. It is a secret.
-	GossipKey []byte
+	// Trust is the secrets by which the nodes know each other.
+	Trust cluster.Trust
 	// Members are those of the cluster at that moment, by name: the newborn
 	// itself, and whom it can turn to.
 	Members []cluster.Member
 }
 
-// String tells which cluster it is, and never the key.
+// String tells which cluster it is, and none of its secrets.
 func (c Charter) String() string {
 	return fmt.Sprintf("cluster %s of %d members with %d groups", c.ClusterID, len(c.Members), c.Groups)
 }
@@ -41,9 +41,10 @@ func (c Charter) Check() error {
 	if err := (cluster.Settings{ClusterID: c.ClusterID, Groups: c.Groups, Level: c.Level}).Check(); err != nil {
 		return err
 	}
-	switch n := len(c.GossipKey); {
-	case n != 16 && n != 24 && n != 32:
-		return fmt.Errorf("the gossip key has %d bytes, it must have 16, 24 or 32", n)
+	if err := c.Trust.Check(); err != nil {
+		return err
+	}
+	switch {
 	case len(c.Members) == 0 || len(c.Members) > cluster.MaxMembers:
 		return fmt.Errorf("%d members, a cluster has 1 to %d", len(c.Members), cluster.MaxMembers)
 	}
@@ -90,7 +91,7 @@ func (c Charter) lists(n cluster.NodeID, store string) bool {
 
 func wireCharter(c Charter) *peerv1.Charter {
 	wire := &peerv1.Charter{
-		ClusterId: c.ClusterID, Groups: uint32(c.Groups), Level: c.Level, GossipKey: c.GossipKey, Members: wireMembers(c.Members),
+		ClusterId: c.ClusterID, Groups: uint32(c.Groups), Level: c.Level, Members: wireMembers(c.Members), Trust: wireTrust(c.Trust),
 	}
 	for _, n := range c.Founders {
 		wire.Founders = append(wire.Founders, string(n))
@@ -104,9 +105,11 @@ func charterOf(wire *peerv1.Charter) (Charter, error) {
 	if err != nil {
 		return Charter{}, err
 	}
-	c := Charter{
-		ClusterID: wire.GetClusterId(), Groups: int(wire.GetGroups()), Level: wire.GetLevel(), GossipKey: wire.GetGossipKey(), Members: members,
+	trust, err := trustOf(wire.GetTrust())
+	if err != nil {
+		return Charter{}, err
 	}
+	c := Charter{ClusterID: wire.GetClusterId(), Groups: int(wire.GetGroups()), Level: wire.GetLevel(), Members: members, Trust: trust}
 	if len(wire.GetFounders()) > len(members) {
 		return Charter{}, fmt.Errorf("%d founders among %d members", len(wire.GetFounders()), len(members))
 	}
@@ -114,4 +117,21 @@ func charterOf(wire *peerv1.Charter) (Charter, error) {
 		c.Founders = append(c.Founders, cluster.NodeID(n))
 	}
 	return c, c.Check()
+}
+
+func wireTrust(t cluster.Trust) *peerv1.Trust {
+	wire := &peerv1.Trust{Serial: t.Serial, Stage: string(t.Stage), GossipKeys: t.GossipKeys}
+	for _, a := range t.Authorities {
+		wire.Authorities = append(wire.Authorities, &peerv1.Trust_Authority{Certificate: a.Certificate, Key: a.Key})
+	}
+	return wire
+}
+
+// trustOf reads a trust that can be adopted.
+func trustOf(wire *peerv1.Trust) (cluster.Trust, error) {
+	t := cluster.Trust{Serial: wire.GetSerial(), Stage: cluster.Stage(wire.GetStage()), GossipKeys: wire.GetGossipKeys()}
+	for _, a := range wire.GetAuthorities() {
+		t.Authorities = append(t.Authorities, cluster.Authority{Certificate: a.GetCertificate(), Key: a.GetKey()})
+	}
+	return t, t.Check()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 const (
@@ -37,6 +38,9 @@ type ConveneConfig struct {
 	Self cluster.Member
 	// Groups is the number of data groups of the cluster.
 	Groups int
+	// Wallet is what the founders know each other by, under the names of Self
+	// (trust.NewFounders).
+	Wallet *trust.Wallet
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -110,10 +114,20 @@ func newConvention(config ConveneConfig) (*convention, error) {
 	if _, ok := config.Listener.(deadliner); !ok {
 		return nil, errors.New("peer: the listener of a peer port has no deadlines, so it cannot be handed on; use one of TCP")
 	}
+	if config.Wallet == nil {
+		return nil, errors.New("peer: nothing by which those that found a cluster know each other")
+	}
+	first, err := trust.NewTrust()
+	if err != nil {
+		return nil, err
+	}
+	secure := func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		return config.Wallet.Call(ctx, conn, trust.Found, "")
+	}
 	return &convention{
 		config:   config,
-		assembly: newAssembly(config.Self, config.Expect, config.Groups),
-		newborn:  newborn{self: config.Self, speaks: ourVersions},
+		assembly: newAssembly(config.Self, config.Expect, config.Groups, first),
+		newborn:  newborn{self: config.Self, speaks: ourVersions, secure: secure},
 		log:      quiet{logger: config.Logger},
 	}, nil
 }
@@ -200,6 +214,9 @@ func (c *convention) take(r reply) (*Charter, error) {
 	case errors.Is(r.err, syscall.ECONNREFUSED):
 		c.assembly.gone(r.addr)
 		return nil, nil
+	case errors.Is(r.err, trust.ErrStranger), errors.Is(r.err, trust.ErrRefused), errors.Is(r.err, trust.ErrPlain):
+		c.distrust(r)
+		return nil, nil
 	case r.err != nil:
 		return nil, nil //nolint:nilerr // not there yet, or not now
 	case r.answer.GetCharter() != nil:
@@ -220,6 +237,16 @@ func (c *convention) take(r reply) (*Charter, error) {
 	}
 	c.assembly.hear(r.answer.GetCandidate(), now)
 	return nil, nil
+}
+
+// distrust tells the log of an address where no node is that was started with the
+// same founding secret.
+func (c *convention) distrust(r reply) {
+	err := fmt.Errorf("at %s: %w", r.addr, r.err)
+	if errors.Is(r.err, trust.ErrStranger) {
+		err = fmt.Errorf("at %s: it has another founding secret; start all nodes with the same one", r.addr)
+	}
+	c.log.warn("no cluster can be founded with a node", err)
 }
 
 // takeCharter looks at a charter that a born node told.

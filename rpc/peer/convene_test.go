@@ -76,7 +76,8 @@ func (m *machine) config(t testing.TB, out *lines) ConveneConfig {
 	t.Cleanup(func() { _ = l.Close() })
 	return ConveneConfig{
 		Listener: l, Expect: m.expect, Seeds: m.seeds, Groups: m.groups, Logger: slog.New(slog.NewTextHandler(out, nil)),
-		Self: cluster.Member{Node: cluster.NodeID(m.name), Store: m.store, Boot: fmt.Sprint("boot-", m.boots), PeerAddr: m.addr, GossipAddr: m.addr, Level: uint32(m.boots)},
+		Wallet: founderOf(t, m.name, m.store),
+		Self:   cluster.Member{Node: cluster.NodeID(m.name), Store: m.store, Boot: fmt.Sprint("boot-", m.boots), PeerAddr: m.addr, GossipAddr: m.addr, Level: uint32(m.boots)},
 	}
 }
 
@@ -106,9 +107,10 @@ func (m *machine) start(forgetful ...bool) *process {
 			m.disk = &p.charter
 		}
 		p.charter = *m.disk
+		self := Identity{ClusterID: m.disk.ClusterID, Node: m.name, StoreID: m.store, BootID: p.config.Self.Boot}
 		p.mux = NewMux(MuxConfig{
-			Listener: p.config.Listener, Guard: func(Identity) error { return nil },
-			Self:    Identity{ClusterID: m.disk.ClusterID, Node: m.name, StoreID: m.store, BootID: p.config.Self.Boot},
+			Listener: p.config.Listener, Guard: func(Identity) error { return nil }, Self: self,
+			Wallet: walletOf(m.t, self, m.disk.Trust), Founders: p.config.Wallet,
 			Resolve: func(cluster.NodeID) (string, bool) { return "", false },
 			Charter: func() (Charter, bool) { return p.charter, true },
 		})
@@ -180,7 +182,7 @@ func allBorn(t *testing.T, all []*process, founders ...cluster.NodeID) Charter {
 		}
 		names = append(names, p.machine.name)
 	}
-	if len(first.Members) != len(all) || !slices.Equal(first.Founders, founders) || first.Groups != 4 || len(first.GossipKey) != gossipKeyLen {
+	if len(first.Members) != len(all) || !slices.Equal(first.Founders, founders) || first.Groups != 4 || first.Trust.Check() != nil {
 		t.Errorf("%s with founders %v, want members %v, founders %v", first, first.Founders, names, founders)
 	}
 	return first

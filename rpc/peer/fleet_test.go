@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,8 +64,11 @@ func launch(t *testing.T, s *straits, name cluster.NodeID, all []cluster.NodeID)
 	v.mux = NewMux(MuxConfig{
 		Listener: s.listen(name), Self: self, Guard: func(Identity) error { return nil },
 		Resolve: func(n cluster.NodeID) (string, bool) { return string(n), true }, Dial: s.dial(name),
+		Wallet: walletOf(t, self, someTrust()),
 	})
-	v.pool = NewPool(PoolConfig{Self: self, Dial: v.mux.DialCalls})
+	v.pool = NewPool(PoolConfig{Self: self, Dial: func(ctx context.Context, n cluster.NodeID) (net.Conn, error) {
+		return v.mux.DialCalls(context.WithValue(ctx, forCalls{}, true), n)
+	}})
 	v.host, err = replica.Open(t.Context(), replica.Config{
 		Node: name, ClusterID: "c", DataGroups: 1, Founders: all, Network: v.mux,
 		StateMachine: v.local.StateMachine, Terms: v.pool.Terms,
@@ -175,7 +179,7 @@ const back = 20 * time.Second
 // in one direction or the other, a reader finds its place over the next one.
 func TestReadersOutliveHalfOpenConnections(t *testing.T) {
 	for _, answers := range []bool{false, true} {
-		for after := range 8 {
+		for after := range 12 {
 			t.Run(fmt.Sprintf("answers %v, after piece %d", answers, after), func(t *testing.T) {
 				sail(t, func(v *voyage) {
 					reader := v.other()

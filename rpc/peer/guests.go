@@ -15,15 +15,16 @@ type guests struct {
 // guest is a connection whose caller was welcome when it came.
 type guest struct {
 	net.Conn
+	raw    net.Conn // below TLS
 	caller Identity
 	among  *guests
 }
 
 // enter makes a connection a guest.
-func (g *guests) enter(conn net.Conn, caller Identity) *guest {
+func (g *guests) enter(conn, raw net.Conn, caller Identity) *guest {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	one := &guest{Conn: conn, caller: caller, among: g}
+	one := &guest{Conn: conn, raw: raw, caller: caller, among: g}
 	if g.all == nil {
 		g.all = make(map[*guest]struct{})
 	}
@@ -37,6 +38,13 @@ func (g *guest) Close() error {
 	delete(g.among.all, g)
 	g.among.mu.Unlock()
 	return g.Conn.Close()
+}
+
+// cut closes the connection without the goodbye of TLS, for which a caller that
+// does not read would be waited.
+func (g *guest) cut() {
+	_ = g.raw.Close()
+	_ = g.Close()
 }
 
 // list returns the guests of this moment.
@@ -56,7 +64,7 @@ func (g *guests) list() []*guest {
 func (m *Mux) Review() {
 	for _, one := range m.guests.list() {
 		if m.config.Guard(one.caller) != nil {
-			_ = one.Close()
+			one.cut()
 		}
 	}
 }

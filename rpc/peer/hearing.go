@@ -10,6 +10,7 @@ import (
 	"time"
 
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
@@ -35,6 +36,7 @@ func (c *convention) listen(fail context.CancelCauseFunc) (stop func()) {
 type hearing struct {
 	convention *convention
 	running    sync.WaitGroup
+	refused    hush
 
 	mu      sync.Mutex
 	stopped bool
@@ -101,23 +103,30 @@ func (h *hearing) meet(conn net.Conn) bool {
 }
 
 // hear serves one caller and closes its connection.
-func (h *hearing) hear(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
-	if !h.meet(conn) {
+func (h *hearing) hear(raw net.Conn) {
+	defer func() { _ = raw.Close() }()
+	if !h.meet(raw) {
 		return
 	}
 	defer func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.open, conn)
+		delete(h.open, raw)
 	}()
+	ctx, cancel := context.WithTimeout(context.Background(), helloTime)
+	conn, claimed, err := trust.Port{Founders: h.convention.config.Wallet}.Accept(ctx, raw)
+	cancel()
+	if err != nil {
+		h.refused.tell(h.convention.config.Logger, raw, claimed, err)
+		return
+	}
 	hello, theirs, err := hearHello(conn)
 	if err != nil {
 		return
 	}
 	version, refusal := h.convention.newborn.speaks.common(theirs)
-	if refusal == nil && hello.GetClass() != peerv1.Hello_CLASS_FOUND {
-		refusal = errors.New("this node belongs to no cluster yet")
+	if refusal == nil && !fits(conn, hello, trust.FoundingCluster) {
+		refusal = errNotTheHolder
 	}
 	if answer(conn, version, refusal) != nil || refusal != nil {
 		return

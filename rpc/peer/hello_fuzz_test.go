@@ -70,21 +70,21 @@ func FuzzHellos(f *testing.F) {
 // FuzzJoinTokens: a text that is taken for a join token is one, and no refusal repeats
 // what was given.
 func FuzzJoinTokens(f *testing.F) {
-	good, _ := NewToken("cluster-1")
-	for _, text := range []string{good, strings.ToLower(good), good[:len(good)-1], good + "A", "." + good, good + "\n", "..", "", "../../etc/passwd." + good[len(good)-tokenSecretLen:], "\xff." + good[len(good)-tokenSecretLen:]} {
+	good, _ := tokenOf(f, "cluster-1")
+	for _, text := range []string{good, strings.ToLower(good), good[:len(good)-1], good + "A", "." + good, good + "\n", "..", "", "../../etc/passwd." + good[len(good)-tokenTailLen:], "\xff." + good[len(good)-tokenTailLen:]} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		id, digest, err := ParseToken(text)
+		token, err := ParseToken(text)
 		if err != nil {
 			if len(text) > 12 && strings.Contains(err.Error(), text) {
 				t.Fatalf("the refusal repeats %q", text)
 			}
 			return
 		}
-		again, other, err := ParseToken(id + text[len(id):])
-		if err != nil || again != id || other != digest || len(text) != len(id)+1+tokenSecretLen {
-			t.Fatalf("%q is of %q, then of %q: %v", text, id, again, err)
+		again, err := ParseToken(token.ClusterID + text[len(token.ClusterID):])
+		if err != nil || again != token || len(text) != len(token.ClusterID)+1+tokenTailLen || !strings.Contains(text, "."+token.Pin) {
+			t.Fatalf("%q is of %v, then of %v: %v", text, token, again, err)
 		}
 	})
 }

@@ -24,12 +24,17 @@ func TestHush(t *testing.T) {
 			t.Errorf("%s after %v is news: %v", c.what, c.at, got)
 		}
 	}
+	at = at.Add(3 * hushFor)
+	told := 0
 	for i := range 10 * maxHushed {
-		if !h.news(strconv.Itoa(i), at) {
-			t.Errorf("%d is no news", i)
+		if h.news(strconv.Itoa(i), at) {
+			told++
 		}
 	}
-	if len(h.told) > maxHushed {
-		t.Errorf("%d things are remembered, at most %d are to be", len(h.told), maxHushed)
+	if told != maxHushed || len(h.told) != maxHushed {
+		t.Errorf("%d things were told within a moment and %d are remembered, want %d", told, len(h.told), maxHushed)
+	}
+	if !h.news("c", at.Add(hushFor)) {
+		t.Error("after a minute nothing is news any more")
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 // JoinConfig is what a node needs to ask to be let into a cluster. All but Logger
@@ -15,7 +17,8 @@ import (
 type JoinConfig struct {
 	// Seeds are peer addresses, host:port, of members; one that answers is enough.
 	Seeds []string
-	// Token is the text of a join token. It is told to the seeds.
+	// Token is the text of a join token. It is told to those seeds that prove to be
+	// of the cluster that the token is for, and to no other.
 	Token string
 	// Self is who this node will be. Its store must be on disk already: a node
 	// that repeats the call after a crash is known by its name and store.
@@ -38,7 +41,7 @@ func Join(ctx context.Context, config JoinConfig) (Charter, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	clusterID, _, err := ParseToken(config.Token)
+	token, err := ParseToken(config.Token)
 	if err != nil {
 		return Charter{}, err
 	}
@@ -54,7 +57,7 @@ func Join(ctx context.Context, config JoinConfig) (Charter, error) {
 	for {
 		var last error
 		for _, seed := range config.Seeds {
-			charter, final, err := joinAt(ctx, config, clusterID, seed)
+			charter, final, err := joinAt(ctx, config, token, seed)
 			switch {
 			case err == nil:
 				return charter, nil
@@ -72,11 +75,14 @@ func Join(ctx context.Context, config JoinConfig) (Charter, error) {
 }
 
 // joinAt asks one member. final says that nobody else would answer otherwise.
-func joinAt(ctx context.Context, config JoinConfig, clusterID, seed string) (charter Charter, final bool, err error) {
-	hello := &peerv1.Hello{ClusterId: clusterID, Class: peerv1.Hello_CLASS_JOIN}
+func joinAt(ctx context.Context, config JoinConfig, token Token, seed string) (charter Charter, final bool, err error) {
+	hello := &peerv1.Hello{ClusterId: token.ClusterID, Class: peerv1.Hello_CLASS_JOIN}
 	in := &peerv1.JoinRequest{Token: config.Token, Member: wireMember(config.Self), Replace: config.Replace}
 	out := new(peerv1.JoinResponse)
-	n := newborn{self: config.Self, speaks: ourVersions}
+	name := trust.Name{Cluster: token.ClusterID, Node: string(config.Self.Node), Store: config.Self.Store}
+	n := newborn{self: config.Self, speaks: ourVersions, secure: func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		return trust.Knock(ctx, conn, name, token.Pin)
+	}}
 	if err := n.ask(ctx, seed, hello, in, out, answerTime); err != nil {
 		return Charter{}, false, err
 	}
@@ -87,7 +93,7 @@ func joinAt(ctx context.Context, config JoinConfig, clusterID, seed string) (cha
 	switch {
 	case err != nil:
 		return Charter{}, false, fmt.Errorf("peer: its answer: %w", err)
-	case charter.ClusterID != clusterID || !charter.lists(config.Self.Node, config.Self.Store):
+	case charter.ClusterID != token.ClusterID || !charter.lists(config.Self.Node, config.Self.Store):
 		return Charter{}, false, errors.New("peer: its answer is not about this node and the token's cluster")
 	}
 	return charter, false, nil

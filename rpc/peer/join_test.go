@@ -16,24 +16,26 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 func TestTokens(t *testing.T) {
+	pin := strings.Repeat("PIN", 9)[:26]
 	for _, id := range []string{"c", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a.b.c"} {
-		text, want := NewToken(id)
-		got, digest, err := ParseToken(text)
-		if err != nil || got != id || digest != want || digest != sha256.Sum256([]byte(text)) {
-			t.Errorf("%q: %q, %v", text, got, err)
+		text, want := NewToken(id, pin)
+		got, err := ParseToken(text)
+		if err != nil || got != (Token{id, pin, want}) || want != sha256.Sum256([]byte(text)) {
+			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
-	one, _ := NewToken("c")
-	if two, _ := NewToken("c"); one == two {
+	one, _ := NewToken("c", pin)
+	if two, _ := NewToken("c", pin); one == two {
 		t.Error("two tokens are the same")
 	}
 	secret := one[2:]
-	for _, bad := range []string{"", ".", "c", secret, "." + secret, "c." + secret[1:], one + "A", "c." + strings.ToLower(secret), "c/d." + secret, "c." + secret[:25] + "1", strings.Repeat("c", 99) + "." + secret} {
-		if _, _, err := ParseToken(bad); err == nil || bad != "" && len(bad) > 20 && strings.Contains(err.Error(), bad[len(bad)-20:]) {
+	for _, bad := range []string{"", ".", "c", secret, "." + secret, "c." + secret[1:], one + "A", "c." + strings.ToLower(secret), "c/d." + secret, "c." + secret[26:], "c." + secret[:51] + "1", strings.Repeat("c", 99) + "." + secret} {
+		if _, err := ParseToken(bad); err == nil || bad != "" && len(bad) > 20 && strings.Contains(err.Error(), bad[len(bad)-20:]) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -41,7 +43,7 @@ func TestTokens(t *testing.T) {
 
 // goodCharter is one that any node may be given.
 func goodCharter() Charter {
-	c := Charter{ClusterID: "c", Groups: 4, Founders: []cluster.NodeID{"a"}, Level: 1, GossipKey: []byte("0123456789abcdef"), Members: []cluster.Member{someMember("a"), someMember("b")}}
+	c := Charter{ClusterID: "c", Groups: 4, Founders: []cluster.NodeID{"a"}, Level: 1, Trust: someTrust(), Members: []cluster.Member{someMember("a"), someMember("b")}}
 	for i := range c.Members {
 		c.Members[i].State = cluster.Active
 	}
@@ -53,15 +55,16 @@ func TestCharters(t *testing.T) {
 	if got, err := charterOf(wireCharter(want)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v came as %+v, %v", want, got, err)
 	}
-	if text := fmt.Sprintf("%v %+v %#v %s", want, want, want, want); strings.Contains(text, "0123") || strings.Contains(text, "48 49 50 51") {
+	if text := fmt.Sprintf("%v %+v %#v %s", want, want, want, want); len(text) > 300 {
 		t.Errorf("the key is printed: %s", text)
 	}
 	for name, spoil := range map[string]func(*Charter){
 		"no cluster":         func(c *Charter) { c.ClusterID = "" },
 		"no groups":          func(c *Charter) { c.Groups = 0 },
 		"too many groups":    func(c *Charter) { c.Groups = cluster.MaxGroups + 1 },
-		"no key":             func(c *Charter) { c.GossipKey = nil },
-		"an odd key":         func(c *Charter) { c.GossipKey = c.GossipKey[1:] },
+		"no trust":           func(c *Charter) { c.Trust = cluster.Trust{} },
+		"no gossip key":      func(c *Charter) { c.Trust.GossipKeys = nil },
+		"no authority":       func(c *Charter) { c.Trust.Authorities = nil },
 		"nobody":             func(c *Charter) { c.Members, c.Founders = nil, nil },
 		"out of order":       func(c *Charter) { slices.Reverse(c.Members) },
 		"one name twice":     func(c *Charter) { c.Members[1].Node = "a" },
@@ -101,7 +104,7 @@ func joining(t *testing.T, w *town, token string, seeds ...string) JoinConfig {
 }
 
 func TestJoin(t *testing.T) {
-	token, want := NewToken("c")
+	token, want := tokenOf(t, "c")
 	charter := goodCharter()
 	charter.Founders, charter.Members = nil, append(charter.Members, someMember("d"))
 	var asked []cluster.Member
@@ -127,20 +130,29 @@ func TestJoin(t *testing.T) {
 	if len(asked) != 2 || asked[0] != someMember("d") {
 		t.Errorf("asked for %+v", asked)
 	}
-	guess, _ := NewToken("c")
+	guess, _ := tokenOf(t, "c")
 	if _, err := Join(t.Context(), joining(t, &w, guess, "b")); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "unknown, used or expired") || strings.Contains(err.Error(), guess) {
 		t.Errorf("with a guess: %v", err)
 	}
-	foreign, _ := NewToken("other")
-	if _, err := Join(t.Context(), joining(t, &w, foreign, "b")); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "another cluster") {
-		t.Errorf("with the token of another cluster: %v", err)
+	// A token names its cluster twice: by the id, and by the pin of the authority.
+	foreign, _ := tokenOf(t, "other")
+	strange, _ := NewToken("c", strings.Repeat("A", trust.PinLen))
+	for _, token := range []string{foreign, strange} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if _, err := Join(ctx, joining(t, &w, token, "b")); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cluster") || strings.Contains(err.Error(), token[len(token)-20:]) {
+			t.Errorf("with the token of another cluster: %v", err)
+		}
+		cancel()
+	}
+	if len(asked) != 3 {
+		t.Errorf("asked %d times", len(asked))
 	}
 }
 
 // What is only a trouble of the moment is waited out, at whichever seed it ends.
 func TestJoinWaitsForBetterTimes(t *testing.T) {
 	t.Parallel()
-	token, _ := NewToken("c")
+	token, _ := tokenOf(t, "c")
 	charter := goodCharter()
 	charter.Members = append(charter.Members, someMember("d"))
 	other := goodCharter()
@@ -177,7 +189,7 @@ func TestJoinWaitsForBetterTimes(t *testing.T) {
 
 func TestJoinEnds(t *testing.T) {
 	t.Parallel()
-	token, _ := NewToken("c")
+	token, _ := tokenOf(t, "c")
 	var w town
 	w.mux(t, "a") // lets nobody in
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -227,11 +239,15 @@ func TestDoorIsNarrow(t *testing.T) {
 			return Charter{}, cluster.ErrRefused
 		})
 	})
-	token, _ := NewToken("c")
+	token, _ := tokenOf(t, "c")
 	config := joining(t, &w, token, "b")
 	slowed := 0
+	parsed, err := ParseToken(token)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 3 * joinBurst {
-		_, final, err := joinAt(t.Context(), config, "c", config.Seeds[0])
+		_, final, err := joinAt(t.Context(), config, parsed, config.Seeds[0])
 		if errors.Is(err, route.ErrOverloaded) && !final {
 			slowed++
 		}
@@ -243,17 +259,21 @@ func TestDoorIsNarrow(t *testing.T) {
 	var inside []net.Conn
 	hello := &peerv1.Hello{ClusterId: "c", Node: "d", StoreId: "s", BootId: "t", Class: peerv1.Hello_CLASS_JOIN}
 	until(t, "the door is full", func() bool { // those before may be on their way out
-		conn, err := net.Dial("tcp", config.Seeds[0])
+		raw, err := net.Dial("tcp", config.Seeds[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { conn.Close() })
+		t.Cleanup(func() { raw.Close() })
+		conn, err := trust.Knock(t.Context(), raw, trust.Name{Cluster: "c", Node: "d"}, parsed.Pin)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := sayHello(conn, hello, ourVersions); err == nil {
 			inside = append(inside, conn)
 		}
 		return len(inside) == maxAtDoor
 	})
-	if _, _, err := joinAt(t.Context(), config, "c", config.Seeds[0]); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "at the door") {
+	if _, _, err := joinAt(t.Context(), config, parsed, config.Seeds[0]); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "at the door") {
 		t.Errorf("one more than fit: %v", err)
 	}
 	go func() {
@@ -270,7 +290,7 @@ func TestDoorIsNarrow(t *testing.T) {
 	<-hold
 	inside[0].Close()
 	until(t, "there is room again", func() bool {
-		_, _, err := joinAt(t.Context(), config, "c", config.Seeds[0])
+		_, _, err := joinAt(t.Context(), config, parsed, config.Seeds[0])
 		return !errors.Is(err, ErrRefused) || errors.Is(err, cluster.ErrRefused)
 	})
 }

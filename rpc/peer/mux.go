@@ -8,10 +8,12 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 const (
@@ -24,12 +26,15 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// MuxConfig is what a Mux is made of. The first four are needed.
+// MuxConfig is what a Mux is made of. The first five are needed.
 type MuxConfig struct {
 	// Listener is the peer port; the Mux closes it.
 	Listener net.Listener
 	// Self is who this node is.
 	Self Identity
+	// Wallet is what this node proves with who it is, under the names of Self, and
+	// what it knows others by.
+	Wallet *trust.Wallet
 	// Guard decides about callers.
 	Guard Guard
 	// Resolve returns where a node's peer port is, or false.
@@ -42,6 +47,9 @@ type MuxConfig struct {
 	// others (Convene), for those of them that have not heard of it. It must not
 	// wait. Nil, or false, sends them away.
 	Charter func() (Charter, bool)
+	// Founders is what those nodes are known by (trust.NewFounders). Nil answers none
+	// of them.
+	Founders *trust.Wallet
 	// Removed is called, perhaps often, when another node says that this one was
 	// removed from the cluster (ErrRemoved). It must not wait. Nil is not called.
 	Removed func()
@@ -60,7 +68,8 @@ type Mux struct {
 
 	guests guests
 
-	refused, spurned hush // callers by this node, and this node by others
+	refused, spurned hush          // callers by this node, and this node by others
+	turned           atomic.Uint64 // callers that did not prove who they are
 
 	ctx       context.Context // of what newborn nodes ask; ends with Close
 	end       context.CancelFunc
@@ -100,6 +109,10 @@ func NewMux(config MuxConfig) *Mux {
 
 // Calls is the listener of the Peer service's connections, for Server.Serve.
 func (m *Mux) Calls() net.Listener { return m.calls }
+
+// Strangers counts the connections of whom did not prove to be what it must be, a
+// member above all. Such as say nothing are not counted.
+func (m *Mux) Strangers() uint64 { return m.turned.Load() }
 
 // Listen implements replica.Network.
 func (m *Mux) Listen(_ cluster.GroupID, replica string) (net.Listener, error) {
@@ -159,21 +172,34 @@ func (m *Mux) dial(ctx context.Context, node cluster.NodeID, hello *peerv1.Hello
 		return nil, fmt.Errorf("peer: where node %s is, is not known", node)
 	}
 	hello.Callee = string(node)
-	conn, err := m.config.Dial(ctx, addr)
+	raw, err := m.config.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	_, err = sayHello(conn, hello, m.config.speaks)
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	conn, err := m.introduce(ctx, raw, node, hello)
 	if !stop() {
 		err = errors.Join(ctx.Err(), err)
 	}
 	if err != nil {
-		_ = conn.Close()
+		_ = raw.Close()
 		m.lament(node, err)
 		return nil, fmt.Errorf("peer: node %s at %s: %w", node, addr, err)
 	}
 	return conn, nil
+}
+
+// introduce makes sure on a new connection that it leads to a node, and says who
+// calls.
+func (m *Mux) introduce(ctx context.Context, raw net.Conn, node cluster.NodeID, hello *peerv1.Hello) (net.Conn, error) {
+	shaking, shaken := context.WithTimeout(ctx, helloTime)
+	defer shaken()
+	conn, err := m.config.Wallet.Call(shaking, raw, trust.Peer, string(node))
+	if err != nil {
+		return nil, err
+	}
+	_, err = sayHello(conn, hello, m.config.speaks)
+	return conn, trust.Explain(err)
 }
 
 // lament tells that another node refuses this one, if that will not end by itself.
@@ -181,6 +207,11 @@ func (m *Mux) lament(node cluster.NodeID, err error) {
 	refusal, ok := errors.AsType[*turnedAway](err)
 	if ok && refusal.removed() && m.config.Removed != nil {
 		m.config.Removed()
+	}
+	if errors.Is(err, trust.ErrStranger) || errors.Is(err, trust.ErrPlain) || errors.Is(err, trust.ErrRefused) {
+		if m.spurned.news(string(node), time.Now()) {
+			m.config.Logger.Warn("this node and another do not trust each other", slog.String("peer", string(node)), slog.Any("err", err))
+		}
 	}
 	if ok && !refusal.passes() && m.spurned.news(string(node)+": "+refusal.why, time.Now()) {
 		m.config.Logger.Warn("another node refuses this one", slog.String("peer", string(node)), slog.Any("err", refusal))
@@ -246,23 +277,37 @@ func (m *Mux) meet(conn net.Conn) bool {
 }
 
 // welcome hears a caller out and hands the connection to whom it is for.
-func (m *Mux) welcome(conn net.Conn) {
+func (m *Mux) welcome(raw net.Conn) {
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.open, conn)
+		delete(m.open, raw)
 	}()
+	shaking, shaken := context.WithTimeout(m.ctx, helloTime)
+	conn, claimed, err := trust.Port{Members: m.config.Wallet, Founders: m.config.Founders}.Accept(shaking, raw)
+	shaken()
+	if err != nil {
+		if !errors.Is(err, trust.ErrSilent) {
+			m.turned.Add(1)
+		}
+		m.refused.tell(m.config.Logger, raw, claimed, err)
+		_ = raw.Close()
+		return
+	}
 	hello, theirs, err := hearHello(conn)
 	heard := ticks()
 	if err != nil {
-		_ = conn.Close() // whoever it is does not speak our language
+		_ = raw.Close() // whoever it is does not speak our language
 		return
 	}
 	version, refusal := m.config.speaks.common(theirs)
-	newborn := hello.GetClass() == peerv1.Hello_CLASS_JOIN || hello.GetClass() == peerv1.Hello_CLASS_FOUND
+	newborn := conn.Purpose != trust.Peer
 	var to *portion
 	switch {
 	case refusal != nil:
+	case !fits(conn, hello, m.config.Self.ClusterID):
+		m.turned.Add(1)
+		refusal = errNotTheHolder
 	case newborn:
 		if refusal = m.door.enter(); refusal == nil {
 			defer m.door.leave()
@@ -278,14 +323,14 @@ func (m *Mux) welcome(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	tune(conn)
+	tune(raw)
 	if newborn {
 		m.door.hear(conn, hello)
 		return
 	}
-	one := m.guests.enter(conn, identityOf(hello))
+	one := m.guests.enter(conn, raw, identityOf(hello))
 	if m.config.Guard(one.caller) != nil { // it may have changed its mind since, before there was a guest to review
-		_ = one.Close()
+		one.cut()
 		return
 	}
 	if to == m.calls {
@@ -293,6 +338,33 @@ func (m *Mux) welcome(conn net.Conn) {
 		return
 	}
 	to.give(one)
+}
+
+// errNotTheHolder: the hello of a caller and its handshake do not fit together.
+var errNotTheHolder = errors.New("the certificate is another node's than the hello, or for another purpose")
+
+// purposes of the classes of connections.
+var purposes = map[peerv1.Hello_Class]trust.Purpose{
+	peerv1.Hello_CLASS_CALLS: trust.Peer,
+	peerv1.Hello_CLASS_RAFT:  trust.Peer,
+	peerv1.Hello_CLASS_JOIN:  trust.Join,
+	peerv1.Hello_CLASS_FOUND: trust.Found,
+}
+
+// fits reports whether a caller says in its hello what its handshake has proven: of
+// a newcomer that is only what it wants. The cluster is this node's, unless the
+// caller founds one.
+func fits(conn *trust.Accepted, hello *peerv1.Hello, clusterID string) bool {
+	if purposes[hello.GetClass()] != conn.Purpose {
+		return false
+	}
+	switch conn.Purpose {
+	case trust.Join:
+		return true
+	case trust.Found:
+		clusterID = trust.FoundingCluster
+	}
+	return conn.Holder.Is(trust.Name{Cluster: clusterID, Node: hello.GetNode(), Store: hello.GetStoreId()})
 }
 
 // judge decides whether the caller is welcome, and whom it wants.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,6 +56,9 @@ func (w *town) mux(t testing.TB, node string, change ...func(*MuxConfig)) *Mux {
 	}
 	for _, c := range change {
 		c(&config)
+	}
+	if config.Wallet == nil {
+		config.Wallet = walletOf(t, config.Self, someTrust())
 	}
 	m := NewMux(config)
 	t.Cleanup(func() { _ = m.Close() })
@@ -96,7 +101,7 @@ func TestRefusals(t *testing.T) {
 		"a cloned disk":      {caller: func(c *MuxConfig) { c.Self.StoreID = "store of b" }, want: "one data directory"},
 		"a name taken twice": {caller: func(c *MuxConfig) { c.Self.Node = "b" }, want: "two nodes call themselves b"},
 		"a name that is none": {
-			caller: func(c *MuxConfig) { c.Self.Node = "../etc" }, want: "does not say who calls",
+			caller: func(c *MuxConfig) { c.Self.Node = "../etc" }, want: "does not accept this node's certificate",
 		},
 		"no boot id":    {caller: func(c *MuxConfig) { c.Self.BootID = "" }, want: "does not say who calls"},
 		"guard says no": {callee: func(c *MuxConfig) { c.Guard = func(Identity) error { return errors.New("removed long ago") } }, want: "removed long ago"},
@@ -116,7 +121,8 @@ func TestRefusals(t *testing.T) {
 			if err == nil {
 				conn.Close()
 			}
-			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.want) {
+			refused := errors.Is(err, ErrRefused) || errors.Is(err, trust.ErrRefused) || errors.Is(err, trust.ErrStranger)
+			if !refused || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want a refusal with %q", err, test.want)
 			}
 		})
@@ -156,7 +162,8 @@ func TestNoSuchReplica(t *testing.T) {
 // What a stranger says is never trusted, and nobody waits for it.
 func TestStrangers(t *testing.T) {
 	var w town
-	a, b := w.mux(t, "a"), w.mux(t, "b")
+	var out lines
+	a, b := w.mux(t, "a"), w.mux(t, "b", func(c *MuxConfig) { c.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
 	addr, _ := w.resolve("b")
 	for name, words := range map[string][]byte{
 		"a browser":         []byte("GET / HTTP/1.1\r\n\r\n"),
@@ -176,6 +183,10 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s: the connection stays open", name)
 		}
 		conn.Close()
+	}
+	until(t, "all strangers are counted", func() bool { return b.Strangers() == 6 })
+	if text := out.String(); strings.Count(text, "a connection was refused") != 1 || !strings.Contains(text, "does not speak TLS") {
+		t.Errorf("the log tells of them: %s", text)
 	}
 	var silent []net.Conn
 	for range 50 {
@@ -263,7 +274,7 @@ func TestGroupsAgreeOverThePort(t *testing.T) {
 }
 
 // propose has a command committed by whoever leads the group, and tells who.
-func propose(ctx context.Context, t *testing.T, hosts map[cluster.NodeID]*replica.Host, group cluster.GroupID, command string) cluster.NodeID {
+func propose(ctx context.Context, t testing.TB, hosts map[cluster.NodeID]*replica.Host, group cluster.GroupID, command string) cluster.NodeID {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()

@@ -15,10 +15,11 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 // A node that belongs to no cluster yet says one thing on a connection of its
-// own: after the hello (CLASS_JOIN, CLASS_FOUND) a request, one answer, the end.
+// own: after the handshake of TLS and the hello (CLASS_JOIN, CLASS_FOUND) a request, one answer, the end.
 //
 //	request, answer   length (4 bytes, big endian) | peer.v1 message
 const (
@@ -38,6 +39,9 @@ const (
 type newborn struct {
 	self   cluster.Member
 	speaks versions
+	// secure makes the handshake on a connection, for what the node asks. It leaves
+	// the connection open.
+	secure func(ctx context.Context, conn net.Conn) (net.Conn, error)
 }
 
 // checkNewborn requires what every newborn node is told at its start.
@@ -61,14 +65,20 @@ func (n newborn) ask(ctx context.Context, addr string, hello *peerv1.Hello, in, 
 	ctx, cancel := context.WithTimeout(ctx, dialTime+helloTime+wait)
 	defer cancel()
 	dialing, dialled := context.WithTimeout(ctx, dialTime)
-	conn, err := dialer.DialContext(dialing, "tcp", addr)
+	raw, err := dialer.DialContext(dialing, "tcp", addr)
 	dialled()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() { _ = raw.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
+	shaking, shaken := context.WithTimeout(ctx, helloTime)
+	conn, err := n.secure(shaking, raw)
+	shaken()
+	if err != nil {
+		return err
+	}
 	hello.Node, hello.StoreId, hello.BootId = string(n.self.Node), n.self.Store, n.self.Boot
 	if _, err = sayHello(conn, hello, n.speaks); err == nil {
 		err = conn.SetDeadline(time.Now().Add(wait))
@@ -82,7 +92,7 @@ func (n newborn) ask(ctx context.Context, addr string, hello *peerv1.Hello, in, 
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return err
+	return trust.Explain(err)
 }
 
 // writeFrame sends one message of limit bytes at most.

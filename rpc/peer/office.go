@@ -41,6 +41,9 @@ type Office interface {
 	Admit(ctx context.Context, digest cluster.Digest, member cluster.Member, replace bool) (cluster.Settings, []cluster.Member, error)
 	// AddToken makes a join token usable.
 	AddToken(ctx context.Context, token cluster.Token) error
+	// RotateKeys begins to replace the key of gossip and, with authority, what issues
+	// the nodes' certificates. The node that is asked makes the new ones.
+	RotateKeys(ctx context.Context, authority bool) error
 	// Status tells how the cluster is, as the steward of the node that leads knows
 	// it.
 	Status(ctx context.Context) (steward.Status, error)
@@ -94,6 +97,8 @@ func (s *Server) operate(ctx context.Context, in *peerv1.OperateRequest) error {
 			return err
 		}
 		return office.AddToken(ctx, cluster.Token{Digest: digest, ExpiresMs: wish.AddToken.GetExpiresMs()})
+	case *peerv1.OperateRequest_Rotate_:
+		return office.RotateKeys(ctx, wish.Rotate.GetAuthority())
 	default: // of a newer node, perhaps; an upgraded leader knows what to do
 		return fmt.Errorf("%w: this node does not know what is asked for", route.ErrNotExecuted)
 	}
@@ -207,6 +212,11 @@ func (c *Client) AddToken(ctx context.Context, token cluster.Token) error {
 	return c.wish(ctx, &peerv1.OperateRequest{Wish: &peerv1.OperateRequest_AddToken_{
 		AddToken: &peerv1.OperateRequest_AddToken{Digest: token.Digest[:], ExpiresMs: token.ExpiresMs},
 	}})
+}
+
+// RotateKeys implements Office.
+func (c *Client) RotateKeys(ctx context.Context, authority bool) error {
+	return c.wish(ctx, &peerv1.OperateRequest{Wish: &peerv1.OperateRequest_Rotate_{Rotate: &peerv1.OperateRequest_Rotate{Authority: authority}}})
 }
 
 // Admit implements Office.

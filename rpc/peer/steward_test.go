@@ -73,6 +73,10 @@ func (k *keeper) AddToken(_ context.Context, token cluster.Token) error {
 	return k.ask("add-token", token)
 }
 
+func (k *keeper) RotateKeys(_ context.Context, authority bool) error {
+	return k.ask("rotate", authority)
+}
+
 func (k *keeper) Status(context.Context) (steward.Status, error) { return k.status, k.ask("status") }
 
 // kept serves a keeper on node "b" and returns the face that "a" has of it.
@@ -121,6 +125,7 @@ func TestCallsOfTheSteward(t *testing.T) {
 		"hand over": {func() error { return c.Transfer(ctx, 3, "c") }, []any{"transfer", cluster.GroupID(3), cluster.NodeID("c")}},
 		"announce":  {func() error { return c.Announce(ctx, member) }, []any{"announce", member}},
 		"admit":     {func() error { _, _, err := c.Admit(ctx, digest, member, true); return err }, []any{"admit", digest, member, true}},
+		"rotate":    {func() error { return c.RotateKeys(ctx, true) }, []any{"rotate", true}},
 		"add token": {func() error { return c.AddToken(ctx, cluster.Token{Digest: digest, ExpiresMs: 8}) }, []any{"add-token", cluster.Token{Digest: digest, ExpiresMs: 8}}},
 	} {
 		if err := test.call(); err != nil || !reflect.DeepEqual(k.asked, test.want) {
@@ -294,7 +299,7 @@ func errorsOf(t *testing.T, c *Client) map[string]error {
 	_, _, admit := c.Admit(ctx, cluster.Digest{}, someMember("d"), false)
 	return map[string]error{
 		"step": step, "release": c.Release(ctx, replica.Ref{Group: 3, Number: 1}), "change": changed, "confirm": confirm, "admit": admit,
-		"drain": c.Drain(ctx, "c"), "add token": c.AddToken(ctx, cluster.Token{}),
+		"drain": c.Drain(ctx, "c"), "rotate": c.RotateKeys(ctx, false), "add token": c.AddToken(ctx, cluster.Token{}),
 	}
 }
 

@@ -2,17 +2,12 @@ package peer
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/mayfly-broker/mayfly/cluster"
-	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 )
 
 // wire leads from one node to another.
@@ -115,18 +110,23 @@ func (d *memDoor) Close() error {
 
 func (d *memDoor) Addr() net.Addr { return &net.UnixAddr{Name: string(d.node)} }
 
+// forCalls marks the contexts in which connections for calls are dialled: what a
+// connection is for cannot be read off it.
+type forCalls struct{}
+
 // dial opens a connection to a node, whose address is its name. It is accepted
 // at once, as by the kernel of a process that is busy or cut off.
 func (s *straits) dial(from cluster.NodeID) func(context.Context, string) (net.Conn, error) {
 	return func(ctx context.Context, to string) (net.Conn, error) {
 		near, far := net.Pipe()
-		s.running.Go(func() { s.relay(far, wire{from, cluster.NodeID(to)}) })
+		calls := ctx.Value(forCalls{}) != nil
+		s.running.Go(func() { s.relay(far, wire{from, cluster.NodeID(to)}, calls) })
 		return near, nil
 	}
 }
 
 // relay carries what both sides of a connection say.
-func (s *straits) relay(caller net.Conn, w wire) {
+func (s *straits) relay(caller net.Conn, w wire, calls bool) {
 	c := &strait{wire: w, over: make(chan struct{})}
 	c.end = sync.OnceFunc(func() { close(c.over); _ = caller.Close() })
 	var both sync.WaitGroup
@@ -134,11 +134,14 @@ func (s *straits) relay(caller net.Conn, w wire) {
 	defer c.end()
 	said := newPipe()
 	both.Go(func() { defer c.end(); defer said.close(); said.fill(caller) })
-	hello, err := said.next(c.over)
+	first, err := said.next(c.over)
 	if err != nil {
 		return
 	}
-	sprung := s.enter(c, hello)
+	var sprung *trap
+	if calls {
+		sprung = s.enter(c)
+	}
 	defer s.leave(c)
 	if sprung != nil && sprung.after == 0 && !sprung.answers {
 		c.muffled.Store(true)
@@ -163,7 +166,7 @@ func (s *straits) relay(caller net.Conn, w wire) {
 	both.Go(func() {
 		defer c.end()
 		defer near.Close()
-		if _, err := near.Write(hello); err == nil {
+		if _, err := near.Write(first); err == nil {
 			s.carry(c, w, &c.muffled, sprung != nil && !sprung.answers, sprung, 1, said, near)
 		}
 	})
@@ -187,11 +190,7 @@ func (s *straits) carry(c *strait, w wire, lost *atomic.Bool, trapped bool, t *t
 }
 
 // enter notes a connection for calls, and returns the trap into which it goes.
-func (s *straits) enter(c *strait, first []byte) (sprung *trap) {
-	hello, err := helloOf(first)
-	if err != nil || hello.GetClass() != peerv1.Hello_CLASS_CALLS {
-		return nil
-	}
+func (s *straits) enter(c *strait) (sprung *trap) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[c] = struct{}{}
@@ -288,18 +287,4 @@ func (p *pipe) next(over <-chan struct{}) ([]byte, error) {
 			return nil, net.ErrClosed
 		}
 	}
-}
-
-// helloOf reads who calls and what for out of the first bytes of a connection.
-func helloOf(raw []byte) (*peerv1.Hello, error) {
-	head := len(helloMagic) + 4
-	if len(raw) < head {
-		return nil, errors.New("no hello")
-	}
-	size := int(binary.BigEndian.Uint16(raw[head-2:]))
-	hello := new(peerv1.Hello)
-	if len(raw) < head+size {
-		return nil, errors.New("half a hello")
-	}
-	return hello, proto.Unmarshal(raw[head:head+size], hello)
 }

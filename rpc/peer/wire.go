@@ -58,7 +58,7 @@ func replicasOf(wire []*peerv1.Replica) ([]cluster.Replica, error) {
 }
 
 func wireReport(r steward.Report) *peerv1.Report {
-	wire := &peerv1.Report{Node: string(r.Node), StoreId: r.Store, BootId: r.Boot}
+	wire := &peerv1.Report{Node: string(r.Node), StoreId: r.Store, BootId: r.Boot, Trust: r.Trust}
 	for _, have := range r.Replicas {
 		running := &peerv1.Report_Running{
 			Group: uint32(have.Group), Number: have.Number,
@@ -83,7 +83,7 @@ func reportOf(wire *peerv1.Report) (steward.Report, error) {
 	if len(wire.GetReplicas()) > maxReplicas {
 		return steward.Report{}, fmt.Errorf("it tells of %d replicas, a node has at most %d", len(wire.GetReplicas()), maxReplicas)
 	}
-	r := steward.Report{Node: node, Store: wire.GetStoreId(), Boot: wire.GetBootId()}
+	r := steward.Report{Node: node, Store: wire.GetStoreId(), Boot: wire.GetBootId(), Trust: wire.GetTrust()}
 	for _, running := range wire.GetReplicas() {
 		have := steward.ReplicaReport{
 			Group: cluster.GroupID(running.GetGroup()), Number: running.GetNumber(),

@@ -63,7 +63,7 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 	}
 	birth := []string{"--data-groups", strconv.Itoa(c.groups)}
 	if o.Nodes > 1 { // one alone waits for nobody
-		birth = append(birth, "--bootstrap-expect", strconv.Itoa(o.Nodes), "--join", c.seeds())
+		birth = append(birth, "--bootstrap-expect", strconv.Itoa(o.Nodes), "--join", c.Seeds())
 	}
 	for _, n := range c.Nodes {
 		n.args = append(n.args, birth...)
@@ -89,8 +89,11 @@ func (c *Cluster) place(t testing.TB) *Node {
 	return n
 }
 
-// seeds are the peer addresses of all nodes as the others see them.
-func (c *Cluster) seeds() string {
+// Peer is where the node listens for others, beside the network.
+func (n *Node) Peer() string { return n.peer }
+
+// Seeds are the peer addresses of all nodes as the others see them.
+func (c *Cluster) Seeds() string {
 	seeds := make([]string, len(c.Nodes))
 	for i, n := range c.Nodes {
 		seeds[i] = outside(n.peer)
@@ -102,7 +105,7 @@ func (c *Cluster) seeds() string {
 // made, and waits until it serves.
 func (c *Cluster) Join(t testing.TB) *Node {
 	t.Helper()
-	token, seeds := c.JoinToken(t), c.seeds()
+	token, seeds := c.JoinToken(t), c.Seeds()
 	n := c.place(t)
 	n.args = append(n.args, "--join", seeds, "--join-token", token)
 	n.Start(t)
@@ -120,7 +123,7 @@ func (n *Node) LoseDisk(t testing.TB) {
 // JoinWith has a node that does not run come into the cluster with these flags
 // when it is started next, in place of those it came with.
 func (c *Cluster) JoinWith(n *Node, flags ...string) {
-	n.args = slices.Concat(n.born, []string{"--join", c.seeds()}, flags)
+	n.args = slices.Concat(n.born, []string{"--join", c.Seeds()}, flags)
 }
 
 // Replacement is a new token with which a node whose disk was lost may come back.

@@ -2,14 +2,10 @@ package harness
 
 import (
 	"context"
-	"encoding/binary"
+	"crypto/tls"
 	"io"
 	"net"
 	"testing"
-
-	"google.golang.org/protobuf/proto"
-
-	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 )
 
 // end is where the wires of one node end: relays in front of its ports.
@@ -82,10 +78,7 @@ func (e *end) accept(l net.Listener, serve func(net.Conn)) {
 
 // call relays a connection to the peer port, which begins with the caller's name.
 func (e *end) call(conn net.Conn) {
-	hello, caller, err := readHello(conn)
-	if err != nil {
-		return
-	}
+	hello, caller := readHello(conn)
 	w := wire{from: caller, to: e.node}
 	if caller != e.node && e.network.pass(w) != nil {
 		return
@@ -138,19 +131,30 @@ func (e *end) relayPackets() {
 	}
 }
 
-// readHello reads the first words of a connection between peers: five letters,
-// two versions, and the length of a message that names the caller.
-func readHello(conn net.Conn) (raw []byte, caller string, err error) {
-	const head = 5 + 2 + 2
-	raw = make([]byte, head)
-	if _, err := io.ReadFull(conn, raw); err != nil {
-		return nil, "", err
-	}
-	raw = append(raw, make([]byte, binary.BigEndian.Uint16(raw[head-2:]))...)
-	if _, err := io.ReadFull(conn, raw[head:]); err != nil {
-		return nil, "", err
-	}
-	hello := new(peerv1.Hello)
-	err = proto.Unmarshal(raw[head:], hello)
-	return raw, hello.GetNode(), err
+// readHello reads the first words of a connection between peers, by which the
+// caller claims a name: that is the server name of its handshake. Who says nothing
+// of the kind is let through as nobody.
+func readHello(conn net.Conn) (raw []byte, caller string) {
+	first := &recorder{Conn: conn}
+	_ = tls.Server(first, &tls.Config{ //nolint:gosec // nothing is answered
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			caller = hello.ServerName
+			return nil, io.EOF // it is the node's turn
+		},
+	}).Handshake() //nolint:noctx // the connection ends with the network
+	return first.raw, caller
 }
+
+// recorder keeps what is read of a connection, and swallows what is said to it.
+type recorder struct {
+	net.Conn
+	raw []byte
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.raw = append(r.raw, p[:n]...)
+	return n, err
+}
+
+func (*recorder) Write(p []byte) (int, error) { return len(p), nil }

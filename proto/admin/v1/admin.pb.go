@@ -1331,6 +1331,87 @@ func (*JoinClusterResponse) Descriptor() ([]byte, []int) {
 	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
+type RotateKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The authority of the nodes' certificates too, not the gossip key alone.
+	Authority     bool `protobuf:"varint,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeysRequest) Reset() {
+	*x = RotateKeysRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeysRequest) ProtoMessage() {}
+
+func (x *RotateKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeysRequest.ProtoReflect.Descriptor instead.
+func (*RotateKeysRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RotateKeysRequest) GetAuthority() bool {
+	if x != nil {
+		return x.Authority
+	}
+	return false
+}
+
+type RotateKeysResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeysResponse) Reset() {
+	*x = RotateKeysResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeysResponse) ProtoMessage() {}
+
+func (x *RotateKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeysResponse.ProtoReflect.Descriptor instead.
+func (*RotateKeysResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+}
+
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
@@ -1413,7 +1494,10 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x05seeds\x18\x01 \x03(\tR\x05seeds\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x18\n" +
 	"\areplace\x18\x03 \x01(\bR\areplace\"\x15\n" +
-	"\x13JoinClusterResponse2\xce\b\n" +
+	"\x13JoinClusterResponse\"1\n" +
+	"\x11RotateKeysRequest\x12\x1c\n" +
+	"\tauthority\x18\x01 \x01(\bR\tauthority\"\x14\n" +
+	"\x12RotateKeysResponse2\xa5\t\n" +
 	"\x05Admin\x12[\n" +
 	"\fCreateApiKey\x12$.mayfly.admin.v1.CreateApiKeyRequest\x1a%.mayfly.admin.v1.CreateApiKeyResponse\x12X\n" +
 	"\vListApiKeys\x12#.mayfly.admin.v1.ListApiKeysRequest\x1a$.mayfly.admin.v1.ListApiKeysResponse\x12[\n" +
@@ -1428,7 +1512,9 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"RemoveNode\x12\".mayfly.admin.v1.RemoveNodeRequest\x1a#.mayfly.admin.v1.RemoveNodeResponse\x12m\n" +
 	"\x12TransferLeadership\x12*.mayfly.admin.v1.TransferLeadershipRequest\x1a+.mayfly.admin.v1.TransferLeadershipResponse\x12d\n" +
 	"\x0fCreateJoinToken\x12'.mayfly.admin.v1.CreateJoinTokenRequest\x1a(.mayfly.admin.v1.CreateJoinTokenResponse\x12X\n" +
-	"\vJoinCluster\x12#.mayfly.admin.v1.JoinClusterRequest\x1a$.mayfly.admin.v1.JoinClusterResponseB8Z6github.com/mayfly-broker/mayfly/proto/admin/v1;adminv1b\x06proto3"
+	"\vJoinCluster\x12#.mayfly.admin.v1.JoinClusterRequest\x1a$.mayfly.admin.v1.JoinClusterResponse\x12U\n" +
+	"\n" +
+	"RotateKeys\x12\".mayfly.admin.v1.RotateKeysRequest\x1a#.mayfly.admin.v1.RotateKeysResponseB8Z6github.com/mayfly-broker/mayfly/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -1442,7 +1528,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(*CreateApiKeyRequest)(nil),        // 0: mayfly.admin.v1.CreateApiKeyRequest
 	(*KeyLimits)(nil),                  // 1: mayfly.admin.v1.KeyLimits
@@ -1470,16 +1556,18 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*CreateJoinTokenResponse)(nil),    // 23: mayfly.admin.v1.CreateJoinTokenResponse
 	(*JoinClusterRequest)(nil),         // 24: mayfly.admin.v1.JoinClusterRequest
 	(*JoinClusterResponse)(nil),        // 25: mayfly.admin.v1.JoinClusterResponse
-	(*permission.Permissions)(nil),     // 26: permission.Permissions
-	(*v1.Status)(nil),                  // 27: mayfly.cluster.v1.Status
+	(*RotateKeysRequest)(nil),          // 26: mayfly.admin.v1.RotateKeysRequest
+	(*RotateKeysResponse)(nil),         // 27: mayfly.admin.v1.RotateKeysResponse
+	(*permission.Permissions)(nil),     // 28: permission.Permissions
+	(*v1.Status)(nil),                  // 29: mayfly.cluster.v1.Status
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	26, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
+	28, // 0: mayfly.admin.v1.CreateApiKeyRequest.permissions:type_name -> permission.Permissions
 	1,  // 1: mayfly.admin.v1.CreateApiKeyRequest.limits:type_name -> mayfly.admin.v1.KeyLimits
 	5,  // 2: mayfly.admin.v1.ListApiKeysResponse.keys:type_name -> mayfly.admin.v1.ApiKeyInfo
-	26, // 3: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
+	28, // 3: mayfly.admin.v1.ApiKeyInfo.permissions:type_name -> permission.Permissions
 	1,  // 4: mayfly.admin.v1.ApiKeyInfo.limits:type_name -> mayfly.admin.v1.KeyLimits
-	27, // 5: mayfly.admin.v1.ClusterStatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	29, // 5: mayfly.admin.v1.ClusterStatusResponse.status:type_name -> mayfly.cluster.v1.Status
 	0,  // 6: mayfly.admin.v1.Admin.CreateApiKey:input_type -> mayfly.admin.v1.CreateApiKeyRequest
 	3,  // 7: mayfly.admin.v1.Admin.ListApiKeys:input_type -> mayfly.admin.v1.ListApiKeysRequest
 	6,  // 8: mayfly.admin.v1.Admin.RevokeApiKey:input_type -> mayfly.admin.v1.RevokeApiKeyRequest
@@ -1492,20 +1580,22 @@ var file_admin_v1_admin_proto_depIdxs = []int32{
 	20, // 15: mayfly.admin.v1.Admin.TransferLeadership:input_type -> mayfly.admin.v1.TransferLeadershipRequest
 	22, // 16: mayfly.admin.v1.Admin.CreateJoinToken:input_type -> mayfly.admin.v1.CreateJoinTokenRequest
 	24, // 17: mayfly.admin.v1.Admin.JoinCluster:input_type -> mayfly.admin.v1.JoinClusterRequest
-	2,  // 18: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
-	4,  // 19: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
-	7,  // 20: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
-	9,  // 21: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
-	11, // 22: mayfly.admin.v1.Admin.ClusterStatus:output_type -> mayfly.admin.v1.ClusterStatusResponse
-	13, // 23: mayfly.admin.v1.Admin.DrainNode:output_type -> mayfly.admin.v1.DrainNodeResponse
-	15, // 24: mayfly.admin.v1.Admin.ResumeNode:output_type -> mayfly.admin.v1.ResumeNodeResponse
-	17, // 25: mayfly.admin.v1.Admin.LeaveNode:output_type -> mayfly.admin.v1.LeaveNodeResponse
-	19, // 26: mayfly.admin.v1.Admin.RemoveNode:output_type -> mayfly.admin.v1.RemoveNodeResponse
-	21, // 27: mayfly.admin.v1.Admin.TransferLeadership:output_type -> mayfly.admin.v1.TransferLeadershipResponse
-	23, // 28: mayfly.admin.v1.Admin.CreateJoinToken:output_type -> mayfly.admin.v1.CreateJoinTokenResponse
-	25, // 29: mayfly.admin.v1.Admin.JoinCluster:output_type -> mayfly.admin.v1.JoinClusterResponse
-	18, // [18:30] is the sub-list for method output_type
-	6,  // [6:18] is the sub-list for method input_type
+	26, // 18: mayfly.admin.v1.Admin.RotateKeys:input_type -> mayfly.admin.v1.RotateKeysRequest
+	2,  // 19: mayfly.admin.v1.Admin.CreateApiKey:output_type -> mayfly.admin.v1.CreateApiKeyResponse
+	4,  // 20: mayfly.admin.v1.Admin.ListApiKeys:output_type -> mayfly.admin.v1.ListApiKeysResponse
+	7,  // 21: mayfly.admin.v1.Admin.RevokeApiKey:output_type -> mayfly.admin.v1.RevokeApiKeyResponse
+	9,  // 22: mayfly.admin.v1.Admin.Version:output_type -> mayfly.admin.v1.VersionResponse
+	11, // 23: mayfly.admin.v1.Admin.ClusterStatus:output_type -> mayfly.admin.v1.ClusterStatusResponse
+	13, // 24: mayfly.admin.v1.Admin.DrainNode:output_type -> mayfly.admin.v1.DrainNodeResponse
+	15, // 25: mayfly.admin.v1.Admin.ResumeNode:output_type -> mayfly.admin.v1.ResumeNodeResponse
+	17, // 26: mayfly.admin.v1.Admin.LeaveNode:output_type -> mayfly.admin.v1.LeaveNodeResponse
+	19, // 27: mayfly.admin.v1.Admin.RemoveNode:output_type -> mayfly.admin.v1.RemoveNodeResponse
+	21, // 28: mayfly.admin.v1.Admin.TransferLeadership:output_type -> mayfly.admin.v1.TransferLeadershipResponse
+	23, // 29: mayfly.admin.v1.Admin.CreateJoinToken:output_type -> mayfly.admin.v1.CreateJoinTokenResponse
+	25, // 30: mayfly.admin.v1.Admin.JoinCluster:output_type -> mayfly.admin.v1.JoinClusterResponse
+	27, // 31: mayfly.admin.v1.Admin.RotateKeys:output_type -> mayfly.admin.v1.RotateKeysResponse
+	19, // [19:32] is the sub-list for method output_type
+	6,  // [6:19] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -1522,7 +1612,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,7 @@ const (
 	Admin_TransferLeadership_FullMethodName = "/mayfly.admin.v1.Admin/TransferLeadership"
 	Admin_CreateJoinToken_FullMethodName    = "/mayfly.admin.v1.Admin/CreateJoinToken"
 	Admin_JoinCluster_FullMethodName        = "/mayfly.admin.v1.Admin/JoinCluster"
+	Admin_RotateKeys_FullMethodName         = "/mayfly.admin.v1.Admin/RotateKeys"
 )
 
 // AdminClient is the client API for Admin service.
@@ -66,6 +67,9 @@ type AdminClient interface {
 	CreateJoinToken(ctx context.Context, in *CreateJoinTokenRequest, opts ...grpc.CallOption) (*CreateJoinTokenResponse, error)
 	// JoinCluster has this node, while it is empty and alone, join a cluster.
 	JoinCluster(ctx context.Context, in *JoinClusterRequest, opts ...grpc.CallOption) (*JoinClusterResponse, error)
+	// RotateKeys begins to replace the secrets by which nodes know each other;
+	// ClusterStatus shows how far it is.
+	RotateKeys(ctx context.Context, in *RotateKeysRequest, opts ...grpc.CallOption) (*RotateKeysResponse, error)
 }
 
 type adminClient struct {
@@ -196,6 +200,16 @@ func (c *adminClient) JoinCluster(ctx context.Context, in *JoinClusterRequest, o
 	return out, nil
 }
 
+func (c *adminClient) RotateKeys(ctx context.Context, in *RotateKeysRequest, opts ...grpc.CallOption) (*RotateKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateKeysResponse)
+	err := c.cc.Invoke(ctx, Admin_RotateKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -227,6 +241,9 @@ type AdminServer interface {
 	CreateJoinToken(context.Context, *CreateJoinTokenRequest) (*CreateJoinTokenResponse, error)
 	// JoinCluster has this node, while it is empty and alone, join a cluster.
 	JoinCluster(context.Context, *JoinClusterRequest) (*JoinClusterResponse, error)
+	// RotateKeys begins to replace the secrets by which nodes know each other;
+	// ClusterStatus shows how far it is.
+	RotateKeys(context.Context, *RotateKeysRequest) (*RotateKeysResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -272,6 +289,9 @@ func (UnimplementedAdminServer) CreateJoinToken(context.Context, *CreateJoinToke
 }
 func (UnimplementedAdminServer) JoinCluster(context.Context, *JoinClusterRequest) (*JoinClusterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method JoinCluster not implemented")
+}
+func (UnimplementedAdminServer) RotateKeys(context.Context, *RotateKeysRequest) (*RotateKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateKeys not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -510,6 +530,24 @@ func _Admin_JoinCluster_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_RotateKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).RotateKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_RotateKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).RotateKeys(ctx, req.(*RotateKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -564,6 +602,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "JoinCluster",
 			Handler:    _Admin_JoinCluster_Handler,
+		},
+		{
+			MethodName: "RotateKeys",
+			Handler:    _Admin_RotateKeys_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -206,7 +206,8 @@ type Status struct {
 	Nodes  []*Node  `protobuf:"bytes,9,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	Groups []*Group `protobuf:"bytes,10,rep,name=groups,proto3" json:"groups,omitempty"`
 	// What should be done and is not, and why.
-	Held          []*Hold `protobuf:"bytes,11,rep,name=held,proto3" json:"held,omitempty"`
+	Held          []*Hold   `protobuf:"bytes,11,rep,name=held,proto3" json:"held,omitempty"`
+	Rotation      *Rotation `protobuf:"bytes,12,opt,name=rotation,proto3" json:"rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -318,6 +319,88 @@ func (x *Status) GetHeld() []*Hold {
 	return nil
 }
 
+func (x *Status) GetRotation() *Rotation {
+	if x != nil {
+		return x.Rotation
+	}
+	return nil
+}
+
+// Rotation is how far the secrets are by which nodes know each other, and holds
+// none of them.
+type Rotation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Grows with every stage of every rotation.
+	Serial uint64 `protobuf:"varint,1,opt,name=serial,proto3" json:"serial,omitempty"`
+	// spreading or switching; empty when no rotation is under way.
+	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// The authority of certificates is rotated too.
+	Authority bool `protobuf:"varint,3,opt,name=authority,proto3" json:"authority,omitempty"`
+	// The nodes that have not done yet what the stage wants. Empty also where only
+	// the record is known.
+	Waiting       []string `protobuf:"bytes,4,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rotation) Reset() {
+	*x = Rotation{}
+	mi := &file_cluster_v1_status_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rotation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rotation) ProtoMessage() {}
+
+func (x *Rotation) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_status_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
+func (*Rotation) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Rotation) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *Rotation) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *Rotation) GetAuthority() bool {
+	if x != nil {
+		return x.Authority
+	}
+	return false
+}
+
+func (x *Rotation) GetWaiting() []string {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
 // Node is one member.
 type Node struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -343,7 +426,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_cluster_v1_status_proto_msgTypes[1]
+	mi := &file_cluster_v1_status_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +438,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[1]
+	mi := &file_cluster_v1_status_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +451,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{1}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Node) GetNode() string {
@@ -487,7 +570,7 @@ type Replica struct {
 
 func (x *Replica) Reset() {
 	*x = Replica{}
-	mi := &file_cluster_v1_status_proto_msgTypes[2]
+	mi := &file_cluster_v1_status_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +582,7 @@ func (x *Replica) String() string {
 func (*Replica) ProtoMessage() {}
 
 func (x *Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[2]
+	mi := &file_cluster_v1_status_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +595,7 @@ func (x *Replica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replica.ProtoReflect.Descriptor instead.
 func (*Replica) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{2}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Replica) GetNode() string {
@@ -552,7 +635,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_cluster_v1_status_proto_msgTypes[3]
+	mi := &file_cluster_v1_status_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +647,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[3]
+	mi := &file_cluster_v1_status_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +660,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{3}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Group) GetGroup() uint32 {
@@ -675,7 +758,7 @@ type GroupReplica struct {
 
 func (x *GroupReplica) Reset() {
 	*x = GroupReplica{}
-	mi := &file_cluster_v1_status_proto_msgTypes[4]
+	mi := &file_cluster_v1_status_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +770,7 @@ func (x *GroupReplica) String() string {
 func (*GroupReplica) ProtoMessage() {}
 
 func (x *GroupReplica) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[4]
+	mi := &file_cluster_v1_status_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +783,7 @@ func (x *GroupReplica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReplica.ProtoReflect.Descriptor instead.
 func (*GroupReplica) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{4}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GroupReplica) GetReplica() *Replica {
@@ -764,7 +847,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_cluster_v1_status_proto_msgTypes[5]
+	mi := &file_cluster_v1_status_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +859,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[5]
+	mi := &file_cluster_v1_status_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +872,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{5}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Target) GetVoters() []string {
@@ -828,7 +911,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_cluster_v1_status_proto_msgTypes[6]
+	mi := &file_cluster_v1_status_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +923,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[6]
+	mi := &file_cluster_v1_status_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +936,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{6}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Step) GetKind() string {
@@ -909,7 +992,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_cluster_v1_status_proto_msgTypes[7]
+	mi := &file_cluster_v1_status_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1004,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_status_proto_msgTypes[7]
+	mi := &file_cluster_v1_status_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1017,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_status_proto_rawDescGZIP(), []int{7}
+	return file_cluster_v1_status_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Hold) GetGroup() uint32 {
@@ -955,7 +1038,7 @@ var File_cluster_v1_status_proto protoreflect.FileDescriptor
 
 const file_cluster_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x17cluster/v1/status.proto\x12\x11mayfly.cluster.v1\"\xf6\x02\n" +
+	"\x17cluster/v1/status.proto\x12\x11mayfly.cluster.v1\"\xaf\x03\n" +
 	"\x06Status\x12\x18\n" +
 	"\aleading\x18\x01 \x01(\bR\aleading\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x13\n" +
@@ -970,7 +1053,13 @@ const file_cluster_v1_status_proto_rawDesc = "" +
 	"\x05nodes\x18\t \x03(\v2\x17.mayfly.cluster.v1.NodeR\x05nodes\x120\n" +
 	"\x06groups\x18\n" +
 	" \x03(\v2\x18.mayfly.cluster.v1.GroupR\x06groups\x12+\n" +
-	"\x04held\x18\v \x03(\v2\x17.mayfly.cluster.v1.HoldR\x04held\"\x98\x03\n" +
+	"\x04held\x18\v \x03(\v2\x17.mayfly.cluster.v1.HoldR\x04held\x127\n" +
+	"\brotation\x18\f \x01(\v2\x1b.mayfly.cluster.v1.RotationR\brotation\"p\n" +
+	"\bRotation\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\x04R\x06serial\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x1c\n" +
+	"\tauthority\x18\x03 \x01(\bR\tauthority\x12\x18\n" +
+	"\awaiting\x18\x04 \x03(\tR\awaiting\"\x98\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x17\n" +
@@ -1058,39 +1147,41 @@ func file_cluster_v1_status_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_v1_status_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cluster_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_cluster_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cluster_v1_status_proto_goTypes = []any{
 	(Health)(0),          // 0: mayfly.cluster.v1.Health
 	(Role)(0),            // 1: mayfly.cluster.v1.Role
 	(Progress)(0),        // 2: mayfly.cluster.v1.Progress
 	(*Status)(nil),       // 3: mayfly.cluster.v1.Status
-	(*Node)(nil),         // 4: mayfly.cluster.v1.Node
-	(*Replica)(nil),      // 5: mayfly.cluster.v1.Replica
-	(*Group)(nil),        // 6: mayfly.cluster.v1.Group
-	(*GroupReplica)(nil), // 7: mayfly.cluster.v1.GroupReplica
-	(*Target)(nil),       // 8: mayfly.cluster.v1.Target
-	(*Step)(nil),         // 9: mayfly.cluster.v1.Step
-	(*Hold)(nil),         // 10: mayfly.cluster.v1.Hold
+	(*Rotation)(nil),     // 4: mayfly.cluster.v1.Rotation
+	(*Node)(nil),         // 5: mayfly.cluster.v1.Node
+	(*Replica)(nil),      // 6: mayfly.cluster.v1.Replica
+	(*Group)(nil),        // 7: mayfly.cluster.v1.Group
+	(*GroupReplica)(nil), // 8: mayfly.cluster.v1.GroupReplica
+	(*Target)(nil),       // 9: mayfly.cluster.v1.Target
+	(*Step)(nil),         // 10: mayfly.cluster.v1.Step
+	(*Hold)(nil),         // 11: mayfly.cluster.v1.Hold
 }
 var file_cluster_v1_status_proto_depIdxs = []int32{
-	4,  // 0: mayfly.cluster.v1.Status.nodes:type_name -> mayfly.cluster.v1.Node
-	6,  // 1: mayfly.cluster.v1.Status.groups:type_name -> mayfly.cluster.v1.Group
-	10, // 2: mayfly.cluster.v1.Status.held:type_name -> mayfly.cluster.v1.Hold
-	0,  // 3: mayfly.cluster.v1.Node.health:type_name -> mayfly.cluster.v1.Health
-	5,  // 4: mayfly.cluster.v1.Group.leader:type_name -> mayfly.cluster.v1.Replica
-	7,  // 5: mayfly.cluster.v1.Group.replicas:type_name -> mayfly.cluster.v1.GroupReplica
-	8,  // 6: mayfly.cluster.v1.Group.target:type_name -> mayfly.cluster.v1.Target
-	9,  // 7: mayfly.cluster.v1.Group.step:type_name -> mayfly.cluster.v1.Step
-	5,  // 8: mayfly.cluster.v1.GroupReplica.replica:type_name -> mayfly.cluster.v1.Replica
-	1,  // 9: mayfly.cluster.v1.GroupReplica.role:type_name -> mayfly.cluster.v1.Role
-	2,  // 10: mayfly.cluster.v1.GroupReplica.progress:type_name -> mayfly.cluster.v1.Progress
-	5,  // 11: mayfly.cluster.v1.Step.replica:type_name -> mayfly.cluster.v1.Replica
-	5,  // 12: mayfly.cluster.v1.Step.to:type_name -> mayfly.cluster.v1.Replica
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 0: mayfly.cluster.v1.Status.nodes:type_name -> mayfly.cluster.v1.Node
+	7,  // 1: mayfly.cluster.v1.Status.groups:type_name -> mayfly.cluster.v1.Group
+	11, // 2: mayfly.cluster.v1.Status.held:type_name -> mayfly.cluster.v1.Hold
+	4,  // 3: mayfly.cluster.v1.Status.rotation:type_name -> mayfly.cluster.v1.Rotation
+	0,  // 4: mayfly.cluster.v1.Node.health:type_name -> mayfly.cluster.v1.Health
+	6,  // 5: mayfly.cluster.v1.Group.leader:type_name -> mayfly.cluster.v1.Replica
+	8,  // 6: mayfly.cluster.v1.Group.replicas:type_name -> mayfly.cluster.v1.GroupReplica
+	9,  // 7: mayfly.cluster.v1.Group.target:type_name -> mayfly.cluster.v1.Target
+	10, // 8: mayfly.cluster.v1.Group.step:type_name -> mayfly.cluster.v1.Step
+	6,  // 9: mayfly.cluster.v1.GroupReplica.replica:type_name -> mayfly.cluster.v1.Replica
+	1,  // 10: mayfly.cluster.v1.GroupReplica.role:type_name -> mayfly.cluster.v1.Role
+	2,  // 11: mayfly.cluster.v1.GroupReplica.progress:type_name -> mayfly.cluster.v1.Progress
+	6,  // 12: mayfly.cluster.v1.Step.replica:type_name -> mayfly.cluster.v1.Replica
+	6,  // 13: mayfly.cluster.v1.Step.to:type_name -> mayfly.cluster.v1.Replica
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_cluster_v1_status_proto_init() }
@@ -1104,7 +1195,7 @@ func file_cluster_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_v1_status_proto_rawDesc), len(file_cluster_v1_status_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

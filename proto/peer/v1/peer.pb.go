@@ -280,7 +280,7 @@ func (x DemandResponse_Sort) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DemandResponse_Sort.Descriptor instead.
 func (DemandResponse_Sort) EnumDescriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51, 0}
 }
 
 // Hello opens every connection to the peer port, before anything else.
@@ -1926,7 +1926,9 @@ type Report struct {
 	StoreId string                 `protobuf:"bytes,2,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
 	BootId  string                 `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Those that run, by group.
-	Replicas      []*Report_Running `protobuf:"bytes,4,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Replicas []*Report_Running `protobuf:"bytes,4,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// The serial number of the trust that the node has adopted.
+	Trust         uint64 `protobuf:"varint,5,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1987,6 +1989,13 @@ func (x *Report) GetReplicas() []*Report_Running {
 		return x.Replicas
 	}
 	return nil
+}
+
+func (x *Report) GetTrust() uint64 {
+	if x != nil {
+		return x.Trust
+	}
+	return 0
 }
 
 // Configuration is who belongs to a group.
@@ -2831,6 +2840,7 @@ type OperateRequest struct {
 	//	*OperateRequest_Announce_
 	//	*OperateRequest_Admit_
 	//	*OperateRequest_AddToken_
+	//	*OperateRequest_Rotate_
 	Wish          isOperateRequest_Wish `protobuf_oneof:"wish"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2952,6 +2962,15 @@ func (x *OperateRequest) GetAddToken() *OperateRequest_AddToken {
 	return nil
 }
 
+func (x *OperateRequest) GetRotate() *OperateRequest_Rotate {
+	if x != nil {
+		if x, ok := x.Wish.(*OperateRequest_Rotate_); ok {
+			return x.Rotate
+		}
+	}
+	return nil
+}
+
 type isOperateRequest_Wish interface {
 	isOperateRequest_Wish()
 }
@@ -2988,6 +3007,10 @@ type OperateRequest_AddToken_ struct {
 	AddToken *OperateRequest_AddToken `protobuf:"bytes,10,opt,name=add_token,json=addToken,proto3,oneof"`
 }
 
+type OperateRequest_Rotate_ struct {
+	Rotate *OperateRequest_Rotate `protobuf:"bytes,11,opt,name=rotate,proto3,oneof"`
+}
+
 func (*OperateRequest_Drain_) isOperateRequest_Wish() {}
 
 func (*OperateRequest_Resume_) isOperateRequest_Wish() {}
@@ -3003,6 +3026,8 @@ func (*OperateRequest_Announce_) isOperateRequest_Wish() {}
 func (*OperateRequest_Admit_) isOperateRequest_Wish() {}
 
 func (*OperateRequest_AddToken_) isOperateRequest_Wish() {}
+
+func (*OperateRequest_Rotate_) isOperateRequest_Wish() {}
 
 type OperateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3220,8 +3245,8 @@ type Charter struct {
 	// The first voters; empty for a node that joins.
 	Founders      []string  `protobuf:"bytes,3,rep,name=founders,proto3" json:"founders,omitempty"`
 	Level         uint32    `protobuf:"varint,4,opt,name=level,proto3" json:"level,omitempty"`
-	GossipKey     []byte    `protobuf:"bytes,5,opt,name=gossip_key,json=gossipKey,proto3" json:"gossip_key,omitempty"`
 	Members       []*Member `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	Trust         *Trust    `protobuf:"bytes,7,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3284,16 +3309,88 @@ func (x *Charter) GetLevel() uint32 {
 	return 0
 }
 
-func (x *Charter) GetGossipKey() []byte {
+func (x *Charter) GetMembers() []*Member {
 	if x != nil {
-		return x.GossipKey
+		return x.Members
 	}
 	return nil
 }
 
-func (x *Charter) GetMembers() []*Member {
+func (x *Charter) GetTrust() *Trust {
 	if x != nil {
-		return x.Members
+		return x.Trust
+	}
+	return nil
+}
+
+// Trust is the secrets by which the nodes of a cluster know each other.
+type Trust struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Serial uint64                 `protobuf:"varint,1,opt,name=serial,proto3" json:"serial,omitempty"`
+	// How far a rotation is; empty for none.
+	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// The first issues certificates, all are believed.
+	Authorities []*Trust_Authority `protobuf:"bytes,3,rep,name=authorities,proto3" json:"authorities,omitempty"`
+	// The first encrypts, all decrypt.
+	GossipKeys    [][]byte `protobuf:"bytes,4,rep,name=gossip_keys,json=gossipKeys,proto3" json:"gossip_keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trust) Reset() {
+	*x = Trust{}
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trust) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trust) ProtoMessage() {}
+
+func (x *Trust) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trust.ProtoReflect.Descriptor instead.
+func (*Trust) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Trust) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *Trust) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *Trust) GetAuthorities() []*Trust_Authority {
+	if x != nil {
+		return x.Authorities
+	}
+	return nil
+}
+
+func (x *Trust) GetGossipKeys() [][]byte {
+	if x != nil {
+		return x.GossipKeys
 	}
 	return nil
 }
@@ -3312,7 +3409,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3324,7 +3421,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[42]
+	mi := &file_peer_v1_peer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3337,7 +3434,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *JoinRequest) GetToken() string {
@@ -3374,7 +3471,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +3483,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[43]
+	mi := &file_peer_v1_peer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +3496,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{43}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *JoinResponse) GetOutcome() isJoinResponse_Outcome {
@@ -3461,7 +3558,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3473,7 +3570,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[44]
+	mi := &file_peer_v1_peer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3486,7 +3583,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{44}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Candidate) GetSelf() *Member {
@@ -3537,7 +3634,7 @@ type FoundRequest struct {
 
 func (x *FoundRequest) Reset() {
 	*x = FoundRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3549,7 +3646,7 @@ func (x *FoundRequest) String() string {
 func (*FoundRequest) ProtoMessage() {}
 
 func (x *FoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[45]
+	mi := &file_peer_v1_peer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3562,7 +3659,7 @@ func (x *FoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundRequest.ProtoReflect.Descriptor instead.
 func (*FoundRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{45}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FoundRequest) GetCandidate() *Candidate {
@@ -3595,7 +3692,7 @@ type FoundResponse struct {
 
 func (x *FoundResponse) Reset() {
 	*x = FoundResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3704,7 @@ func (x *FoundResponse) String() string {
 func (*FoundResponse) ProtoMessage() {}
 
 func (x *FoundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[46]
+	mi := &file_peer_v1_peer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3717,7 @@ func (x *FoundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FoundResponse.ProtoReflect.Descriptor instead.
 func (*FoundResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{46}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FoundResponse) GetCandidate() *Candidate {
@@ -3660,7 +3757,7 @@ type UsageRequest struct {
 
 func (x *UsageRequest) Reset() {
 	*x = UsageRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3672,7 +3769,7 @@ func (x *UsageRequest) String() string {
 func (*UsageRequest) ProtoMessage() {}
 
 func (x *UsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[47]
+	mi := &file_peer_v1_peer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3685,7 +3782,7 @@ func (x *UsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRequest.ProtoReflect.Descriptor instead.
 func (*UsageRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{47}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *UsageRequest) GetOrigin() *Origin {
@@ -3708,7 +3805,7 @@ type UsageResponse struct {
 
 func (x *UsageResponse) Reset() {
 	*x = UsageResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3720,7 +3817,7 @@ func (x *UsageResponse) String() string {
 func (*UsageResponse) ProtoMessage() {}
 
 func (x *UsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[48]
+	mi := &file_peer_v1_peer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3733,7 +3830,7 @@ func (x *UsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageResponse.ProtoReflect.Descriptor instead.
 func (*UsageResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *UsageResponse) GetOutcome() isUsageResponse_Outcome {
@@ -3786,7 +3883,7 @@ type DemandRequest struct {
 
 func (x *DemandRequest) Reset() {
 	*x = DemandRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +3895,7 @@ func (x *DemandRequest) String() string {
 func (*DemandRequest) ProtoMessage() {}
 
 func (x *DemandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[49]
+	mi := &file_peer_v1_peer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +3908,7 @@ func (x *DemandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemandRequest.ProtoReflect.Descriptor instead.
 func (*DemandRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{49}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DemandRequest) GetOrigin() *Origin {
@@ -3834,7 +3931,7 @@ type DemandResponse struct {
 
 func (x *DemandResponse) Reset() {
 	*x = DemandResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3846,7 +3943,7 @@ func (x *DemandResponse) String() string {
 func (*DemandResponse) ProtoMessage() {}
 
 func (x *DemandResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[50]
+	mi := &file_peer_v1_peer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3859,7 +3956,7 @@ func (x *DemandResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemandResponse.ProtoReflect.Descriptor instead.
 func (*DemandResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DemandResponse) GetOutcome() isDemandResponse_Outcome {
@@ -3914,7 +4011,7 @@ type MemoryRequest struct {
 
 func (x *MemoryRequest) Reset() {
 	*x = MemoryRequest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +4023,7 @@ func (x *MemoryRequest) String() string {
 func (*MemoryRequest) ProtoMessage() {}
 
 func (x *MemoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[51]
+	mi := &file_peer_v1_peer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +4036,7 @@ func (x *MemoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryRequest.ProtoReflect.Descriptor instead.
 func (*MemoryRequest) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *MemoryRequest) GetOrigin() *Origin {
@@ -3969,7 +4066,7 @@ type MemoryResponse struct {
 
 func (x *MemoryResponse) Reset() {
 	*x = MemoryResponse{}
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +4078,7 @@ func (x *MemoryResponse) String() string {
 func (*MemoryResponse) ProtoMessage() {}
 
 func (x *MemoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[52]
+	mi := &file_peer_v1_peer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +4091,7 @@ func (x *MemoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryResponse.ProtoReflect.Descriptor instead.
 func (*MemoryResponse) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *MemoryResponse) GetOutcome() isMemoryResponse_Outcome {
@@ -4051,7 +4148,7 @@ type MirrorRequest_Change struct {
 
 func (x *MirrorRequest_Change) Reset() {
 	*x = MirrorRequest_Change{}
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4160,7 @@ func (x *MirrorRequest_Change) String() string {
 func (*MirrorRequest_Change) ProtoMessage() {}
 
 func (x *MirrorRequest_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[53]
+	mi := &file_peer_v1_peer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4139,7 +4236,7 @@ type MirrorRequest_Interest struct {
 
 func (x *MirrorRequest_Interest) Reset() {
 	*x = MirrorRequest_Interest{}
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4248,7 @@ func (x *MirrorRequest_Interest) String() string {
 func (*MirrorRequest_Interest) ProtoMessage() {}
 
 func (x *MirrorRequest_Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[54]
+	mi := &file_peer_v1_peer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4309,7 @@ type MirrorResponse_Frame struct {
 
 func (x *MirrorResponse_Frame) Reset() {
 	*x = MirrorResponse_Frame{}
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4224,7 +4321,7 @@ func (x *MirrorResponse_Frame) String() string {
 func (*MirrorResponse_Frame) ProtoMessage() {}
 
 func (x *MirrorResponse_Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[55]
+	mi := &file_peer_v1_peer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4350,7 +4447,7 @@ type MirrorResponse_Items struct {
 
 func (x *MirrorResponse_Items) Reset() {
 	*x = MirrorResponse_Items{}
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4362,7 +4459,7 @@ func (x *MirrorResponse_Items) String() string {
 func (*MirrorResponse_Items) ProtoMessage() {}
 
 func (x *MirrorResponse_Items) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[56]
+	mi := &file_peer_v1_peer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4502,7 @@ type MirrorResponse_Gap struct {
 
 func (x *MirrorResponse_Gap) Reset() {
 	*x = MirrorResponse_Gap{}
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4417,7 +4514,7 @@ func (x *MirrorResponse_Gap) String() string {
 func (*MirrorResponse_Gap) ProtoMessage() {}
 
 func (x *MirrorResponse_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[57]
+	mi := &file_peer_v1_peer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4459,7 +4556,7 @@ type SurveyResponse_Seen struct {
 
 func (x *SurveyResponse_Seen) Reset() {
 	*x = SurveyResponse_Seen{}
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4471,7 +4568,7 @@ func (x *SurveyResponse_Seen) String() string {
 func (*SurveyResponse_Seen) ProtoMessage() {}
 
 func (x *SurveyResponse_Seen) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[58]
+	mi := &file_peer_v1_peer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4519,7 +4616,7 @@ type SurveyResponse_Item struct {
 
 func (x *SurveyResponse_Item) Reset() {
 	*x = SurveyResponse_Item{}
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4531,7 +4628,7 @@ func (x *SurveyResponse_Item) String() string {
 func (*SurveyResponse_Item) ProtoMessage() {}
 
 func (x *SurveyResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[59]
+	mi := &file_peer_v1_peer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4571,7 +4668,7 @@ type TermsRequest_Replica struct {
 
 func (x *TermsRequest_Replica) Reset() {
 	*x = TermsRequest_Replica{}
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4583,7 +4680,7 @@ func (x *TermsRequest_Replica) String() string {
 func (*TermsRequest_Replica) ProtoMessage() {}
 
 func (x *TermsRequest_Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[60]
+	mi := &file_peer_v1_peer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4631,7 +4728,7 @@ type Report_Running struct {
 
 func (x *Report_Running) Reset() {
 	*x = Report_Running{}
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4643,7 +4740,7 @@ func (x *Report_Running) String() string {
 func (*Report_Running) ProtoMessage() {}
 
 func (x *Report_Running) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[61]
+	mi := &file_peer_v1_peer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4730,7 +4827,7 @@ type ChangeResponse_Verdict struct {
 
 func (x *ChangeResponse_Verdict) Reset() {
 	*x = ChangeResponse_Verdict{}
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +4839,7 @@ func (x *ChangeResponse_Verdict) String() string {
 func (*ChangeResponse_Verdict) ProtoMessage() {}
 
 func (x *ChangeResponse_Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[62]
+	mi := &file_peer_v1_peer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4795,7 +4892,7 @@ type OperateRequest_Drain struct {
 
 func (x *OperateRequest_Drain) Reset() {
 	*x = OperateRequest_Drain{}
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4807,7 +4904,7 @@ func (x *OperateRequest_Drain) String() string {
 func (*OperateRequest_Drain) ProtoMessage() {}
 
 func (x *OperateRequest_Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[63]
+	mi := &file_peer_v1_peer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4839,7 +4936,7 @@ type OperateRequest_Resume struct {
 
 func (x *OperateRequest_Resume) Reset() {
 	*x = OperateRequest_Resume{}
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4851,7 +4948,7 @@ func (x *OperateRequest_Resume) String() string {
 func (*OperateRequest_Resume) ProtoMessage() {}
 
 func (x *OperateRequest_Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[64]
+	mi := &file_peer_v1_peer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4885,7 +4982,7 @@ type OperateRequest_Leave struct {
 
 func (x *OperateRequest_Leave) Reset() {
 	*x = OperateRequest_Leave{}
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4897,7 +4994,7 @@ func (x *OperateRequest_Leave) String() string {
 func (*OperateRequest_Leave) ProtoMessage() {}
 
 func (x *OperateRequest_Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[65]
+	mi := &file_peer_v1_peer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4938,7 +5035,7 @@ type OperateRequest_Remove struct {
 
 func (x *OperateRequest_Remove) Reset() {
 	*x = OperateRequest_Remove{}
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4950,7 +5047,7 @@ func (x *OperateRequest_Remove) String() string {
 func (*OperateRequest_Remove) ProtoMessage() {}
 
 func (x *OperateRequest_Remove) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[66]
+	mi := &file_peer_v1_peer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4997,7 +5094,7 @@ type OperateRequest_Transfer struct {
 
 func (x *OperateRequest_Transfer) Reset() {
 	*x = OperateRequest_Transfer{}
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5009,7 +5106,7 @@ func (x *OperateRequest_Transfer) String() string {
 func (*OperateRequest_Transfer) ProtoMessage() {}
 
 func (x *OperateRequest_Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[67]
+	mi := &file_peer_v1_peer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5145,7 @@ type OperateRequest_Announce struct {
 
 func (x *OperateRequest_Announce) Reset() {
 	*x = OperateRequest_Announce{}
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5060,7 +5157,7 @@ func (x *OperateRequest_Announce) String() string {
 func (*OperateRequest_Announce) ProtoMessage() {}
 
 func (x *OperateRequest_Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[68]
+	mi := &file_peer_v1_peer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5095,7 +5192,7 @@ type OperateRequest_Admit struct {
 
 func (x *OperateRequest_Admit) Reset() {
 	*x = OperateRequest_Admit{}
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5107,7 +5204,7 @@ func (x *OperateRequest_Admit) String() string {
 func (*OperateRequest_Admit) ProtoMessage() {}
 
 func (x *OperateRequest_Admit) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[69]
+	mi := &file_peer_v1_peer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5154,7 +5251,7 @@ type OperateRequest_AddToken struct {
 
 func (x *OperateRequest_AddToken) Reset() {
 	*x = OperateRequest_AddToken{}
-	mi := &file_peer_v1_peer_proto_msgTypes[70]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5166,7 +5263,7 @@ func (x *OperateRequest_AddToken) String() string {
 func (*OperateRequest_AddToken) ProtoMessage() {}
 
 func (x *OperateRequest_AddToken) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[70]
+	mi := &file_peer_v1_peer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,6 +5293,51 @@ func (x *OperateRequest_AddToken) GetExpiresMs() uint64 {
 	return 0
 }
 
+type OperateRequest_Rotate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The authority of certificates too, not the gossip key alone.
+	Authority     bool `protobuf:"varint,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest_Rotate) Reset() {
+	*x = OperateRequest_Rotate{}
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest_Rotate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest_Rotate) ProtoMessage() {}
+
+func (x *OperateRequest_Rotate) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest_Rotate.ProtoReflect.Descriptor instead.
+func (*OperateRequest_Rotate) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{37, 8}
+}
+
+func (x *OperateRequest_Rotate) GetAuthority() bool {
+	if x != nil {
+		return x.Authority
+	}
+	return false
+}
+
 // Granted holds what an Admit is answered with; it is empty for the others.
 type OperateResponse_Granted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5209,7 +5351,7 @@ type OperateResponse_Granted struct {
 
 func (x *OperateResponse_Granted) Reset() {
 	*x = OperateResponse_Granted{}
-	mi := &file_peer_v1_peer_proto_msgTypes[71]
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5221,7 +5363,7 @@ func (x *OperateResponse_Granted) String() string {
 func (*OperateResponse_Granted) ProtoMessage() {}
 
 func (x *OperateResponse_Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[71]
+	mi := &file_peer_v1_peer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5265,6 +5407,58 @@ func (x *OperateResponse_Granted) GetMembers() []*Member {
 	return nil
 }
 
+type Trust_Authority struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trust_Authority) Reset() {
+	*x = Trust_Authority{}
+	mi := &file_peer_v1_peer_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trust_Authority) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trust_Authority) ProtoMessage() {}
+
+func (x *Trust_Authority) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_v1_peer_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trust_Authority.ProtoReflect.Descriptor instead.
+func (*Trust_Authority) Descriptor() ([]byte, []int) {
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{42, 0}
+}
+
+func (x *Trust_Authority) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *Trust_Authority) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // History is what was measured, oldest first.
 type UsageResponse_History struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
@@ -5275,7 +5469,7 @@ type UsageResponse_History struct {
 
 func (x *UsageResponse_History) Reset() {
 	*x = UsageResponse_History{}
-	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	mi := &file_peer_v1_peer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5287,7 +5481,7 @@ func (x *UsageResponse_History) String() string {
 func (*UsageResponse_History) ProtoMessage() {}
 
 func (x *UsageResponse_History) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[72]
+	mi := &file_peer_v1_peer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5300,7 +5494,7 @@ func (x *UsageResponse_History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageResponse_History.ProtoReflect.Descriptor instead.
 func (*UsageResponse_History) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{49, 0}
 }
 
 func (x *UsageResponse_History) GetSamples() []*UsageResponse_Sample {
@@ -5331,7 +5525,7 @@ type UsageResponse_Sample struct {
 
 func (x *UsageResponse_Sample) Reset() {
 	*x = UsageResponse_Sample{}
-	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	mi := &file_peer_v1_peer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5343,7 +5537,7 @@ func (x *UsageResponse_Sample) String() string {
 func (*UsageResponse_Sample) ProtoMessage() {}
 
 func (x *UsageResponse_Sample) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[73]
+	mi := &file_peer_v1_peer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5356,7 +5550,7 @@ func (x *UsageResponse_Sample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageResponse_Sample.ProtoReflect.Descriptor instead.
 func (*UsageResponse_Sample) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{48, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{49, 1}
 }
 
 func (x *UsageResponse_Sample) GetStep() uint64 {
@@ -5439,7 +5633,7 @@ type DemandResponse_Uses struct {
 
 func (x *DemandResponse_Uses) Reset() {
 	*x = DemandResponse_Uses{}
-	mi := &file_peer_v1_peer_proto_msgTypes[74]
+	mi := &file_peer_v1_peer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5451,7 +5645,7 @@ func (x *DemandResponse_Uses) String() string {
 func (*DemandResponse_Uses) ProtoMessage() {}
 
 func (x *DemandResponse_Uses) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[74]
+	mi := &file_peer_v1_peer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5464,7 +5658,7 @@ func (x *DemandResponse_Uses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemandResponse_Uses.ProtoReflect.Descriptor instead.
 func (*DemandResponse_Uses) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51, 0}
 }
 
 func (x *DemandResponse_Uses) GetAll() []*DemandResponse_Use {
@@ -5495,7 +5689,7 @@ type DemandResponse_Use struct {
 
 func (x *DemandResponse_Use) Reset() {
 	*x = DemandResponse_Use{}
-	mi := &file_peer_v1_peer_proto_msgTypes[75]
+	mi := &file_peer_v1_peer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5507,7 +5701,7 @@ func (x *DemandResponse_Use) String() string {
 func (*DemandResponse_Use) ProtoMessage() {}
 
 func (x *DemandResponse_Use) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[75]
+	mi := &file_peer_v1_peer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5520,7 +5714,7 @@ func (x *DemandResponse_Use) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DemandResponse_Use.ProtoReflect.Descriptor instead.
 func (*DemandResponse_Use) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{50, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{51, 1}
 }
 
 func (x *DemandResponse_Use) GetSort() DemandResponse_Sort {
@@ -5592,7 +5786,7 @@ type MemoryResponse_Account struct {
 
 func (x *MemoryResponse_Account) Reset() {
 	*x = MemoryResponse_Account{}
-	mi := &file_peer_v1_peer_proto_msgTypes[76]
+	mi := &file_peer_v1_peer_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5604,7 +5798,7 @@ func (x *MemoryResponse_Account) String() string {
 func (*MemoryResponse_Account) ProtoMessage() {}
 
 func (x *MemoryResponse_Account) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[76]
+	mi := &file_peer_v1_peer_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5617,7 +5811,7 @@ func (x *MemoryResponse_Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryResponse_Account.ProtoReflect.Descriptor instead.
 func (*MemoryResponse_Account) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 0}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{53, 0}
 }
 
 func (x *MemoryResponse_Account) GetBudget() uint64 {
@@ -5654,7 +5848,7 @@ type MemoryResponse_Group struct {
 
 func (x *MemoryResponse_Group) Reset() {
 	*x = MemoryResponse_Group{}
-	mi := &file_peer_v1_peer_proto_msgTypes[77]
+	mi := &file_peer_v1_peer_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5666,7 +5860,7 @@ func (x *MemoryResponse_Group) String() string {
 func (*MemoryResponse_Group) ProtoMessage() {}
 
 func (x *MemoryResponse_Group) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[77]
+	mi := &file_peer_v1_peer_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5679,7 +5873,7 @@ func (x *MemoryResponse_Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryResponse_Group.ProtoReflect.Descriptor instead.
 func (*MemoryResponse_Group) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 1}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{53, 1}
 }
 
 func (x *MemoryResponse_Group) GetGroup() uint32 {
@@ -5724,7 +5918,7 @@ type MemoryResponse_Cache struct {
 
 func (x *MemoryResponse_Cache) Reset() {
 	*x = MemoryResponse_Cache{}
-	mi := &file_peer_v1_peer_proto_msgTypes[78]
+	mi := &file_peer_v1_peer_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5736,7 +5930,7 @@ func (x *MemoryResponse_Cache) String() string {
 func (*MemoryResponse_Cache) ProtoMessage() {}
 
 func (x *MemoryResponse_Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_v1_peer_proto_msgTypes[78]
+	mi := &file_peer_v1_peer_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5749,7 +5943,7 @@ func (x *MemoryResponse_Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryResponse_Cache.ProtoReflect.Descriptor instead.
 func (*MemoryResponse_Cache) Descriptor() ([]byte, []int) {
-	return file_peer_v1_peer_proto_rawDescGZIP(), []int{52, 2}
+	return file_peer_v1_peer_proto_rawDescGZIP(), []int{53, 2}
 }
 
 func (x *MemoryResponse_Cache) GetCache() string {
@@ -5966,12 +6160,13 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x0fObserveResponse\x120\n" +
 	"\x06report\x18\x01 \x01(\v2\x16.mayfly.peer.v1.ReportH\x00R\x06report\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\x98\x03\n" +
+	"\aoutcome\"\xae\x03\n" +
 	"\x06Report\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x17\n" +
 	"\aboot_id\x18\x03 \x01(\tR\x06bootId\x12:\n" +
-	"\breplicas\x18\x04 \x03(\v2\x1e.mayfly.peer.v1.Report.RunningR\breplicas\x1a\x89\x02\n" +
+	"\breplicas\x18\x04 \x03(\v2\x1e.mayfly.peer.v1.Report.RunningR\breplicas\x12\x14\n" +
+	"\x05trust\x18\x05 \x01(\x04R\x05trust\x1a\x89\x02\n" +
 	"\aRunning\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\rR\x05group\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
@@ -6043,7 +6238,7 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x14\n" +
 	"\x05level\x18\a \x01(\rR\x05level\x12\x14\n" +
 	"\x05state\x18\b \x01(\tR\x05state\x12\x18\n" +
-	"\aleaving\x18\t \x01(\bR\aleaving\"\xae\b\n" +
+	"\aleaving\x18\t \x01(\bR\aleaving\"\x97\t\n" +
 	"\x0eOperateRequest\x12.\n" +
 	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12<\n" +
 	"\x05drain\x18\x02 \x01(\v2$.mayfly.peer.v1.OperateRequest.DrainH\x00R\x05drain\x12?\n" +
@@ -6054,7 +6249,8 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\bannounce\x18\b \x01(\v2'.mayfly.peer.v1.OperateRequest.AnnounceH\x00R\bannounce\x12<\n" +
 	"\x05admit\x18\t \x01(\v2$.mayfly.peer.v1.OperateRequest.AdmitH\x00R\x05admit\x12F\n" +
 	"\tadd_token\x18\n" +
-	" \x01(\v2'.mayfly.peer.v1.OperateRequest.AddTokenH\x00R\baddToken\x1a\x1b\n" +
+	" \x01(\v2'.mayfly.peer.v1.OperateRequest.AddTokenH\x00R\baddToken\x12?\n" +
+	"\x06rotate\x18\v \x01(\v2%.mayfly.peer.v1.OperateRequest.RotateH\x00R\x06rotate\x1a\x1b\n" +
 	"\x05Drain\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x1a\x1c\n" +
 	"\x06Resume\x12\x12\n" +
@@ -6078,7 +6274,9 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\bAddToken\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x02 \x01(\x04R\texpiresMsB\x06\n" +
+	"expires_ms\x18\x02 \x01(\x04R\texpiresMs\x1a&\n" +
+	"\x06Rotate\x12\x1c\n" +
+	"\tauthority\x18\x01 \x01(\bR\tauthorityB\x06\n" +
 	"\x04wish\"\xa1\x02\n" +
 	"\x0fOperateResponse\x12C\n" +
 	"\agranted\x18\x01 \x01(\v2'.mayfly.peer.v1.OperateResponse.GrantedH\x00R\agranted\x123\n" +
@@ -6095,16 +6293,24 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\x0eStatusResponse\x123\n" +
 	"\x06status\x18\x01 \x01(\v2\x19.mayfly.cluster.v1.StatusH\x00R\x06status\x123\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\xc3\x01\n" +
+	"\aoutcome\"\xd7\x01\n" +
 	"\aCharter\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x16\n" +
 	"\x06groups\x18\x02 \x01(\rR\x06groups\x12\x1a\n" +
 	"\bfounders\x18\x03 \x03(\tR\bfounders\x12\x14\n" +
-	"\x05level\x18\x04 \x01(\rR\x05level\x12\x1d\n" +
-	"\n" +
-	"gossip_key\x18\x05 \x01(\fR\tgossipKey\x120\n" +
-	"\amembers\x18\x06 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembers\"m\n" +
+	"\x05level\x18\x04 \x01(\rR\x05level\x120\n" +
+	"\amembers\x18\x06 \x03(\v2\x16.mayfly.peer.v1.MemberR\amembers\x12+\n" +
+	"\x05trust\x18\a \x01(\v2\x15.mayfly.peer.v1.TrustR\x05trustJ\x04\b\x05\x10\x06\"\xda\x01\n" +
+	"\x05Trust\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\x04R\x06serial\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\x12A\n" +
+	"\vauthorities\x18\x03 \x03(\v2\x1f.mayfly.peer.v1.Trust.AuthorityR\vauthorities\x12\x1f\n" +
+	"\vgossip_keys\x18\x04 \x03(\fR\n" +
+	"gossipKeys\x1a?\n" +
+	"\tAuthority\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"m\n" +
 	"\vJoinRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12.\n" +
 	"\x06member\x18\x02 \x01(\v2\x16.mayfly.peer.v1.MemberR\x06member\x12\x18\n" +
@@ -6233,7 +6439,7 @@ func file_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_peer_v1_peer_proto_goTypes = []any{
 	(Hello_Class)(0),                // 0: mayfly.peer.v1.Hello.Class
 	(Refusal_Reason)(0),             // 1: mayfly.peer.v1.Refusal.Reason
@@ -6281,47 +6487,50 @@ var file_peer_v1_peer_proto_goTypes = []any{
 	(*StatusRequest)(nil),           // 43: mayfly.peer.v1.StatusRequest
 	(*StatusResponse)(nil),          // 44: mayfly.peer.v1.StatusResponse
 	(*Charter)(nil),                 // 45: mayfly.peer.v1.Charter
-	(*JoinRequest)(nil),             // 46: mayfly.peer.v1.JoinRequest
-	(*JoinResponse)(nil),            // 47: mayfly.peer.v1.JoinResponse
-	(*Candidate)(nil),               // 48: mayfly.peer.v1.Candidate
-	(*FoundRequest)(nil),            // 49: mayfly.peer.v1.FoundRequest
-	(*FoundResponse)(nil),           // 50: mayfly.peer.v1.FoundResponse
-	(*UsageRequest)(nil),            // 51: mayfly.peer.v1.UsageRequest
-	(*UsageResponse)(nil),           // 52: mayfly.peer.v1.UsageResponse
-	(*DemandRequest)(nil),           // 53: mayfly.peer.v1.DemandRequest
-	(*DemandResponse)(nil),          // 54: mayfly.peer.v1.DemandResponse
-	(*MemoryRequest)(nil),           // 55: mayfly.peer.v1.MemoryRequest
-	(*MemoryResponse)(nil),          // 56: mayfly.peer.v1.MemoryResponse
-	(*MirrorRequest_Change)(nil),    // 57: mayfly.peer.v1.MirrorRequest.Change
-	(*MirrorRequest_Interest)(nil),  // 58: mayfly.peer.v1.MirrorRequest.Interest
-	(*MirrorResponse_Frame)(nil),    // 59: mayfly.peer.v1.MirrorResponse.Frame
-	(*MirrorResponse_Items)(nil),    // 60: mayfly.peer.v1.MirrorResponse.Items
-	(*MirrorResponse_Gap)(nil),      // 61: mayfly.peer.v1.MirrorResponse.Gap
-	(*SurveyResponse_Seen)(nil),     // 62: mayfly.peer.v1.SurveyResponse.Seen
-	(*SurveyResponse_Item)(nil),     // 63: mayfly.peer.v1.SurveyResponse.Item
-	(*TermsRequest_Replica)(nil),    // 64: mayfly.peer.v1.TermsRequest.Replica
-	(*Report_Running)(nil),          // 65: mayfly.peer.v1.Report.Running
-	(*ChangeResponse_Verdict)(nil),  // 66: mayfly.peer.v1.ChangeResponse.Verdict
-	(*OperateRequest_Drain)(nil),    // 67: mayfly.peer.v1.OperateRequest.Drain
-	(*OperateRequest_Resume)(nil),   // 68: mayfly.peer.v1.OperateRequest.Resume
-	(*OperateRequest_Leave)(nil),    // 69: mayfly.peer.v1.OperateRequest.Leave
-	(*OperateRequest_Remove)(nil),   // 70: mayfly.peer.v1.OperateRequest.Remove
-	(*OperateRequest_Transfer)(nil), // 71: mayfly.peer.v1.OperateRequest.Transfer
-	(*OperateRequest_Announce)(nil), // 72: mayfly.peer.v1.OperateRequest.Announce
-	(*OperateRequest_Admit)(nil),    // 73: mayfly.peer.v1.OperateRequest.Admit
-	(*OperateRequest_AddToken)(nil), // 74: mayfly.peer.v1.OperateRequest.AddToken
-	(*OperateResponse_Granted)(nil), // 75: mayfly.peer.v1.OperateResponse.Granted
-	(*UsageResponse_History)(nil),   // 76: mayfly.peer.v1.UsageResponse.History
-	(*UsageResponse_Sample)(nil),    // 77: mayfly.peer.v1.UsageResponse.Sample
-	(*DemandResponse_Uses)(nil),     // 78: mayfly.peer.v1.DemandResponse.Uses
-	(*DemandResponse_Use)(nil),      // 79: mayfly.peer.v1.DemandResponse.Use
-	(*MemoryResponse_Account)(nil),  // 80: mayfly.peer.v1.MemoryResponse.Account
-	(*MemoryResponse_Group)(nil),    // 81: mayfly.peer.v1.MemoryResponse.Group
-	(*MemoryResponse_Cache)(nil),    // 82: mayfly.peer.v1.MemoryResponse.Cache
-	(*v1.Result)(nil),               // 83: mayfly.store.v1.Result
-	(*v1.Query)(nil),                // 84: mayfly.store.v1.Query
-	(*v1.CatalogResult)(nil),        // 85: mayfly.store.v1.CatalogResult
-	(*v11.Status)(nil),              // 86: mayfly.cluster.v1.Status
+	(*Trust)(nil),                   // 46: mayfly.peer.v1.Trust
+	(*JoinRequest)(nil),             // 47: mayfly.peer.v1.JoinRequest
+	(*JoinResponse)(nil),            // 48: mayfly.peer.v1.JoinResponse
+	(*Candidate)(nil),               // 49: mayfly.peer.v1.Candidate
+	(*FoundRequest)(nil),            // 50: mayfly.peer.v1.FoundRequest
+	(*FoundResponse)(nil),           // 51: mayfly.peer.v1.FoundResponse
+	(*UsageRequest)(nil),            // 52: mayfly.peer.v1.UsageRequest
+	(*UsageResponse)(nil),           // 53: mayfly.peer.v1.UsageResponse
+	(*DemandRequest)(nil),           // 54: mayfly.peer.v1.DemandRequest
+	(*DemandResponse)(nil),          // 55: mayfly.peer.v1.DemandResponse
+	(*MemoryRequest)(nil),           // 56: mayfly.peer.v1.MemoryRequest
+	(*MemoryResponse)(nil),          // 57: mayfly.peer.v1.MemoryResponse
+	(*MirrorRequest_Change)(nil),    // 58: mayfly.peer.v1.MirrorRequest.Change
+	(*MirrorRequest_Interest)(nil),  // 59: mayfly.peer.v1.MirrorRequest.Interest
+	(*MirrorResponse_Frame)(nil),    // 60: mayfly.peer.v1.MirrorResponse.Frame
+	(*MirrorResponse_Items)(nil),    // 61: mayfly.peer.v1.MirrorResponse.Items
+	(*MirrorResponse_Gap)(nil),      // 62: mayfly.peer.v1.MirrorResponse.Gap
+	(*SurveyResponse_Seen)(nil),     // 63: mayfly.peer.v1.SurveyResponse.Seen
+	(*SurveyResponse_Item)(nil),     // 64: mayfly.peer.v1.SurveyResponse.Item
+	(*TermsRequest_Replica)(nil),    // 65: mayfly.peer.v1.TermsRequest.Replica
+	(*Report_Running)(nil),          // 66: mayfly.peer.v1.Report.Running
+	(*ChangeResponse_Verdict)(nil),  // 67: mayfly.peer.v1.ChangeResponse.Verdict
+	(*OperateRequest_Drain)(nil),    // 68: mayfly.peer.v1.OperateRequest.Drain
+	(*OperateRequest_Resume)(nil),   // 69: mayfly.peer.v1.OperateRequest.Resume
+	(*OperateRequest_Leave)(nil),    // 70: mayfly.peer.v1.OperateRequest.Leave
+	(*OperateRequest_Remove)(nil),   // 71: mayfly.peer.v1.OperateRequest.Remove
+	(*OperateRequest_Transfer)(nil), // 72: mayfly.peer.v1.OperateRequest.Transfer
+	(*OperateRequest_Announce)(nil), // 73: mayfly.peer.v1.OperateRequest.Announce
+	(*OperateRequest_Admit)(nil),    // 74: mayfly.peer.v1.OperateRequest.Admit
+	(*OperateRequest_AddToken)(nil), // 75: mayfly.peer.v1.OperateRequest.AddToken
+	(*OperateRequest_Rotate)(nil),   // 76: mayfly.peer.v1.OperateRequest.Rotate
+	(*OperateResponse_Granted)(nil), // 77: mayfly.peer.v1.OperateResponse.Granted
+	(*Trust_Authority)(nil),         // 78: mayfly.peer.v1.Trust.Authority
+	(*UsageResponse_History)(nil),   // 79: mayfly.peer.v1.UsageResponse.History
+	(*UsageResponse_Sample)(nil),    // 80: mayfly.peer.v1.UsageResponse.Sample
+	(*DemandResponse_Uses)(nil),     // 81: mayfly.peer.v1.DemandResponse.Uses
+	(*DemandResponse_Use)(nil),      // 82: mayfly.peer.v1.DemandResponse.Use
+	(*MemoryResponse_Account)(nil),  // 83: mayfly.peer.v1.MemoryResponse.Account
+	(*MemoryResponse_Group)(nil),    // 84: mayfly.peer.v1.MemoryResponse.Group
+	(*MemoryResponse_Cache)(nil),    // 85: mayfly.peer.v1.MemoryResponse.Cache
+	(*v1.Result)(nil),               // 86: mayfly.store.v1.Result
+	(*v1.Query)(nil),                // 87: mayfly.store.v1.Query
+	(*v1.CatalogResult)(nil),        // 88: mayfly.store.v1.CatalogResult
+	(*v11.Status)(nil),              // 89: mayfly.cluster.v1.Status
 }
 var file_peer_v1_peer_proto_depIdxs = []int32{
 	0,   // 0: mayfly.peer.v1.Hello.class:type_name -> mayfly.peer.v1.Hello.Class
@@ -6329,32 +6538,32 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	6,   // 2: mayfly.peer.v1.Refusal.not_leader:type_name -> mayfly.peer.v1.NotLeader
 	24,  // 3: mayfly.peer.v1.Refusal.denial:type_name -> mayfly.peer.v1.Denial
 	5,   // 4: mayfly.peer.v1.ApplyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	83,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
+	86,  // 5: mayfly.peer.v1.ApplyResponse.result:type_name -> mayfly.store.v1.Result
 	7,   // 6: mayfly.peer.v1.ApplyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 7: mayfly.peer.v1.ViewRequest.origin:type_name -> mayfly.peer.v1.Origin
-	84,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
-	83,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
+	87,  // 8: mayfly.peer.v1.ViewRequest.query:type_name -> mayfly.store.v1.Query
+	86,  // 9: mayfly.peer.v1.ViewResponse.result:type_name -> mayfly.store.v1.Result
 	7,   // 10: mayfly.peer.v1.ViewResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 11: mayfly.peer.v1.ApplyCatalogRequest.origin:type_name -> mayfly.peer.v1.Origin
-	85,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
+	88,  // 12: mayfly.peer.v1.ApplyCatalogResponse.result:type_name -> mayfly.store.v1.CatalogResult
 	7,   // 13: mayfly.peer.v1.ApplyCatalogResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 14: mayfly.peer.v1.PublishRequest.origin:type_name -> mayfly.peer.v1.Origin
 	14,  // 15: mayfly.peer.v1.PublishRequest.topic:type_name -> mayfly.peer.v1.Topic
 	15,  // 16: mayfly.peer.v1.PublishResponse.position:type_name -> mayfly.peer.v1.Position
 	7,   // 17: mayfly.peer.v1.PublishResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 18: mayfly.peer.v1.MirrorRequest.origin:type_name -> mayfly.peer.v1.Origin
-	57,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
-	59,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
+	58,  // 19: mayfly.peer.v1.MirrorRequest.changes:type_name -> mayfly.peer.v1.MirrorRequest.Change
+	60,  // 20: mayfly.peer.v1.MirrorResponse.frames:type_name -> mayfly.peer.v1.MirrorResponse.Frame
 	5,   // 21: mayfly.peer.v1.SurveyRequest.origin:type_name -> mayfly.peer.v1.Origin
-	62,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
+	63,  // 22: mayfly.peer.v1.SurveyResponse.seen:type_name -> mayfly.peer.v1.SurveyResponse.Seen
 	7,   // 23: mayfly.peer.v1.SurveyResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 24: mayfly.peer.v1.TermsRequest.origin:type_name -> mayfly.peer.v1.Origin
-	64,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
+	65,  // 25: mayfly.peer.v1.TermsRequest.replicas:type_name -> mayfly.peer.v1.TermsRequest.Replica
 	7,   // 26: mayfly.peer.v1.TermsResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 27: mayfly.peer.v1.ObserveRequest.origin:type_name -> mayfly.peer.v1.Origin
 	28,  // 28: mayfly.peer.v1.ObserveResponse.report:type_name -> mayfly.peer.v1.Report
 	7,   // 29: mayfly.peer.v1.ObserveResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	65,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
+	66,  // 30: mayfly.peer.v1.Report.replicas:type_name -> mayfly.peer.v1.Report.Running
 	25,  // 31: mayfly.peer.v1.Configuration.voters:type_name -> mayfly.peer.v1.Replica
 	25,  // 32: mayfly.peer.v1.Configuration.learners:type_name -> mayfly.peer.v1.Replica
 	5,   // 33: mayfly.peer.v1.StepRequest.origin:type_name -> mayfly.peer.v1.Origin
@@ -6366,110 +6575,113 @@ var file_peer_v1_peer_proto_depIdxs = []int32{
 	5,   // 39: mayfly.peer.v1.ReleaseRequest.origin:type_name -> mayfly.peer.v1.Origin
 	7,   // 40: mayfly.peer.v1.ReleaseResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 41: mayfly.peer.v1.ChangeRequest.origin:type_name -> mayfly.peer.v1.Origin
-	66,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
+	67,  // 42: mayfly.peer.v1.ChangeResponse.verdict:type_name -> mayfly.peer.v1.ChangeResponse.Verdict
 	7,   // 43: mayfly.peer.v1.ChangeResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 44: mayfly.peer.v1.ConfirmRequest.origin:type_name -> mayfly.peer.v1.Origin
 	7,   // 45: mayfly.peer.v1.ConfirmResponse.refusal:type_name -> mayfly.peer.v1.Refusal
 	5,   // 46: mayfly.peer.v1.OperateRequest.origin:type_name -> mayfly.peer.v1.Origin
-	67,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
-	68,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
-	69,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
-	70,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
-	71,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
-	72,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
-	73,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
-	74,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
-	75,  // 55: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
-	7,   // 56: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	5,   // 57: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
-	86,  // 58: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
-	7,   // 59: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	40,  // 60: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
-	40,  // 61: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
-	45,  // 62: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
-	7,   // 63: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	40,  // 64: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
-	48,  // 65: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
-	45,  // 66: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
-	48,  // 67: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
-	45,  // 68: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
-	7,   // 69: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	5,   // 70: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
-	76,  // 71: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
-	7,   // 72: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	5,   // 73: mayfly.peer.v1.DemandRequest.origin:type_name -> mayfly.peer.v1.Origin
-	78,  // 74: mayfly.peer.v1.DemandResponse.uses:type_name -> mayfly.peer.v1.DemandResponse.Uses
-	7,   // 75: mayfly.peer.v1.DemandResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	5,   // 76: mayfly.peer.v1.MemoryRequest.origin:type_name -> mayfly.peer.v1.Origin
-	80,  // 77: mayfly.peer.v1.MemoryResponse.account:type_name -> mayfly.peer.v1.MemoryResponse.Account
-	7,   // 78: mayfly.peer.v1.MemoryResponse.refusal:type_name -> mayfly.peer.v1.Refusal
-	58,  // 79: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
-	14,  // 80: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
-	14,  // 81: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
-	15,  // 82: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
-	15,  // 83: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
-	60,  // 84: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
-	61,  // 85: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
-	15,  // 86: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
-	7,   // 87: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
-	15,  // 88: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
-	15,  // 89: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
-	14,  // 90: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
-	15,  // 91: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
-	63,  // 92: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
-	15,  // 93: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
-	29,  // 94: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
-	2,   // 95: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
-	25,  // 96: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
-	40,  // 97: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
-	40,  // 98: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
-	40,  // 99: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
-	77,  // 100: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
-	79,  // 101: mayfly.peer.v1.DemandResponse.Uses.all:type_name -> mayfly.peer.v1.DemandResponse.Use
-	3,   // 102: mayfly.peer.v1.DemandResponse.Use.sort:type_name -> mayfly.peer.v1.DemandResponse.Sort
-	81,  // 103: mayfly.peer.v1.MemoryResponse.Account.groups:type_name -> mayfly.peer.v1.MemoryResponse.Group
-	82,  // 104: mayfly.peer.v1.MemoryResponse.Group.caches:type_name -> mayfly.peer.v1.MemoryResponse.Cache
-	8,   // 105: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
-	10,  // 106: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
-	12,  // 107: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
-	16,  // 108: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
-	18,  // 109: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
-	20,  // 110: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
-	22,  // 111: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
-	26,  // 112: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
-	30,  // 113: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
-	32,  // 114: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
-	34,  // 115: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
-	36,  // 116: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
-	38,  // 117: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
-	41,  // 118: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
-	43,  // 119: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
-	51,  // 120: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
-	53,  // 121: mayfly.peer.v1.Peer.Demand:input_type -> mayfly.peer.v1.DemandRequest
-	55,  // 122: mayfly.peer.v1.Peer.Memory:input_type -> mayfly.peer.v1.MemoryRequest
-	9,   // 123: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
-	11,  // 124: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
-	13,  // 125: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
-	17,  // 126: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
-	19,  // 127: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
-	21,  // 128: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
-	23,  // 129: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
-	27,  // 130: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
-	31,  // 131: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
-	33,  // 132: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
-	35,  // 133: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
-	37,  // 134: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
-	39,  // 135: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
-	42,  // 136: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
-	44,  // 137: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
-	52,  // 138: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
-	54,  // 139: mayfly.peer.v1.Peer.Demand:output_type -> mayfly.peer.v1.DemandResponse
-	56,  // 140: mayfly.peer.v1.Peer.Memory:output_type -> mayfly.peer.v1.MemoryResponse
-	123, // [123:141] is the sub-list for method output_type
-	105, // [105:123] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	68,  // 47: mayfly.peer.v1.OperateRequest.drain:type_name -> mayfly.peer.v1.OperateRequest.Drain
+	69,  // 48: mayfly.peer.v1.OperateRequest.resume:type_name -> mayfly.peer.v1.OperateRequest.Resume
+	70,  // 49: mayfly.peer.v1.OperateRequest.leave:type_name -> mayfly.peer.v1.OperateRequest.Leave
+	71,  // 50: mayfly.peer.v1.OperateRequest.remove:type_name -> mayfly.peer.v1.OperateRequest.Remove
+	72,  // 51: mayfly.peer.v1.OperateRequest.transfer:type_name -> mayfly.peer.v1.OperateRequest.Transfer
+	73,  // 52: mayfly.peer.v1.OperateRequest.announce:type_name -> mayfly.peer.v1.OperateRequest.Announce
+	74,  // 53: mayfly.peer.v1.OperateRequest.admit:type_name -> mayfly.peer.v1.OperateRequest.Admit
+	75,  // 54: mayfly.peer.v1.OperateRequest.add_token:type_name -> mayfly.peer.v1.OperateRequest.AddToken
+	76,  // 55: mayfly.peer.v1.OperateRequest.rotate:type_name -> mayfly.peer.v1.OperateRequest.Rotate
+	77,  // 56: mayfly.peer.v1.OperateResponse.granted:type_name -> mayfly.peer.v1.OperateResponse.Granted
+	7,   // 57: mayfly.peer.v1.OperateResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 58: mayfly.peer.v1.StatusRequest.origin:type_name -> mayfly.peer.v1.Origin
+	89,  // 59: mayfly.peer.v1.StatusResponse.status:type_name -> mayfly.cluster.v1.Status
+	7,   // 60: mayfly.peer.v1.StatusResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	40,  // 61: mayfly.peer.v1.Charter.members:type_name -> mayfly.peer.v1.Member
+	46,  // 62: mayfly.peer.v1.Charter.trust:type_name -> mayfly.peer.v1.Trust
+	78,  // 63: mayfly.peer.v1.Trust.authorities:type_name -> mayfly.peer.v1.Trust.Authority
+	40,  // 64: mayfly.peer.v1.JoinRequest.member:type_name -> mayfly.peer.v1.Member
+	45,  // 65: mayfly.peer.v1.JoinResponse.charter:type_name -> mayfly.peer.v1.Charter
+	7,   // 66: mayfly.peer.v1.JoinResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	40,  // 67: mayfly.peer.v1.Candidate.self:type_name -> mayfly.peer.v1.Member
+	49,  // 68: mayfly.peer.v1.FoundRequest.candidate:type_name -> mayfly.peer.v1.Candidate
+	45,  // 69: mayfly.peer.v1.FoundRequest.proposal:type_name -> mayfly.peer.v1.Charter
+	49,  // 70: mayfly.peer.v1.FoundResponse.candidate:type_name -> mayfly.peer.v1.Candidate
+	45,  // 71: mayfly.peer.v1.FoundResponse.charter:type_name -> mayfly.peer.v1.Charter
+	7,   // 72: mayfly.peer.v1.FoundResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 73: mayfly.peer.v1.UsageRequest.origin:type_name -> mayfly.peer.v1.Origin
+	79,  // 74: mayfly.peer.v1.UsageResponse.history:type_name -> mayfly.peer.v1.UsageResponse.History
+	7,   // 75: mayfly.peer.v1.UsageResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 76: mayfly.peer.v1.DemandRequest.origin:type_name -> mayfly.peer.v1.Origin
+	81,  // 77: mayfly.peer.v1.DemandResponse.uses:type_name -> mayfly.peer.v1.DemandResponse.Uses
+	7,   // 78: mayfly.peer.v1.DemandResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	5,   // 79: mayfly.peer.v1.MemoryRequest.origin:type_name -> mayfly.peer.v1.Origin
+	83,  // 80: mayfly.peer.v1.MemoryResponse.account:type_name -> mayfly.peer.v1.MemoryResponse.Account
+	7,   // 81: mayfly.peer.v1.MemoryResponse.refusal:type_name -> mayfly.peer.v1.Refusal
+	59,  // 82: mayfly.peer.v1.MirrorRequest.Change.open:type_name -> mayfly.peer.v1.MirrorRequest.Interest
+	14,  // 83: mayfly.peer.v1.MirrorRequest.Change.close:type_name -> mayfly.peer.v1.Topic
+	14,  // 84: mayfly.peer.v1.MirrorRequest.Interest.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 85: mayfly.peer.v1.MirrorRequest.Interest.seen:type_name -> mayfly.peer.v1.Position
+	15,  // 86: mayfly.peer.v1.MirrorResponse.Frame.begun:type_name -> mayfly.peer.v1.Position
+	61,  // 87: mayfly.peer.v1.MirrorResponse.Frame.items:type_name -> mayfly.peer.v1.MirrorResponse.Items
+	62,  // 88: mayfly.peer.v1.MirrorResponse.Frame.gap:type_name -> mayfly.peer.v1.MirrorResponse.Gap
+	15,  // 89: mayfly.peer.v1.MirrorResponse.Frame.high_water:type_name -> mayfly.peer.v1.Position
+	7,   // 90: mayfly.peer.v1.MirrorResponse.Frame.over:type_name -> mayfly.peer.v1.Refusal
+	15,  // 91: mayfly.peer.v1.MirrorResponse.Items.first:type_name -> mayfly.peer.v1.Position
+	15,  // 92: mayfly.peer.v1.MirrorResponse.Gap.behind:type_name -> mayfly.peer.v1.Position
+	14,  // 93: mayfly.peer.v1.SurveyResponse.Seen.topic:type_name -> mayfly.peer.v1.Topic
+	15,  // 94: mayfly.peer.v1.SurveyResponse.Seen.highest:type_name -> mayfly.peer.v1.Position
+	64,  // 95: mayfly.peer.v1.SurveyResponse.Seen.items:type_name -> mayfly.peer.v1.SurveyResponse.Item
+	15,  // 96: mayfly.peer.v1.SurveyResponse.Item.position:type_name -> mayfly.peer.v1.Position
+	29,  // 97: mayfly.peer.v1.Report.Running.configuration:type_name -> mayfly.peer.v1.Configuration
+	2,   // 98: mayfly.peer.v1.ChangeResponse.Verdict.status:type_name -> mayfly.peer.v1.ChangeResponse.Status
+	25,  // 99: mayfly.peer.v1.ChangeResponse.Verdict.replica:type_name -> mayfly.peer.v1.Replica
+	40,  // 100: mayfly.peer.v1.OperateRequest.Announce.member:type_name -> mayfly.peer.v1.Member
+	40,  // 101: mayfly.peer.v1.OperateRequest.Admit.member:type_name -> mayfly.peer.v1.Member
+	40,  // 102: mayfly.peer.v1.OperateResponse.Granted.members:type_name -> mayfly.peer.v1.Member
+	80,  // 103: mayfly.peer.v1.UsageResponse.History.samples:type_name -> mayfly.peer.v1.UsageResponse.Sample
+	82,  // 104: mayfly.peer.v1.DemandResponse.Uses.all:type_name -> mayfly.peer.v1.DemandResponse.Use
+	3,   // 105: mayfly.peer.v1.DemandResponse.Use.sort:type_name -> mayfly.peer.v1.DemandResponse.Sort
+	84,  // 106: mayfly.peer.v1.MemoryResponse.Account.groups:type_name -> mayfly.peer.v1.MemoryResponse.Group
+	85,  // 107: mayfly.peer.v1.MemoryResponse.Group.caches:type_name -> mayfly.peer.v1.MemoryResponse.Cache
+	8,   // 108: mayfly.peer.v1.Peer.Apply:input_type -> mayfly.peer.v1.ApplyRequest
+	10,  // 109: mayfly.peer.v1.Peer.View:input_type -> mayfly.peer.v1.ViewRequest
+	12,  // 110: mayfly.peer.v1.Peer.ApplyCatalog:input_type -> mayfly.peer.v1.ApplyCatalogRequest
+	16,  // 111: mayfly.peer.v1.Peer.Publish:input_type -> mayfly.peer.v1.PublishRequest
+	18,  // 112: mayfly.peer.v1.Peer.Mirror:input_type -> mayfly.peer.v1.MirrorRequest
+	20,  // 113: mayfly.peer.v1.Peer.Survey:input_type -> mayfly.peer.v1.SurveyRequest
+	22,  // 114: mayfly.peer.v1.Peer.Terms:input_type -> mayfly.peer.v1.TermsRequest
+	26,  // 115: mayfly.peer.v1.Peer.Observe:input_type -> mayfly.peer.v1.ObserveRequest
+	30,  // 116: mayfly.peer.v1.Peer.Step:input_type -> mayfly.peer.v1.StepRequest
+	32,  // 117: mayfly.peer.v1.Peer.Start:input_type -> mayfly.peer.v1.StartRequest
+	34,  // 118: mayfly.peer.v1.Peer.Release:input_type -> mayfly.peer.v1.ReleaseRequest
+	36,  // 119: mayfly.peer.v1.Peer.Change:input_type -> mayfly.peer.v1.ChangeRequest
+	38,  // 120: mayfly.peer.v1.Peer.Confirm:input_type -> mayfly.peer.v1.ConfirmRequest
+	41,  // 121: mayfly.peer.v1.Peer.Operate:input_type -> mayfly.peer.v1.OperateRequest
+	43,  // 122: mayfly.peer.v1.Peer.Status:input_type -> mayfly.peer.v1.StatusRequest
+	52,  // 123: mayfly.peer.v1.Peer.Usage:input_type -> mayfly.peer.v1.UsageRequest
+	54,  // 124: mayfly.peer.v1.Peer.Demand:input_type -> mayfly.peer.v1.DemandRequest
+	56,  // 125: mayfly.peer.v1.Peer.Memory:input_type -> mayfly.peer.v1.MemoryRequest
+	9,   // 126: mayfly.peer.v1.Peer.Apply:output_type -> mayfly.peer.v1.ApplyResponse
+	11,  // 127: mayfly.peer.v1.Peer.View:output_type -> mayfly.peer.v1.ViewResponse
+	13,  // 128: mayfly.peer.v1.Peer.ApplyCatalog:output_type -> mayfly.peer.v1.ApplyCatalogResponse
+	17,  // 129: mayfly.peer.v1.Peer.Publish:output_type -> mayfly.peer.v1.PublishResponse
+	19,  // 130: mayfly.peer.v1.Peer.Mirror:output_type -> mayfly.peer.v1.MirrorResponse
+	21,  // 131: mayfly.peer.v1.Peer.Survey:output_type -> mayfly.peer.v1.SurveyResponse
+	23,  // 132: mayfly.peer.v1.Peer.Terms:output_type -> mayfly.peer.v1.TermsResponse
+	27,  // 133: mayfly.peer.v1.Peer.Observe:output_type -> mayfly.peer.v1.ObserveResponse
+	31,  // 134: mayfly.peer.v1.Peer.Step:output_type -> mayfly.peer.v1.StepResponse
+	33,  // 135: mayfly.peer.v1.Peer.Start:output_type -> mayfly.peer.v1.StartResponse
+	35,  // 136: mayfly.peer.v1.Peer.Release:output_type -> mayfly.peer.v1.ReleaseResponse
+	37,  // 137: mayfly.peer.v1.Peer.Change:output_type -> mayfly.peer.v1.ChangeResponse
+	39,  // 138: mayfly.peer.v1.Peer.Confirm:output_type -> mayfly.peer.v1.ConfirmResponse
+	42,  // 139: mayfly.peer.v1.Peer.Operate:output_type -> mayfly.peer.v1.OperateResponse
+	44,  // 140: mayfly.peer.v1.Peer.Status:output_type -> mayfly.peer.v1.StatusResponse
+	53,  // 141: mayfly.peer.v1.Peer.Usage:output_type -> mayfly.peer.v1.UsageResponse
+	55,  // 142: mayfly.peer.v1.Peer.Demand:output_type -> mayfly.peer.v1.DemandResponse
+	57,  // 143: mayfly.peer.v1.Peer.Memory:output_type -> mayfly.peer.v1.MemoryResponse
+	126, // [126:144] is the sub-list for method output_type
+	108, // [108:126] is the sub-list for method input_type
+	108, // [108:108] is the sub-list for extension type_name
+	108, // [108:108] is the sub-list for extension extendee
+	0,   // [0:108] is the sub-list for field type_name
 }
 
 func init() { file_peer_v1_peer_proto_init() }
@@ -6518,6 +6730,7 @@ func file_peer_v1_peer_proto_init() {
 		(*OperateRequest_Announce_)(nil),
 		(*OperateRequest_Admit_)(nil),
 		(*OperateRequest_AddToken_)(nil),
+		(*OperateRequest_Rotate_)(nil),
 	}
 	file_peer_v1_peer_proto_msgTypes[38].OneofWrappers = []any{
 		(*OperateResponse_Granted_)(nil),
@@ -6527,27 +6740,27 @@ func file_peer_v1_peer_proto_init() {
 		(*StatusResponse_Status)(nil),
 		(*StatusResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[43].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[44].OneofWrappers = []any{
 		(*JoinResponse_Charter)(nil),
 		(*JoinResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[48].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[49].OneofWrappers = []any{
 		(*UsageResponse_History_)(nil),
 		(*UsageResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[50].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[51].OneofWrappers = []any{
 		(*DemandResponse_Uses_)(nil),
 		(*DemandResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[52].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[53].OneofWrappers = []any{
 		(*MemoryResponse_Account_)(nil),
 		(*MemoryResponse_Refusal)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[53].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[54].OneofWrappers = []any{
 		(*MirrorRequest_Change_Open)(nil),
 		(*MirrorRequest_Change_Close)(nil),
 	}
-	file_peer_v1_peer_proto_msgTypes[55].OneofWrappers = []any{
+	file_peer_v1_peer_proto_msgTypes[56].OneofWrappers = []any{
 		(*MirrorResponse_Frame_Begun)(nil),
 		(*MirrorResponse_Frame_Items)(nil),
 		(*MirrorResponse_Frame_Gap)(nil),
@@ -6560,7 +6773,7 @@ func file_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_v1_peer_proto_rawDesc), len(file_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   79,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
