@@ -52,11 +52,15 @@ type Catalog struct {
 	generation uint64
 	secured    bool
 	revision   uint64
+	// credentials is the revision of what credentials depend on.
+	credentials uint64
 
 	caches      *btree.Map[string, *CacheRecord]
 	signingKeys *btree.Map[string, *SigningKey]
 	apiKeys     *btree.Map[string, *APIKey]
-	webhooks    *btree.Map[string, *Webhook] // by webhookID
+	denials     *btree.Map[string, *TokenDenial] // by token id
+	webhooks    *btree.Map[string, *Webhook]     // by webhookID
+	acts        acts
 	requests    *requests[*CatalogResult]
 }
 
@@ -66,7 +70,9 @@ func NewCatalog() *Catalog {
 		caches:      btree.NewMap[string, *CacheRecord](treeDegree),
 		signingKeys: btree.NewMap[string, *SigningKey](treeDegree),
 		apiKeys:     btree.NewMap[string, *APIKey](treeDegree),
+		denials:     btree.NewMap[string, *TokenDenial](treeDegree),
 		webhooks:    btree.NewMap[string, *Webhook](treeDegree),
+		acts:        newActs(),
 		requests:    newRequests(catalogResultSize),
 	}
 }

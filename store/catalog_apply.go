@@ -12,9 +12,14 @@ func (c *Catalog) Apply(cmd *CatalogCommand) *CatalogResult {
 		c.clock = cmd.GetAtMs()
 		c.requests.forgetIdle(c.clock)
 	}
+	if act := cmd.GetAct(); act != nil {
+		if bad := checkAct(act); bad != "" {
+			return invalidCatalog(bad)
+		}
+	}
 	id := cmd.GetRequest()
 	if id == nil {
-		return c.execute(cmd)
+		return c.carryOut(cmd)
 	}
 	first, verdict := c.requests.recall(id, c.clock)
 	switch verdict {
@@ -25,7 +30,7 @@ func (c *Catalog) Apply(cmd *CatalogCommand) *CatalogResult {
 	case requestKnown:
 		return first
 	}
-	result := c.execute(cmd)
+	result := c.carryOut(cmd)
 	c.requests.remember(id, result)
 	return result
 }
@@ -50,6 +55,16 @@ func full(detail string) *CatalogResult {
 	return refuseCatalog(storev1.CatalogStatus_CATALOG_STATUS_LIMIT, detail)
 }
 
+// carryOut executes a command and puts the act that it carries on record, whatever
+// comes of it.
+func (c *Catalog) carryOut(cmd *CatalogCommand) *CatalogResult {
+	result := c.execute(cmd)
+	if act := cmd.GetAct(); act != nil {
+		return c.record(act, result)
+	}
+	return result
+}
+
 func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 	switch op := cmd.GetOp().(type) {
 	case *storev1.CatalogCommand_CreateCache:
@@ -59,7 +74,7 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 	case *storev1.CatalogCommand_FlushCache:
 		return c.flushCache(op.FlushCache.GetName())
 	case *storev1.CatalogCommand_AddSigningKey:
-		return c.addSigningKey(op.AddSigningKey.GetKey())
+		return c.addSigningKey(op.AddSigningKey.GetKey(), op.AddSigningKey.GetFirst())
 	case *storev1.CatalogCommand_RemoveSigningKey:
 		return c.removeSigningKey(op.RemoveSigningKey.GetId())
 	case *storev1.CatalogCommand_PutApiKey:
@@ -76,6 +91,18 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 		return c.rotateWebhook(op.RotateWebhook)
 	case *storev1.CatalogCommand_UpdateCache:
 		return c.updateCache(op.UpdateCache)
+	case *storev1.CatalogCommand_UseSigningKey:
+		return c.useSigningKey(op.UseSigningKey)
+	case *storev1.CatalogCommand_RotateApiKey:
+		return c.rotateAPIKey(op.RotateApiKey)
+	case *storev1.CatalogCommand_RefreshApiKey:
+		return c.refreshAPIKey(op.RefreshApiKey)
+	case *storev1.CatalogCommand_DenyTokens:
+		return c.denyTokens(op.DenyTokens)
+	case *storev1.CatalogCommand_RecordAct:
+		return &CatalogResult{}
+	case *storev1.CatalogCommand_SettleAct:
+		return c.settleAct(op.SettleAct)
 	default:
 		return invalidCatalog(badOp)
 	}
@@ -143,40 +170,6 @@ func (c *Catalog) flushCache(name string) *CatalogResult {
 
 const badID = "an id is 1 to 255 bytes of UTF-8 without control characters"
 
-// checkSigningKey says what is wrong with a signing key, "" for nothing.
-func checkSigningKey(key *SigningKey) string {
-	switch {
-	case !validName(key.GetId()):
-		return badID
-	case !validName(key.GetAlgorithm()):
-		return "a signing key names its algorithm"
-	case len(key.GetSecret()) == 0 || len(key.GetSecret()) > MaxSecretBytes:
-		return "the secret of a signing key has 1 to 8,192 bytes"
-	}
-	return ""
-}
-
-func (c *Catalog) addSigningKey(key *SigningKey) *CatalogResult {
-	if bad := checkSigningKey(key); bad != "" {
-		return invalidCatalog(bad)
-	}
-	if _, ok := c.signingKeys.Get(key.GetId()); ok {
-		return already("signing key")
-	}
-	if c.signingKeys.Len() >= MaxSigningKeys {
-		return full("the cluster has 64 signing keys, which is the most; remove an old one first")
-	}
-	c.signingKeys.Set(key.GetId(), key)
-	return c.changed()
-}
-
-func (c *Catalog) removeSigningKey(id string) *CatalogResult {
-	if _, ok := c.signingKeys.Delete(id); !ok {
-		return noSuch("signing key")
-	}
-	return c.changed()
-}
-
 // maxWeight is how much more of a busy node one API key can have than another.
 const maxWeight = 1000
 
@@ -195,6 +188,10 @@ func checkAPIKey(key *APIKey) string {
 		return "the weight of an API key is at most 1,000"
 	case len(key.GetRefreshDigest()) != 0 && len(key.GetRefreshDigest()) != digestBytes:
 		return "the digest of a refresh token is a SHA-256, 32 bytes, or empty"
+	case len(key.GetDigest()) != 0 && len(key.GetDigest()) != digestBytes:
+		return "the digest of an API key is a SHA-256, 32 bytes, or empty"
+	case key.GetSuccessor() != "" && !validName(key.GetSuccessor()), key.GetRefreshedFrom() != "" && !validName(key.GetRefreshedFrom()):
+		return badID
 	}
 	return ""
 }
@@ -216,42 +213,5 @@ func (c *Catalog) putAPIKey(key *APIKey) *CatalogResult {
 	}
 	c.apiKeys.Set(key.GetId(), key)
 	c.secured = true
-	return c.changed()
-}
-
-func (c *Catalog) revokeAPIKey(id string) *CatalogResult {
-	old, ok := c.apiKeys.Get(id)
-	switch {
-	case !ok:
-		return noSuch("API key")
-	case old.GetRevokedAtMs() != 0:
-		return &CatalogResult{}
-	}
-	c.apiKeys.Set(id, &APIKey{
-		Id: id, Description: old.GetDescription(), TokenId: old.GetTokenId(),
-		CreatedAtMs: old.GetCreatedAtMs(), ExpiresAtMs: old.GetExpiresAtMs(),
-		Permissions: old.GetPermissions(), RefreshDigest: old.GetRefreshDigest(), Limits: old.GetLimits(),
-		// At least 1, for 0 means not revoked.
-		RevokedAtMs: max(c.clock, 1),
-	})
-	return c.changed()
-}
-
-// sweepCredentials forgets the API keys that have expired, revoked or not.
-// A revoked key that never expires has to be remembered for ever.
-func (c *Catalog) sweepCredentials() *CatalogResult {
-	var expired []string
-	c.apiKeys.Scan(func(id string, key *APIKey) bool {
-		if at := key.GetExpiresAtMs(); at != 0 && at <= c.clock {
-			expired = append(expired, id)
-		}
-		return true
-	})
-	if len(expired) == 0 {
-		return &CatalogResult{}
-	}
-	for _, id := range expired {
-		c.apiKeys.Delete(id)
-	}
-	return c.changed()
+	return c.credentialsChanged()
 }

@@ -29,7 +29,9 @@ type CatalogSnapshot struct {
 	caches      *btree.Map[string, *CacheRecord]
 	signingKeys *btree.Map[string, *SigningKey]
 	apiKeys     *btree.Map[string, *APIKey]
+	denials     *btree.Map[string, *TokenDenial]
 	webhooks    *btree.Map[string, *Webhook]
+	acts        acts
 	gateways    []*gateway[*CatalogResult]
 }
 
@@ -40,7 +42,9 @@ func (c *Catalog) Snapshot() *CatalogSnapshot {
 		caches:      c.caches.Copy(),
 		signingKeys: c.signingKeys.Copy(),
 		apiKeys:     c.apiKeys.Copy(),
+		denials:     c.denials.Copy(),
 		webhooks:    c.webhooks.Copy(),
+		acts:        c.acts.copy(),
 		gateways:    c.requests.freeze(),
 	}
 }
@@ -65,7 +69,7 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 	m := &storev1.CatalogSnapshot{
 		Version: s.version(), ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
 		Caches: s.caches.Values(), SigningKeys: s.signingKeys.Values(), ApiKeys: s.apiKeys.Values(),
-		Webhooks: s.webhooks.Values(),
+		Webhooks: s.webhooks.Values(), Denials: s.denials.Values(), Acts: s.acts.all(0), LastAct: s.acts.last,
 	}
 	for _, g := range s.gateways {
 		m.Requests = append(m.Requests, &storev1.SnapshotRecord_Requests{
@@ -82,15 +86,8 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 
 // version is the one that first knew all of the snapshot.
 func (s *CatalogSnapshot) version() uint32 {
-	for _, record := range s.caches.Values() {
-		if limitsVersion(record.GetLimits()) == 3 {
-			return 3
-		}
-	}
-	for _, key := range s.apiKeys.Values() {
-		if key.GetLimits() != nil {
-			return 3
-		}
+	if s.needsThree() {
+		return 3
 	}
 	for _, g := range s.gateways {
 		for _, a := range g.answers.live() {
@@ -103,6 +100,29 @@ func (s *CatalogSnapshot) version() uint32 {
 		return 2
 	}
 	return 1
+}
+
+// needsThree tells whether the snapshot holds what version 3 brought.
+func (s *CatalogSnapshot) needsThree() bool {
+	if s.acts.last > 0 || s.denials.Len() > 0 {
+		return true
+	}
+	for _, record := range s.caches.Values() {
+		if limitsVersion(record.GetLimits()) == 3 {
+			return true
+		}
+	}
+	for _, key := range s.signingKeys.Values() {
+		if key.GetUsedFromMs() != 0 || key.GetEndsAtMs() != 0 {
+			return true
+		}
+	}
+	for _, key := range s.apiKeys.Values() {
+		if apiKeyVersion(key) == 3 {
+			return true
+		}
+	}
+	return false
 }
 
 // Restore replaces the catalog by the one a snapshot was written from; see
@@ -126,7 +146,7 @@ func (c *Catalog) Restore(r io.Reader) error {
 	if bad := restored.load(message); bad != "" {
 		return malformed(bad)
 	}
-	restored.revision = c.revision + 1
+	restored.revision, restored.credentials = c.revision+1, c.credentials+1
 	*c = *restored
 	return nil
 }
@@ -149,22 +169,16 @@ func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
 		}
 		c.caches.Set(rec.GetName(), rec)
 	}
-	for _, key := range m.GetSigningKeys() {
-		if bad := checkSigningKey(key); bad != "" {
-			return bad
-		}
-		c.signingKeys.Set(key.GetId(), key)
-	}
-	for _, key := range m.GetApiKeys() {
-		if bad := checkAPIKey(key); bad != "" {
-			return bad
-		}
-		c.apiKeys.Set(key.GetId(), key)
+	if bad := c.loadCredentials(m); bad != "" {
+		return bad
 	}
 	if bad := c.checkCounts(m); bad != "" {
 		return bad
 	}
 	if bad := c.loadWebhooks(m); bad != "" {
+		return bad
+	}
+	if bad := c.loadActs(m); bad != "" {
 		return bad
 	}
 	return c.loadRequests(m)

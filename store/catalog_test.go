@@ -49,6 +49,18 @@ func catalogCommand(at uint64, op any) *CatalogCommand {
 		cmd.Op = &storev1.CatalogCommand_UpdateCache{UpdateCache: op}
 	case *storev1.RotateWebhook:
 		cmd.Op = &storev1.CatalogCommand_RotateWebhook{RotateWebhook: op}
+	case *storev1.UseSigningKey:
+		cmd.Op = &storev1.CatalogCommand_UseSigningKey{UseSigningKey: op}
+	case *storev1.RotateApiKey:
+		cmd.Op = &storev1.CatalogCommand_RotateApiKey{RotateApiKey: op}
+	case *storev1.RefreshApiKey:
+		cmd.Op = &storev1.CatalogCommand_RefreshApiKey{RefreshApiKey: op}
+	case *storev1.DenyTokens:
+		cmd.Op = &storev1.CatalogCommand_DenyTokens{DenyTokens: op}
+	case *storev1.RecordAct:
+		cmd.Op = &storev1.CatalogCommand_RecordAct{RecordAct: op}
+	case *storev1.SettleAct:
+		cmd.Op = &storev1.CatalogCommand_SettleAct{SettleAct: op}
 	}
 	return cmd
 }
@@ -151,6 +163,8 @@ func TestCredentialsOfTheCatalog(t *testing.T) {
 		{1, &storev1.AddSigningKey{Key: &SigningKey{Id: "x", Algorithm: "HS256", Secret: make([]byte, MaxSecretBytes+1)}}, invalidArg, 0},
 		{1, &storev1.AddSigningKey{}, invalidArg, 0},
 		{1, signing("t"), catalogOK, 0},
+		{1, &storev1.RemoveSigningKey{Id: "s"}, invalidArg, 0}, // in use
+		{1, &storev1.UseSigningKey{Id: "t", OthersEndMs: 9}, catalogOK, 0},
 		{1, &storev1.RemoveSigningKey{Id: "s"}, catalogOK, 0},
 		{1, &storev1.RemoveSigningKey{Id: "s"}, notFound, 0},
 
@@ -206,10 +220,10 @@ func TestRevokedAtTimeZeroIsRevoked(t *testing.T) {
 
 func TestCatalogIsBounded(t *testing.T) {
 	c := NewCatalog()
-	for kind, limit := range map[string]int{"cache": MaxCaches, "signing": MaxSigningKeys, "api": MaxAPIKeys} {
+	for kind, limit := range map[string]int{"cache": MaxCaches, "signing": MaxSigningKeys - MaxApplicationKeys, "application": MaxApplicationKeys, "api": MaxAPIKeys} {
 		op := func(i int) any {
 			id := fmt.Sprint(kind, i)
-			return map[string]any{"cache": create(id), "signing": signing(id), "api": apiKey(id, 0)}[kind]
+			return map[string]any{"cache": create(id), "signing": signing(id), "application": application(id, 99), "api": apiKey(id, 0)}[kind]
 		}
 		for i := range limit {
 			if got := c.Apply(catalogCommand(1, op(i))); got.GetStatus() != catalogOK {
@@ -295,14 +309,21 @@ func TestCatalogSnapshots(t *testing.T) {
 
 func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 	name := drawName.Draw(t, "name")
-	op := []any{
+	other := drawName.Draw(t, "other")
+	ops := []any{
+		&storev1.UseSigningKey{Id: name, OthersEndMs: at + 5}, application(name, at+9), &storev1.DenyTokens{TokenId: name, LifeMs: 5},
+		rotation(name, other, at+3), refreshment(name, other), &storev1.SettleAct{Sequence: at / 2, Outcome: actDone},
 		create(name), &storev1.DeleteCache{Name: name}, &storev1.FlushCache{Name: name},
 		signing(name), &storev1.RemoveSigningKey{Id: name},
 		apiKey(name, at+rapid.Uint64Range(0, 20).Draw(t, "life")), &storev1.RevokeApiKey{Id: name}, &storev1.SweepCredentials{},
 		webhook(name, "w"), &storev1.DeleteWebhook{Cache: name, Name: "w"}, &storev1.RotateWebhook{Cache: name, Name: "w", Secret: fmt.Sprint(at)},
 		&storev1.UpdateCache{Name: name, Limits: &storev1.CacheLimits{MaxMemory: new(at % 3), MaxPublishRate: new(uint32(at))}},
-	}[rapid.IntRange(0, 11).Draw(t, "op")]
-	cmd := catalogCommand(at, op)
+	}
+	cmd := catalogCommand(at, rapid.SampledFrom(ops).Draw(t, "op"))
+	if rapid.Bool().Draw(t, "act") {
+		cmd.Act = act("/a/B")
+		cmd.Act.Outcome = rapid.SampledFrom([]storev1.ActOutcome{0, actBegun, actRefused}).Draw(t, "outcome")
+	}
 	if rapid.Bool().Draw(t, "request") {
 		sequence := rapid.Uint64Range(1, 20).Draw(t, "sequence")
 		cmd.Request = requestOf(byte('a'+at%2), sequence, sequence-min(sequence, 6))

@@ -22,17 +22,36 @@ const catalogCommandVersion = 3
 
 // catalogVersionOf is versionOf for the catalog.
 func catalogVersionOf(cmd *CatalogCommand) byte {
+	if cmd.GetAct() != nil {
+		return 3
+	}
 	switch op := cmd.GetOp().(type) {
-	case *storev1.CatalogCommand_UpdateCache:
+	case *storev1.CatalogCommand_UpdateCache, *storev1.CatalogCommand_UseSigningKey, *storev1.CatalogCommand_RotateApiKey,
+		*storev1.CatalogCommand_RefreshApiKey, *storev1.CatalogCommand_DenyTokens, *storev1.CatalogCommand_RecordAct, *storev1.CatalogCommand_SettleAct:
 		return 3
 	case *storev1.CatalogCommand_CreateCache:
 		return limitsVersion(op.CreateCache.GetLimits())
+	case *storev1.CatalogCommand_AddSigningKey:
+		return signingKeyVersion(op.AddSigningKey)
 	case *storev1.CatalogCommand_PutApiKey:
-		if op.PutApiKey.GetKey().GetLimits() != nil {
-			return 3
-		}
+		return apiKeyVersion(op.PutApiKey.GetKey())
 	case *storev1.CatalogCommand_PutWebhook, *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
 		return 2
+	}
+	return 1
+}
+
+func signingKeyVersion(op *storev1.AddSigningKey) byte {
+	if key := op.GetKey(); op.GetFirst() || key.GetUsedFromMs() != 0 || key.GetEndsAtMs() != 0 || key.GetApplication() {
+		return 3
+	}
+	return 1
+}
+
+func apiKeyVersion(key *APIKey) byte {
+	if len(key.GetDigest()) > 0 || key.GetSuccessor() != "" || key.GetRefreshedFrom() != "" || key.GetRefreshedAtMs() != 0 ||
+		key.GetLimits() != nil {
+		return 3
 	}
 	return 1
 }

@@ -1,6 +1,7 @@
 // Package store is the replicated memory of Mayfly as a pure function of its
 // log: a [Machine] holds the items of one partition, a [Catalog] holds what
-// the whole cluster agrees on about caches, webhooks and credentials.
+// the whole cluster agrees on about caches, webhooks and credentials, and what
+// operators did.
 //
 // Both change only through Apply. The same commands in the same order give
 // the same results and byte-identical snapshots on every replica, so nothing

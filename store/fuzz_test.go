@@ -181,8 +181,10 @@ func reseal(data []byte) []byte {
 
 func FuzzRestoreCatalog(f *testing.F) {
 	c := NewCatalog()
-	for i, op := range []any{create("a"), signing("s"), apiKey("k", 9), &storev1.RevokeApiKey{Id: "k"}, webhook("a", "w")} {
+	for i, op := range []any{create("a"), signing("s"), apiKey("k", 9), &storev1.RevokeApiKey{Id: "k"}, webhook("a", "w"),
+		application("app", 99), &storev1.DenyTokens{TokenId: "alice"}, rotation("none", "new", 5)} {
 		cmd := catalogCommand(uint64(i), op)
+		cmd.Act = act("/a/B")
 		cmd.Request = requestOf('g', uint64(i+1), 1)
 		c.Apply(cmd)
 	}

@@ -17,10 +17,10 @@ import (
 
 func (p *Program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", Short: "Create, list and revoke API keys",
-		Long: "Create, list and revoke API keys, which servers use for a long time. For browsers\nand phones make tokens instead: see \"mayfly token\".",
+		Use: "key", Short: "Create, list, rotate and revoke API keys",
+		Long: "Create, list, rotate and revoke API keys, which servers use for a long time. For\nbrowsers and phones make tokens instead: see \"mayfly token\".",
 	}
-	cmd.AddCommand(p.keyCreate(), p.keyList(), p.keyRevoke())
+	cmd.AddCommand(p.keyCreate(), p.keyList(), p.keyRotate(), p.keyRevoke())
 	return cmd
 }
 
@@ -125,6 +125,10 @@ type keyRow struct {
 	Permissions []string   `json:"permissions"`
 	// Limits is left out of a key that has none.
 	Limits *keyLimitsRow `json:"limits,omitempty"`
+	// Successor takes the key's place; RefreshedFrom is the key whose holder made
+	// this one.
+	Successor     string `json:"successor,omitempty"`
+	RefreshedFrom string `json:"refreshed_from,omitempty"`
 }
 
 func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
@@ -134,17 +138,22 @@ func newKeyRow(k *adminpb.ApiKeyInfo, now time.Time) keyRow {
 		status = "revoked"
 	case k.GetValidUntil() != 0 && !now.Before(*moment(k.GetValidUntil())):
 		status = "expired"
+	case k.GetSuccessor() != "":
+		status = "ending"
 	}
 	return keyRow{
 		ID: k.GetId(), Description: k.GetDescription(), TokenID: k.GetTokenId(), Status: status,
 		CreatedAt: moment(k.GetCreatedAt()), ExpiresAt: moment(k.GetValidUntil()), RevokedAt: moment(k.GetRevokedAt()),
-		Permissions: grant.Format(k.GetPermissions()),
-		Limits:      newKeyLimitsRow(k.GetLimits()),
+		Permissions: grant.Format(k.GetPermissions()), Successor: k.GetSuccessor(), RefreshedFrom: k.GetRefreshedFrom(),
+		Limits: newKeyLimitsRow(k.GetLimits()),
 	}
 }
 
 func (p *Program) keyList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the API keys, without the keys themselves"}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the API keys, without the keys themselves",
+		Long: "List the API keys, without the keys themselves. One that is \"ending\" was rotated:\nit is good until it expires, and another one takes its place.",
+	}
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, _ []string) error {
 		answer, err := adminpb.NewAdminClient(s.conn).ListApiKeys(ctx, &adminpb.ListApiKeysRequest{})
 		if err != nil {
@@ -186,11 +195,11 @@ func describe(text string) string {
 func (p *Program) keyRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke ID", Short: "Make a key useless at once",
-		Long: "Make a key useless at once, and with it every token it has made. The id is what\n\"mayfly key list\" shows, not the key itself.",
+		Long: "Make a key useless at once, and with it every token it has made and every key\nthat its holder made with its refresh token. The id is what \"mayfly key list\"\nshows, not the key itself.",
 	}
 	return p.client(asAdmin, cmd, func(ctx context.Context, s *session, args []string) error {
-		if strings.Contains(args[0], ".") || len(args[0]) > maxKeyID {
-			return usagef(s.cmd, "this looks like a key; revoke wants its id, which `mayfly key list` shows")
+		if err := checkKeyID(s, "revoke", args[0]); err != nil {
+			return err
 		}
 		_, err := adminpb.NewAdminClient(s.conn).RevokeApiKey(ctx, &adminpb.RevokeApiKeyRequest{Id: args[0]})
 		if err != nil {

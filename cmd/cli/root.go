@@ -46,7 +46,7 @@ func (p *Program) rootCommand() *cobra.Command {
 		cmd.GroupID = "use"
 		root.AddCommand(cmd)
 	}
-	for _, cmd := range []*cobra.Command{p.nodeCommand(), p.clusterCommand(), p.usageCommand()} {
+	for _, cmd := range []*cobra.Command{p.nodeCommand(), p.clusterCommand(), p.usageCommand(), p.signingKeyCommand(), p.auditCommand()} {
 		cmd.GroupID = "operate"
 		root.AddCommand(cmd)
 	}

@@ -15,10 +15,10 @@ import (
 
 func (p *Program) tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "token", Short: "Create and inspect tokens for browsers and phones",
-		Long: "Create and inspect tokens: credentials for one place and a short time, to be\nhanded to people who must never hold an API key.",
+		Use: "token", Short: "Create, inspect and revoke tokens for browsers and phones",
+		Long: "Create, inspect and revoke tokens: credentials for one place and a short time, to be\nhanded to people who must never hold an API key.",
 	}
-	cmd.AddCommand(p.tokenCreate(), p.tokenInspect())
+	cmd.AddCommand(p.tokenCreate(), p.tokenInspect(), p.tokenRevoke(), p.tokenRevocations())
 	return cmd
 }
 

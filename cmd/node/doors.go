@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,14 +195,8 @@ func (n *Node) openGate() (err error) {
 
 // openDoor builds the public services.
 func (n *Node) openDoor() (err error) {
-	if n.config.DataDir != "" {
-		good := func(text string) bool {
-			_, err := n.doors.verifier.Verify(strings.TrimSpace(text), time.Now())
-			return err == nil
-		}
-		if err := leaveAdminToken(n.config.DataDir, n.doors.minter, good); err != nil {
-			return err
-		}
+	if err := n.leaveAdminToken(); err != nil {
+		return err
 	}
 	if n.doors.gate.Open() {
 		end := "create an API key to end this: mayfly key create --superuser"
@@ -220,6 +213,7 @@ func (n *Node) openDoor() (err error) {
 	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
 	n.doors.server, err = api.NewServer(api.Config{
 		Endpoint:  n.endpoint(),
+		Node:      string(n.host.Node()),
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
@@ -240,6 +234,8 @@ func (n *Node) openDoor() (err error) {
 		Topics:      topics{n.router},
 		Caches:      n.router,
 		Credentials: n.router,
+		SigningKeys: locksmith{n},
+		Audit:       n.router,
 		Webhooks:    n.router,
 		Memory:      larder{n},
 		Gate:        n.doors.gate,

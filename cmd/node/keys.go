@@ -1,19 +1,15 @@
 package node
 
 import (
-	"cmp"
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster/replica"
-	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -30,76 +26,46 @@ type keys struct {
 	open bool
 }
 
-// CurrentSigningKey returns the newest signing key.
+// CurrentSigningKey returns the key that the cluster signs with.
 func (k keys) CurrentSigningKey() (auth.SigningKey, bool) {
-	all := k.router.SigningKeys()
-	if len(all) == 0 {
-		return auth.SigningKey{}, false
-	}
-	newest := slices.MaxFunc(all, func(a, b *storev1.SigningKey) int {
-		return cmp.Or(cmp.Compare(a.GetCreatedAtMs(), b.GetCreatedAtMs()), cmp.Compare(a.GetId(), b.GetId()))
-	})
-	return signingKey(newest), true
+	key := k.router.CurrentSigningKey()
+	return api.SigningKeyOf(key), key != nil
 }
 
 // SigningKey returns the signing key with that id.
 func (k keys) SigningKey(id string) (auth.SigningKey, bool) {
-	for _, key := range k.router.SigningKeys() {
-		if key.GetId() == id {
-			return signingKey(key), true
-		}
-	}
-	return auth.SigningKey{}, false
+	key := k.router.SigningKey(id)
+	return api.SigningKeyOf(key), key != nil
 }
 
 // APIKey returns the record of an API key, revoked ones included.
 func (k keys) APIKey(id string) (auth.APIKey, bool) {
 	r, ok := k.router.APIKey(id)
-	if !ok {
-		return auth.APIKey{}, false
-	}
-	return auth.APIKey{
-		ID:            r.GetId(),
-		Description:   r.GetDescription(),
-		TokenID:       r.GetTokenId(),
-		CreatedAtMs:   r.GetCreatedAtMs(),
-		ExpiresAtMs:   r.GetExpiresAtMs(),
-		RevokedAtMs:   r.GetRevokedAtMs(),
-		Permissions:   r.GetPermissions(),
-		RefreshDigest: r.GetRefreshDigest(),
-		Limits:        api.LimitsOf(r.GetLimits()),
-	}, true
+	return api.KeyOf(r), ok
+}
+
+// TokensNotBefore returns from when on the tokens of a token id have to be.
+func (k keys) TokensNotBefore(tokenID string) uint64 {
+	return k.router.TokenDenial(tokenID).GetNotBeforeMs()
 }
 
 // Secured reports whether callers need a credential: an API key was created.
 func (k keys) Secured() bool { return !k.open && k.router.Secured() }
 
-// Revision grows with every change of the catalog.
-func (k keys) Revision() uint64 { return k.router.CatalogRevision() }
+// Revision grows with every change of what credentials are good for.
+func (k keys) Revision() uint64 { return k.router.CredentialRevision() }
 
-func signingKey(k *storev1.SigningKey) auth.SigningKey {
-	return auth.SigningKey{
-		ID:          k.GetId(),
-		Algorithm:   k.GetAlgorithm(),
-		Secret:      k.GetSecret(),
-		CreatedAtMs: k.GetCreatedAtMs(),
-	}
-}
-
-// ensureSigningKey gives a newborn cluster the key that signs its credentials.
-func ensureSigningKey(ctx context.Context, router *route.Router) error {
-	if len(router.SigningKeys()) > 0 {
+// leaveAdminToken puts the admin credential into the data directory. One that is
+// there, good, and signed by the key in use is kept.
+func (n *Node) leaveAdminToken() error {
+	if n.config.DataDir == "" {
 		return nil
 	}
-	key, err := auth.NewSigningKey(rand.Reader, time.Now())
-	if err != nil {
-		return err
-	}
-	return router.AddSigningKey(ctx, &storev1.SigningKey{
-		Id:          key.ID,
-		Algorithm:   key.Algorithm,
-		Secret:      key.Secret,
-		CreatedAtMs: key.CreatedAtMs,
+	return leaveAdminToken(n.config.DataDir, n.doors.minter, func(text string) bool {
+		text = strings.TrimSpace(text)
+		_, err := n.doors.verifier.Verify(text, time.Now())
+		said, unread := auth.Inspect(text)
+		return err == nil && unread == nil && said.Header["kid"] == n.router.CurrentSigningKey().GetId()
 	})
 }
 

@@ -140,6 +140,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.keepUsage(ctx)
+	n.keeping.Go(func() { n.watchSigning(keep) })
 	n.doors.notice.announce(n.doors.server.SetReady)
 	if !n.config.alone() {
 		n.keeping.Go(func() { n.watchOrders(keep) })

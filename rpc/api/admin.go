@@ -56,8 +56,8 @@ func (s *admin) ListApiKeys(ctx context.Context, _ *adminv1.ListApiKeysRequest) 
 		answer.Keys[i] = &adminv1.ApiKeyInfo{
 			Id: k.GetId(), Description: k.GetDescription(), TokenId: k.GetTokenId(),
 			CreatedAt: seconds(k.GetCreatedAtMs()), ValidUntil: seconds(k.GetExpiresAtMs()), RevokedAt: seconds(k.GetRevokedAtMs()),
-			Permissions: permissionsOf(k.GetPermissions()),
-			Limits:      limitsShown(k.GetLimits()),
+			Permissions: permissionsOf(k.GetPermissions()), Successor: k.GetSuccessor(), RefreshedFrom: k.GetRefreshedFrom(),
+			Limits: limitsShown(k.GetLimits()),
 		}
 	}
 	return answer, nil

@@ -19,6 +19,8 @@ type Config struct {
 	// Endpoint is the base host that minted keys and tokens carry: no scheme,
 	// no service's prefix. Needed: an SDK refuses a token without it.
 	Endpoint string
+	// Node is this node's name, for the record of acts.
+	Node string
 	// Version and Commit are what Admin.Version answers.
 	Version, Commit string
 	// Heartbeat is how long a subscription is quiet before a heartbeat goes
@@ -147,6 +149,8 @@ type Ports struct {
 	Topics      Topics
 	Caches      Caches
 	Credentials Credentials
+	SigningKeys SigningKeys
+	Audit       Audit
 	Webhooks    Webhooks
 	// Memory may be nil; nothing is said of the memory of caches then.
 	Memory Memory
@@ -218,6 +222,10 @@ func (p *Ports) check() error {
 		return errors.New("api: no catalog of caches")
 	case p.Credentials == nil:
 		return errors.New("api: no catalog of API keys")
+	case p.SigningKeys == nil:
+		return errors.New("api: no catalog of signing keys")
+	case p.Audit == nil:
+		return errors.New("api: no record of acts")
 	case p.Webhooks == nil:
 		return errors.New("api: no catalog of webhooks")
 	case p.Gate == nil || p.Minter == nil:

@@ -3,21 +3,24 @@ package api
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
-// scsControl serves the making, dropping and listing of caches.
+// scsControl serves the making, dropping and listing of caches, and of signing keys
+// for applications.
 type scsControl struct {
 	controlpb.UnimplementedScsControlServer
-	caches Caches
-	limits Limits
+	caches  Caches
+	signing SigningKeys
+	minter  *auth.Minter
+	limits  Limits
 }
 
 func (s *scsControl) CreateCache(ctx context.Context, r *controlpb.CreateCacheRequest) (*controlpb.CreateCacheResponse, error) {
@@ -100,19 +103,54 @@ func shown(rate float64) uint32 {
 // kib rounds up, as the hosted service shows 4883 for five million bytes.
 func kib(bytes int) uint32 { return uint32(min((int64(bytes)+1023)>>10, math.MaxUint32)) }
 
-// errSigningKeys answers the calls that served presigned URLs. It is a status
-// already: one that no table has to know.
-var errSigningKeys = status.Error(codes.Unimplemented,
-	"signing keys are the cluster's own business here: presigned URLs are retired, mint a disposable token instead")
-
-func (s *scsControl) CreateSigningKey(context.Context, *controlpb.CreateSigningKeyRequest) (*controlpb.CreateSigningKeyResponse, error) {
-	return nil, errSigningKeys
+// CreateSigningKey makes a key with which an application signs disposable tokens of
+// its own. Only this answer holds it.
+func (s *scsControl) CreateSigningKey(ctx context.Context, r *controlpb.CreateSigningKeyRequest) (*controlpb.CreateSigningKeyResponse, error) {
+	key, err := s.minter.ApplicationKey(callOf(ctx).who, time.Duration(r.GetTtlMinutes())*time.Minute, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	jwk, err := key.JWK()
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).note("key_id", key.ID)
+	if err := s.signing.AddApplicationKey(ctx, signingRecordOf(key)); err != nil {
+		return nil, err
+	}
+	return &controlpb.CreateSigningKeyResponse{Key: jwk, ExpiresAt: seconds(key.EndsAtMs)}, nil
 }
 
-func (s *scsControl) RevokeSigningKey(context.Context, *controlpb.RevokeSigningKeyRequest) (*controlpb.RevokeSigningKeyResponse, error) {
-	return nil, errSigningKeys
+// RevokeSigningKey makes the tokens that an application has signed useless. The
+// cluster's own keys are not for this call.
+func (s *scsControl) RevokeSigningKey(ctx context.Context, r *controlpb.RevokeSigningKeyRequest) (*controlpb.RevokeSigningKeyResponse, error) {
+	all, err := s.applicationKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(all, func(k *storev1.SigningKey) bool { return k.GetId() == r.GetKeyId() }) {
+		return nil, route.ErrSigningKeyNotFound
+	}
+	if _, err := s.signing.Revoke(ctx, r.GetKeyId()); err != nil {
+		return nil, err
+	}
+	return &controlpb.RevokeSigningKeyResponse{}, nil
 }
 
-func (s *scsControl) ListSigningKeys(context.Context, *controlpb.ListSigningKeysRequest) (*controlpb.ListSigningKeysResponse, error) {
-	return nil, errSigningKeys
+// ListSigningKeys answers everything at once, as ListCaches does: there are few.
+func (s *scsControl) ListSigningKeys(ctx context.Context, _ *controlpb.ListSigningKeysRequest) (*controlpb.ListSigningKeysResponse, error) {
+	all, err := s.applicationKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := &controlpb.ListSigningKeysResponse{SigningKey: make([]*controlpb.ListSigningKeysResponse_SigningKey, len(all))}
+	for i, k := range all {
+		answer.SigningKey[i] = &controlpb.ListSigningKeysResponse_SigningKey{KeyId: k.GetId(), ExpiresAt: seconds(k.GetEndsAtMs())}
+	}
+	return answer, nil
+}
+
+func (s *scsControl) applicationKeys(ctx context.Context) ([]*storev1.SigningKey, error) {
+	all, err := s.signing.List(ctx)
+	return slices.DeleteFunc(all, func(k *storev1.SigningKey) bool { return !k.GetApplication() }), err
 }

@@ -1,13 +1,18 @@
 package api
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
+	"github.com/mayfly-broker/mayfly/fanout"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -77,18 +82,75 @@ func TestListCachesFillsInBothLimits(t *testing.T) {
 	}
 }
 
-func TestSigningKeysAreNotServed(t *testing.T) {
-	w := newWorld(t, settings{})
-	for _, err := range []error{
-		second(w.control.CreateSigningKey(t.Context(), &controlpb.CreateSigningKeyRequest{})),
-		second(w.control.RevokeSigningKey(t.Context(), &controlpb.RevokeSigningKeyRequest{})),
-		second(w.control.ListSigningKeys(t.Context(), &controlpb.ListSigningKeysRequest{})),
-	} {
-		wants(t, err, codes.Unimplemented)
-		if err == nil || !strings.Contains(err.Error(), "disposable token") {
-			t.Errorf("it is not said what to do instead: %v", err)
-		}
+// An application gets a key, signs tokens with it by any JWT library, and they are
+// good for data alone and as long as the key is.
+func TestApplicationsSignTokens(t *testing.T) {
+	w := newWorld(t, settings{secured: true})
+	super, id := w.superKey(t)
+	ctx := in(t.Context(), "authorization", super)
+	made := ok[*controlpb.CreateSigningKeyResponse](t)(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{TtlMinutes: 60}))
+	if end := uint64(time.Now().Add(time.Hour).Unix()); made.GetExpiresAt() > end || made.GetExpiresAt() < end-5 {
+		t.Errorf("the key ends at %d, want an hour from now", made.GetExpiresAt())
 	}
+	var jwk struct{ Kid, K, Kty, Alg string }
+	if err := json.Unmarshal([]byte(made.GetKey()), &jwk); err != nil || jwk.Kty != "oct" || jwk.Alg != "HS256" {
+		t.Fatalf("the key is %v, %v", jwk, err)
+	}
+	secret, err := base64.RawURLEncoding.DecodeString(jwk.K)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func() string {
+		t.Helper()
+		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+			"iss": jwk.Kid, "aud": "mayfly", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "sub": "alice",
+			"scope": []map[string]string{{"role": "readwrite", "cache": "c", "key_prefix": "k"}, {"role": "publishsubscribe", "cache": "c", "topic": "t"}},
+		})
+		token.Header["kid"] = jwk.Kid
+		text, err := token.SignedString(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	list := func() []*controlpb.ListSigningKeysResponse_SigningKey {
+		t.Helper()
+		return ok[*controlpb.ListSigningKeysResponse](t)(w.control.ListSigningKeys(ctx, &controlpb.ListSigningKeysRequest{})).GetSigningKey()
+	}
+	if keys := list(); len(keys) != 1 || keys[0].GetKeyId() != jwk.Kid || keys[0].GetExpiresAt() != made.GetExpiresAt() {
+		t.Errorf("the list is %v", keys)
+	}
+	token := sign()
+	wants(t, w.mayGet(t, token), codes.OK)
+	wants(t, second(w.scs.Get(in(t.Context(), "authorization", token), &cachepb.GetRequest{CacheKey: []byte("other")})), codes.PermissionDenied)
+	wants(t, second(w.control.CreateCache(in(t.Context(), "authorization", token), &controlpb.CreateCacheRequest{CacheName: "x"})), codes.PermissionDenied)
+	live := w.listen(t, fanout.Position{}, "authorization", token)
+
+	wants(t, second(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{})), codes.InvalidArgument)
+	wants(t, second(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{TtlMinutes: 1 << 31})), codes.InvalidArgument)
+	cluster, _ := keys{w.memory}.CurrentSigningKey()
+	for _, unknown := range []string{"", "mfa_none", cluster.ID} {
+		wants(t, second(w.control.RevokeSigningKey(ctx, &controlpb.RevokeSigningKeyRequest{KeyId: unknown})), codes.NotFound)
+	}
+	wants(t, second(w.control.RevokeSigningKey(ctx, &controlpb.RevokeSigningKeyRequest{KeyId: jwk.Kid})), codes.OK)
+	live.ends(codes.Unauthenticated)
+	wants(t, w.mayGet(t, token), codes.Unauthenticated)
+	if keys := list(); len(keys) != 0 {
+		t.Errorf("afterwards there are %v", keys)
+	}
+
+	// What was made with an API key dies with it.
+	again := ok[*controlpb.CreateSigningKeyResponse](t)(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{TtlMinutes: 60}))
+	if err := json.Unmarshal([]byte(again.GetKey()), &jwk); err != nil {
+		t.Fatal(err)
+	}
+	secret, _ = base64.RawURLEncoding.DecodeString(jwk.K)
+	token = sign()
+	wants(t, w.mayGet(t, token), codes.OK)
+	if err := w.RevokeAPIKey(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, w.mayGet(t, token), codes.Unauthenticated)
 }
 
 // What needs no credential needs none on a secured cluster either.

@@ -38,6 +38,17 @@
 // what is left of it is a message that the client has a part of, if there is one,
 // and the status behind it.
 //
+// # The record of acts
+//
+// What operators do goes on record (acts.go): every method that needs control, or
+// carries a credential in its message, has a row that says how, and which fields of
+// its message are told. An act that changes the catalog is carried by that very
+// command, so neither is there without the other; any other one is put on record as
+// begun before it is carried out, or not carried out, and settled afterwards. A
+// method without a row is put on record without details, and fails a test. Attempts
+// that were refused are put on record too, so many and no more, for each is a write
+// of the whole cluster that a stranger can cause.
+//
 // # What it must never know
 //
 // Which node a key lives on, how lists work, what is in a token, Raft.

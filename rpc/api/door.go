@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metering"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // door is the way into every service: a registrar that puts the checks all
@@ -34,6 +35,9 @@ type door struct {
 	gate        *auth.Gate
 	caches      Caches
 	inquiry     *inquiry
+	audit       Audit
+	self        string // this node's name
+	refusedActs refusalLog
 	logger      *slog.Logger
 	meter       func(method string, stream bool) Meter
 	budget      *budget
@@ -164,6 +168,10 @@ type call struct {
 	began   time.Time
 	request request
 	who     auth.Principal
+	// act is what an operator asks for; nil for other calls. actNumber is its
+	// number if it was put on record as begun.
+	act       *route.Act
+	actNumber uint64
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
 	// bills are what the call has taken from those who bound it; nil for nothing.
@@ -271,10 +279,12 @@ func (c *call) receive(decode func(any) error, message any) error {
 	if err := c.authorize(message); err != nil {
 		return err
 	}
-	if c.cache == nil {
-		return nil
+	if c.cache != nil {
+		if err := c.afford(message); err != nil {
+			return err
+		}
 	}
-	return c.afford(message)
+	return c.beginAct(message)
 }
 
 func (c *call) release() {
@@ -305,6 +315,7 @@ func (c *call) leave(err error, thrown any) error {
 	c.release()
 	err = c.told(err, thrown)
 	c.count(err)
+	c.endAct(err)
 	c.method.meter.End(status.Code(err), time.Since(c.began))
 	return err
 }

@@ -122,10 +122,11 @@ func (m *memory) change(c *storev1.CatalogCommand) *storev1.CatalogResult {
 	return m.catalog.Apply(c)
 }
 
-func (m *memory) changed(c *storev1.CatalogCommand, missing error) error {
+func (m *memory) changed(ctx context.Context, c *storev1.CatalogCommand, missing error) error {
 	if err := m.failing("catalog"); err != nil {
 		return err
 	}
+	route.ActOf(ctx).Carry(c)
 	r := m.change(c)
 	switch r.GetStatus() {
 	case storev1.CatalogStatus_CATALOG_STATUS_OK:
@@ -141,20 +142,20 @@ func (m *memory) changed(c *storev1.CatalogCommand, missing error) error {
 	}
 }
 
-func (m *memory) Create(_ context.Context, name string, limits *storev1.CacheLimits) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_CreateCache{
+func (m *memory) Create(ctx context.Context, name string, limits *storev1.CacheLimits) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_CreateCache{
 		CreateCache: &storev1.CreateCache{Name: name, Limits: limits},
 	}}, route.ErrCacheNotFound)
 }
 
-func (m *memory) Update(_ context.Context, name string, limits *storev1.CacheLimits) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_UpdateCache{
+func (m *memory) Update(ctx context.Context, name string, limits *storev1.CacheLimits) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_UpdateCache{
 		UpdateCache: &storev1.UpdateCache{Name: name, Limits: limits},
 	}}, route.ErrCacheNotFound)
 }
 
-func (m *memory) Delete(_ context.Context, name string) error {
-	err := m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_DeleteCache{
+func (m *memory) Delete(ctx context.Context, name string) error {
+	err := m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_DeleteCache{
 		DeleteCache: &storev1.DeleteCache{Name: name},
 	}}, route.ErrCacheNotFound)
 	if err == nil {
@@ -163,8 +164,8 @@ func (m *memory) Delete(_ context.Context, name string) error {
 	return err
 }
 
-func (m *memory) Flush(_ context.Context, name string) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_FlushCache{
+func (m *memory) Flush(ctx context.Context, name string) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_FlushCache{
 		FlushCache: &storev1.FlushCache{Name: name},
 	}}, route.ErrCacheNotFound)
 }
@@ -191,14 +192,14 @@ func (m *memory) Find(_ context.Context, name string) (*storev1.CacheRecord, err
 
 func (m *memory) CatchUp(context.Context) error { return nil }
 
-func (m *memory) PutAPIKey(_ context.Context, key *storev1.ApiKey) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_PutApiKey{
+func (m *memory) PutAPIKey(ctx context.Context, key *storev1.ApiKey) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_PutApiKey{
 		PutApiKey: &storev1.PutApiKey{Key: key},
 	}}, route.ErrKeyNotFound)
 }
 
-func (m *memory) RevokeAPIKey(_ context.Context, id string) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_RevokeApiKey{
+func (m *memory) RevokeAPIKey(ctx context.Context, id string) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_RevokeApiKey{
 		RevokeApiKey: &storev1.RevokeApiKey{Id: id},
 	}}, route.ErrKeyNotFound)
 }
@@ -209,16 +210,16 @@ func (m *memory) APIKeys(context.Context) ([]*storev1.ApiKey, error) {
 	return m.catalog.APIKeys(), nil
 }
 
-func (m *memory) CatalogRevision() uint64 {
+func (m *memory) CredentialRevision() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.catalog.Revision()
+	return m.catalog.CredentialRevision()
 }
 
 // keys shows the catalog to rpc/auth.
 type keys struct{ *memory }
 
-func (k keys) Revision() uint64 { return k.CatalogRevision() }
+func (k keys) Revision() uint64 { return k.CredentialRevision() }
 
 func (k keys) Secured() bool {
 	k.mu.Lock()
@@ -229,30 +230,28 @@ func (k keys) Secured() bool {
 func (k keys) CurrentSigningKey() (auth.SigningKey, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return signingKey(k.catalog.SigningKeys()[0]), true
+	key := k.catalog.CurrentSigningKey()
+	return SigningKeyOf(key), key != nil
 }
 
 func (k keys) SigningKey(id string) (auth.SigningKey, bool) {
-	key, _ := k.CurrentSigningKey()
-	return key, key.ID == id
-}
-
-func signingKey(k *storev1.SigningKey) auth.SigningKey {
-	return auth.SigningKey{ID: k.GetId(), Algorithm: k.GetAlgorithm(), Secret: k.GetSecret(), CreatedAtMs: k.GetCreatedAtMs()}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key, ok := k.catalog.SigningKey(id)
+	return SigningKeyOf(key), ok
 }
 
 func (k keys) APIKey(id string) (auth.APIKey, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r, ok := k.catalog.APIKey(id)
-	if !ok {
-		return auth.APIKey{}, false
-	}
-	return auth.APIKey{
-		ID: r.GetId(), Description: r.GetDescription(), TokenID: r.GetTokenId(), CreatedAtMs: r.GetCreatedAtMs(),
-		ExpiresAtMs: r.GetExpiresAtMs(), RevokedAtMs: r.GetRevokedAtMs(), Permissions: r.GetPermissions(), RefreshDigest: r.GetRefreshDigest(),
-		Limits: LimitsOf(r.GetLimits()),
-	}, true
+	return KeyOf(r), ok
+}
+
+func (k keys) TokensNotBefore(tokenID string) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.catalog.TokenDenial(tokenID).GetNotBeforeMs()
 }
 
 // relaxedData tells whether a view was relaxed.

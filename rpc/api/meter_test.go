@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	authpb "github.com/mayfly-broker/mayfly/proto/auth"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
-	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 )
 
@@ -59,7 +59,8 @@ func TestCallsAreMetered(t *testing.T) {
 	}
 	_, err := w.scs.Get(ctx, get) // no cache named
 	wants(t, err, codes.InvalidArgument)
-	_, err = w.control.ListSigningKeys(ctx, &controlpb.ListSigningKeysRequest{})
+	login := ok[authpb.Auth_LoginClient](t)(w.auth.Login(ctx, &authpb.LoginRequest{}))
+	_, err = login.Recv()
 	wants(t, err, codes.Unimplemented) // a status that grpc made
 	stream := ok[pubsubpb.Pubsub_SubscribeClient](t)(w.topic.Subscribe(ctx, &pubsubpb.SubscribeRequest{CacheName: "c", Topic: "t"}))
 	ok[*pubsubpb.SubscribeResponse](t)(stream.Recv())
@@ -79,9 +80,9 @@ func TestCallsAreMetered(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for method, want := range map[string]map[codes.Code]int{
-		cachepb.Scs_Get_FullMethodName:                      {codes.OK: 3, codes.InvalidArgument: 1},
-		controlpb.ScsControl_ListSigningKeys_FullMethodName: {codes.Unimplemented: 1},
-		subscribe: {codes.NotFound: 1},
+		cachepb.Scs_Get_FullMethodName:   {codes.OK: 3, codes.InvalidArgument: 1},
+		authpb.Auth_Login_FullMethodName: {codes.Unimplemented: 1},
+		subscribe:                        {codes.NotFound: 1},
 	} {
 		if got := l.ended[method]; !maps.Equal(got, want) || l.underWay[method] != 0 {
 			t.Errorf("%s: ended %v, want %v, and %d are under way", method, got, want, l.underWay[method])

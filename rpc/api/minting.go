@@ -29,14 +29,10 @@ type mint struct {
 // key makes an API key and records it. The key is good when it returns.
 func (m *mint) key(ctx context.Context, request auth.KeyRequest) (auth.Key, error) {
 	k, err := m.minter.APIKey(callOf(ctx).who, request, time.Now())
-	return m.record(ctx, k, err)
-}
-
-// record records a key just made.
-func (m *mint) record(ctx context.Context, k auth.Key, err error) (auth.Key, error) {
 	if err != nil {
 		return auth.Key{}, mintingFailed(err)
 	}
+	callOf(ctx).note("id", k.Record.ID)
 	if err := m.credentials.PutAPIKey(ctx, recordOf(k.Record)); err != nil {
 		return auth.Key{}, err
 	}
@@ -50,15 +46,6 @@ func mintingFailed(err error) error {
 		return fmt.Errorf("%w: %w", route.ErrNotExecuted, err)
 	}
 	return err
-}
-
-// recordOf is a key's record in the catalog's words.
-func recordOf(k auth.APIKey) *storev1.ApiKey {
-	return &storev1.ApiKey{
-		Id: k.ID, Description: k.Description, TokenId: k.TokenID,
-		CreatedAtMs: k.CreatedAtMs, ExpiresAtMs: k.ExpiresAtMs, RevokedAtMs: k.RevokedAtMs,
-		Permissions: k.Permissions, RefreshDigest: k.RefreshDigest, Limits: recordOfLimits(k.Limits),
-	}
 }
 
 // LimitsOf reads the limits of a key's record in the catalog; nil has none.
@@ -90,7 +77,11 @@ func (c *call) identifyByBody(text string) error {
 	if text == "" {
 		text = c.header("authorization")
 	}
-	return c.identifyBy(text)
+	err := c.identifyBy(text)
+	if c.act != nil {
+		introduce(c.act.Record, c.who)
+	}
+	return err
 }
 
 // authService serves long-lived credentials.
@@ -129,13 +120,19 @@ func (s *authService) GenerateApiToken(ctx context.Context, r *authpb.GenerateAp
 	}, nil
 }
 
-// RefreshApiToken is called by whoever holds the pair; nothing else is asked.
+// RefreshApiToken is called by whoever holds the pair; nothing else is asked. An
+// answer may get lost and two processes may share a pair, so the refresh token works
+// again for ten minutes, ten times at most, each time for another key.
 func (s *authService) RefreshApiToken(ctx context.Context, r *authpb.RefreshApiTokenRequest) (*authpb.RefreshApiTokenResponse, error) {
 	k, err := s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
 	if errors.Is(err, auth.ErrUnheardOf) && s.mint.inquiry.catchUp(ctx) == nil {
 		k, err = s.mint.minter.Refresh(r.GetApiKey(), r.GetRefreshToken(), time.Now())
 	}
-	if k, err = s.mint.record(ctx, k, err); err != nil {
+	if err != nil {
+		return nil, mintingFailed(err)
+	}
+	callOf(ctx).refreshes(k.Record)
+	if err := s.mint.credentials.RefreshAPIKey(ctx, recordOf(k.Record)); err != nil {
 		return nil, err
 	}
 	return &authpb.RefreshApiTokenResponse{
@@ -162,4 +159,13 @@ func (s *tokenService) GenerateDisposableToken(ctx context.Context, r *tokenpb.G
 	return &tokenpb.GenerateDisposableTokenResponse{
 		ApiKey: token.Text, Endpoint: s.mint.endpoint, ValidUntil: uint64(max(0, token.ExpiresAt.Unix())),
 	}, nil
+}
+
+// refreshes puts into the act of a refresh who asked for it: whoever holds the key.
+func (c *call) refreshes(made auth.APIKey) {
+	if c.act == nil {
+		return
+	}
+	introduce(c.act.Record, auth.Principal{Kind: auth.KindAPIKey, ID: made.RefreshedFrom, KeyID: made.RefreshedFrom, TokenID: made.TokenID})
+	c.note("id", made.ID)
 }

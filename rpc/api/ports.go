@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -93,15 +94,53 @@ type Credentials interface {
 	PutAPIKey(ctx context.Context, key *storev1.ApiKey) error
 	// RevokeAPIKey makes a key useless, and what was minted with it.
 	RevokeAPIKey(ctx context.Context, id string) error
+	// RotateAPIKey records a key in the place of another one, which ends then.
+	RotateAPIKey(ctx context.Context, id string, key *storev1.ApiKey, end time.Time) error
+	// RefreshAPIKey records a key made with the refresh token of the one it names.
+	RefreshAPIKey(ctx context.Context, key *storev1.ApiKey) error
+	// FindAPIKey returns a key, or route.ErrKeyNotFound.
+	FindAPIKey(ctx context.Context, id string) (*storev1.ApiKey, error)
+	// DenyTokens makes the tokens of a token id useless, and those that are made
+	// within ban from now. No token lives longer than maxLife.
+	DenyTokens(ctx context.Context, tokenID string, ban, maxLife time.Duration) (*storev1.TokenDenial, error)
+	// TokenDenials returns the token ids whose tokens were revoked.
+	TokenDenials(ctx context.Context) ([]*storev1.TokenDenial, error)
 	// APIKeys returns all keys, revoked ones included.
 	APIKeys(ctx context.Context) ([]*storev1.ApiKey, error)
 	// CatchUp returns once this node knows every key that was recorded before
 	// the call.
 	CatchUp(ctx context.Context) error
-	// CatalogRevision changes whenever a credential may have become less good:
+	// CredentialRevision changes whenever a credential may have become less good:
 	// live subscriptions are checked anew then. It is asked a few times a
 	// second.
-	CatalogRevision() uint64
+	CredentialRevision() uint64
+}
+
+// SigningKeys is the catalog of signing keys. Records that it returns are only
+// read.
+type SigningKeys interface {
+	// Rotate has a new key sign as soon as every node knows it, and returns its id,
+	// and when what was signed before ends. With force it does not wait for nodes
+	// that do not answer.
+	Rotate(ctx context.Context, force bool) (id string, othersEnd time.Time, err error)
+	// Revoke makes all that a key has signed useless at once, and returns the id of
+	// the one that signs now: another one if the cluster signed with that key.
+	Revoke(ctx context.Context, id string) (current string, err error)
+	// AddApplicationKey records a key that an application signs with.
+	AddApplicationKey(ctx context.Context, key *storev1.SigningKey) error
+	// List returns all keys, by id, in a slice of the caller's own.
+	List(ctx context.Context) ([]*storev1.SigningKey, error)
+}
+
+// Audit is the record of what operators do. Records that it returns are only read.
+// What changes the catalog takes the act of its context along, see route.WithAct.
+type Audit interface {
+	// RecordAct puts on record what changes nothing in the catalog.
+	RecordAct(ctx context.Context, act *storev1.Act) (number uint64, err error)
+	// SettleAct says what came of an act that was put on record as begun.
+	SettleAct(ctx context.Context, number uint64, outcome storev1.ActOutcome, why string) error
+	// Acts returns the acts with higher numbers than after, by number.
+	Acts(ctx context.Context, after uint64) ([]*storev1.Act, error)
 }
 
 // Usage is what was used, as the cluster keeps it; metering.Reader, which is one, says

@@ -91,6 +91,8 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 			gate:    ports.Gate,
 			caches:  ports.Caches,
 			inquiry: ask,
+			audit:   ports.Audit,
+			self:    config.Node,
 			logger:  config.Logger,
 			meter:   config.Meter,
 			budget:  &budget{limit: config.Limits.InFlightBytes},
@@ -144,9 +146,11 @@ func (s *Server) register(door reflection.GRPCServer) {
 	leaderboardpb.RegisterLeaderboardServer(door, &leaderboards{data: data})
 	pubsubpb.RegisterPubsubServer(door, &pubsub{topics: s.ports.Topics, streams: s.streams})
 	cachepb.RegisterPingServer(door, ping{})
-	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, limits: s.config.Limits})
+	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, signing: s.ports.SigningKeys, minter: s.ports.Minter, limits: s.config.Limits})
 	authpb.RegisterAuthServer(door, &authService{mint: m})
 	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
+	adminv1.RegisterCredentialsServer(door, &credentials{mint: m, signing: s.ports.SigningKeys})
+	adminv1.RegisterAuditServer(door, &audit{record: s.ports.Audit})
 	webhookpb.RegisterWebhookServer(door, &webhooks{catalog: s.ports.Webhooks, check: s.config.CheckWebhookURL})
 	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
 	adminv1.RegisterUsageServer(door, &usages{kept: s.ports.Usage, prices: s.config.Prices})
@@ -170,20 +174,23 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) watchRevocations() {
 	tick := time.NewTicker(watchPeriod)
 	defer tick.Stop()
-	seen := s.ports.Credentials.CatalogRevision()
+	seen := s.ports.Credentials.CredentialRevision()
+	var next time.Time // when a credential ends that was to end later, or never
 	for {
 		select {
 		case <-s.quit:
 			return
 		case <-tick.C:
 		}
-		now := s.ports.Credentials.CatalogRevision()
-		if now == seen {
+		revision, now := s.ports.Credentials.CredentialRevision(), time.Now()
+		if revision == seen && (next.IsZero() || now.Before(next)) {
 			continue
 		}
-		seen = now
+		seen, next = revision, time.Time{}
 		for _, one := range s.streams.list() {
-			one.recheck(s.ports.Gate, time.Now())
+			if end := one.recheck(s.ports.Gate, now); next.IsZero() || !end.IsZero() && end.Before(next) {
+				next = end
+			}
 		}
 	}
 }

@@ -157,6 +157,7 @@ var refusals = []struct {
 	{route.ErrCacheExists, refusal{code: codes.AlreadyExists, text: "a cache of that name is there already"}},
 	{route.ErrWebhookNotFound, refusal{code: codes.NotFound, text: "there is no webhook of that name in the cache; list them to see which there are"}},
 	{route.ErrKeyNotFound, refusal{code: codes.NotFound, text: "there is no API key with that id; list them to see which there are"}},
+	{route.ErrSigningKeyNotFound, refusal{code: codes.NotFound, text: "there is no signing key with that id; list them to see which there are"}},
 	// What is asked of the cluster.
 	{cluster.ErrConflict, refusal{code: codes.Unavailable, outcome: outcomeNone, text: "the cluster has changed at the same moment; try again"}},
 	{cluster.ErrRefused, refusal{code: codes.FailedPrecondition, outcome: outcomeNone}},

@@ -169,11 +169,19 @@ func (all *streams) run(c *call, out carrier, sub Subscription) error {
 	return s.err
 }
 
-// recheck ends the stream if its credential is no longer good.
-func (s *stream) recheck(gate *auth.Gate, now time.Time) {
-	if err := gate.Recheck(s.call.who, now); err != nil {
+// recheck ends the stream if its credential is no longer good. It returns when that
+// has to be looked at again; the end that was known when the stream began is not
+// among it, for the stream waits for that itself.
+func (s *stream) recheck(gate *auth.Gate, now time.Time) (sooner time.Time) {
+	until, err := gate.Recheck(s.call.who, now)
+	switch {
+	case err != nil:
 		s.end(&ending{err})
+		return time.Time{}
+	case until.Equal(s.call.who.ExpiresAt):
+		return time.Time{}
 	}
+	return until
 }
 
 func (all *streams) add(s *stream) {

@@ -15,8 +15,8 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
-func (m *memory) PutWebhook(_ context.Context, w *storev1.Webhook) (string, error) {
-	err := m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_PutWebhook{PutWebhook: &storev1.PutWebhook{Webhook: w}}}, route.ErrCacheNotFound)
+func (m *memory) PutWebhook(ctx context.Context, w *storev1.Webhook) (string, error) {
+	err := m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_PutWebhook{PutWebhook: &storev1.PutWebhook{Webhook: w}}}, route.ErrCacheNotFound)
 	if err != nil {
 		return "", err
 	}
@@ -24,14 +24,14 @@ func (m *memory) PutWebhook(_ context.Context, w *storev1.Webhook) (string, erro
 	return now.GetSecret(), err
 }
 
-func (m *memory) DeleteWebhook(_ context.Context, cache, name string) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_DeleteWebhook{
+func (m *memory) DeleteWebhook(ctx context.Context, cache, name string) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_DeleteWebhook{
 		DeleteWebhook: &storev1.DeleteWebhook{Cache: cache, Name: name},
 	}}, route.ErrWebhookNotFound)
 }
 
-func (m *memory) RotateWebhook(_ context.Context, cache, name, secret string) error {
-	return m.changed(&storev1.CatalogCommand{Op: &storev1.CatalogCommand_RotateWebhook{
+func (m *memory) RotateWebhook(ctx context.Context, cache, name, secret string) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_RotateWebhook{
 		RotateWebhook: &storev1.RotateWebhook{Cache: cache, Name: name, Secret: secret},
 	}}, route.ErrWebhookNotFound)
 }

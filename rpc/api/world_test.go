@@ -84,7 +84,7 @@ func newWorld(t testing.TB, s settings) *world {
 		s.config.Usage = metering.NewMeter(metering.Rules{Separators: metering.DefaultSeparators}, metering.DefaultBounds())
 	}
 	server, err := NewServer(s.config, Ports{
-		Data: m, Topics: m, Caches: m, Credentials: m, Webhooks: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster, Usage: s.usage,
+		Data: m, Topics: m, Caches: m, Credentials: m, SigningKeys: signingKeys{m}, Audit: m, Webhooks: m, Gate: auth.NewGate(verifier, true), Minter: minter, Cluster: s.cluster, Usage: s.usage,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 )
 
 // What the fixed claims say.
@@ -51,6 +53,9 @@ type claims struct {
 	TokenID     string       `json:"tid,omitempty"`
 	Permissions string       `json:"prm,omitempty"`
 	Parent      string       `json:"par,omitempty"`
+
+	// explicit is what a token of an application says in words of its own.
+	explicit *permissionpb.Permissions
 }
 
 // parseClaims reads a payload whose signature holds. Claims it does not know
@@ -74,21 +79,28 @@ func parseClaims(raw []byte) (claims, error) {
 			return claims{}, fmt.Errorf("claim %q is not a string", name)
 		}
 	}
-	if c.NotBefore, err = dateClaim(members, "nbf"); err != nil {
+	if err := c.readDates(members); err != nil {
 		return claims{}, err
 	}
+	return c, c.check()
+}
+
+func (c *claims) readDates(members map[string]json.RawMessage) (err error) {
+	if c.NotBefore, err = dateClaim(members, "nbf"); err != nil {
+		return err
+	}
 	if c.ExpiresAt, err = dateClaim(members, "exp"); err != nil {
-		return claims{}, err
+		return err
 	}
 	issued, err := dateClaim(members, "iat")
 	if err != nil {
-		return claims{}, err
+		return err
 	}
 	if issued == nil {
-		return claims{}, errors.New(`claim "iat" is missing`)
+		return errors.New(`claim "iat" is missing`)
 	}
 	c.IssuedAt = *issued
-	return c, c.check()
+	return nil
 }
 
 func dateClaim(members map[string]json.RawMessage, name string) (*numericDate, error) {

@@ -4,11 +4,12 @@
 //
 // # What a text can be
 //
-// Every credential is a compact JWT, signed with HS256 by one of the cluster's
-// signing keys:
+// Every credential is a compact JWT. Tokens and the admin credential are signed
+// with HS256 by one of the cluster's signing keys:
 //
 //	header  alg  the signing key's own algorithm; any other is refused
-//	        kid  id of the signing key, looked up in Keys and nowhere else
+//	        kid  id of the signing key, looked up in Keys and nowhere else; of an
+//	             API key, its own id
 //	        typ  "JWT"
 //	claims  iss  "mayfly:" and the cluster's id
 //	        aud  "mayfly"
@@ -24,6 +25,33 @@
 //	        par  parent, on disposable tokens: the API key that minted it, or
 //	             "admin", or "open" for a caller without credential
 //
+// An API key is a JWT in its form only, for SDKs want one: what stands in the place
+// of the signature is 256 random bits, and its record holds the SHA-256 of the whole
+// text, which is compared in constant time. It may live for ever, and a signing key
+// must not: so no API key hangs on one. Signing keys can be rotated and revoked
+// without a look at API keys, and one that leaks makes no API key. Nor do the log
+// and its snapshots hold anything that an API key could be made from.
+//
+// An application may hold a signing key of its own and make disposable tokens
+// without a call. They are JWTs of the same kind, with claims that every library
+// writes:
+//
+//	header  alg  "HS256"
+//	        kid  id of the key
+//	        typ  "JWT"
+//	claims  iss  id of the key
+//	        aud  "mayfly"
+//	        iat  when it was made
+//	        exp  when it ends, within the longest life of a token
+//	        sub  token id; may be absent
+//	        jti  may be absent, as may nbf
+//	        scope  a list of objects: role, cache, and one of topic, topic_prefix,
+//	             key and key_prefix, or none for all
+//
+// Such a key signs nothing but tokens for data, and they die with the API key that
+// it was made with. It is a secret that the cluster and the application share: every
+// JWT library can use one.
+//
 // The kinds: the admin credential may do everything; it stands for Momento's
 // console session, and the node leaves one in its data directory. An API key
 // may do what its record says, and lives as long as the record is there and not
@@ -32,6 +60,19 @@
 //
 // The older wrapped form, base64 of JSON with endpoint and api_key, is opened
 // wherever a text is taken.
+//
+// # How a credential ends
+//
+// At its exp, at the end of the API key behind it, which a rotation brings closer,
+// and at the end of its signing key. And by what the cluster agrees on: an API key
+// is revoked, with what it minted and what its holder refreshed it to; a signing key
+// is removed; the tokens of a token id are refused that were issued before a moment,
+// which may lie ahead. The last is exact up to how much the clocks of nodes differ. A
+// Verifier notices by Keys.Revision, and long calls ask Recheck.
+//
+// A node learns of it as of all that is agreed on, within milliseconds. One that is
+// cut off from the meta group goes by what it knew until it hears again: that is the
+// price of not asking anybody on every call.
 //
 // # Open mode
 //

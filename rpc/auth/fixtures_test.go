@@ -24,6 +24,7 @@ type memoryKeys struct {
 	signing  map[string]SigningKey
 	current  string
 	records  map[string]APIKey
+	denied   map[string]uint64 // by token id
 	secured  bool
 	revision atomic.Uint64
 	// lookups counts what a remembered text does not need.
@@ -50,6 +51,22 @@ func (k *memoryKeys) APIKey(id string) (APIKey, bool) {
 	defer k.mu.Unlock()
 	r, ok := k.records[id]
 	return r, ok
+}
+
+func (k *memoryKeys) TokensNotBefore(tokenID string) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.denied[tokenID]
+}
+
+// deny revokes the tokens of a token id that are from before that moment.
+func (k *memoryKeys) deny(tokenID string, notBefore time.Time) {
+	k.change(func() {
+		if k.denied == nil {
+			k.denied = map[string]uint64{}
+		}
+		k.denied[tokenID] = millis(notBefore)
+	})
 }
 
 func (k *memoryKeys) Secured() bool {

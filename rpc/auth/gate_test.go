@@ -126,7 +126,7 @@ func TestSecuringEndsOpenMode(t *testing.T) {
 	}
 	fromAdmin := w.verify(t, w.token(t, w.admin(t), room()), birth)
 	for _, p := range []Principal{anybody, holder, fromAdmin} {
-		if err := g.Recheck(p, birth); err != nil {
+		if _, err := g.Recheck(p, birth); err != nil {
 			t.Errorf("open, %v: %v", p.Kind, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestSecuringEndsOpenMode(t *testing.T) {
 		p    Principal
 		want error
 	}{{anybody, ErrMissing}, {holder, ErrRevoked}, {fromAdmin, nil}, {Principal{}, ErrMissing}} {
-		if err := g.Recheck(c.p, birth); !errors.Is(err, c.want) {
+		if _, err := g.Recheck(c.p, birth); !errors.Is(err, c.want) {
 			t.Errorf("recheck %v: %v, want %v", c.p.Kind, err, c.want)
 		}
 	}

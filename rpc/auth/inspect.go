@@ -86,6 +86,10 @@ func Inspect(text string) (Inspection, error) {
 
 // describeOurs reads the claims that only this package writes.
 func (in *Inspection) describeOurs() {
+	if isApplicationID(claimText(in.Header, "kid")) {
+		in.describeApplication()
+		return
+	}
 	in.Form = "Mayfly credential of no known use"
 	switch claimText(in.Claims, "use") {
 	case useAdmin:
@@ -99,6 +103,19 @@ func (in *Inspection) describeOurs() {
 	}
 	if alg := claimText(in.Header, "alg"); alg != AlgorithmHS256 {
 		in.note("it names another algorithm than " + AlgorithmHS256 + " and will be refused")
+	}
+}
+
+// describeApplication is describeOurs for a token that an application has signed.
+func (in *Inspection) describeApplication() {
+	in.Kind, in.Form = KindToken, "disposable token of an application"
+	in.TokenID, in.Parent = claimText(in.Claims, "sub"), claimText(in.Header, "kid")
+	raw, err := json.Marshal(in.Claims["scope"])
+	if err == nil {
+		in.Permissions, err = scopeClaim(raw)
+	}
+	if err != nil {
+		in.note("its permissions cannot be read: " + err.Error())
 	}
 }
 

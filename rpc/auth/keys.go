@@ -35,8 +35,16 @@ type SigningKey struct {
 	// Secret is shared by the nodes of the cluster and leaves none of them. It
 	// is only read here.
 	Secret []byte
-	// CreatedAtMs is in milliseconds since 1970.
+	// CreatedAtMs is in milliseconds since 1970, as is EndsAtMs.
 	CreatedAtMs uint64
+	// EndsAtMs is the first moment at which what the key has signed is no longer
+	// good; 0 = no end is set.
+	EndsAtMs uint64
+	// Application: an application holds the key and signs tokens with it, for what
+	// Parent made: the id of an API key, or "admin" or "open". The cluster's own
+	// keys have neither.
+	Application bool
+	Parent      string
 }
 
 // NewSigningKey makes a key with 256 bits from random, which must be fit for
@@ -68,8 +76,9 @@ func (k SigningKey) usable() bool {
 }
 
 // APIKey is what the cluster remembers of an API key. The text itself is only
-// with its holder. Apart from RevokedAtMs a record never changes: live streams
-// rely on the permissions they began with.
+// with its holder. Apart from RevokedAtMs, and ExpiresAtMs, which may come closer,
+// what a credential depends on in a record never changes: live streams rely on the
+// permissions they began with.
 type APIKey struct {
 	// ID is the key's public name.
 	ID string
@@ -90,6 +99,12 @@ type APIKey struct {
 	RefreshDigest []byte
 	// Limits bound what may be done with the key and all its tokens together.
 	Limits Limits
+	// Digest is the SHA-256 of the key's text; a record without it is good for
+	// nothing.
+	Digest []byte
+	// RefreshedFrom is the id of the key that this one was made from with its
+	// refresh token; empty for others.
+	RefreshedFrom string
 }
 
 // Limits bound an API key in the whole cluster, the tokens that were minted with it
@@ -131,13 +146,16 @@ type Keys interface {
 	// CurrentSigningKey returns the key to sign with; false when there is none
 	// yet.
 	CurrentSigningKey() (SigningKey, bool)
-	// SigningKey returns the key with that id, the current one or an older one
+	// SigningKey returns the key with that id, the current one or another one
 	// that is still good. The id comes from outside and is no more than a map
 	// key.
 	SigningKey(id string) (SigningKey, bool)
 	// APIKey returns the record with that id, revoked ones included. The
 	// record's slices are only read, and must not change afterwards.
 	APIKey(id string) (APIKey, bool)
+	// TokensNotBefore returns from when on, in milliseconds since 1970, the tokens
+	// of a token id have to be for them to be good; 0 when nothing is revoked.
+	TokensNotBefore(tokenID string) uint64
 	// Secured reports whether an API key was ever created, even one revoked
 	// since.
 	Secured() bool

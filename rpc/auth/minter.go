@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -32,9 +31,6 @@ const (
 
 // shortestLife is what a claim can say; anything below would end as it begins.
 const shortestLife = time.Millisecond
-
-// refreshSecretSize is the size of a refresh token in bytes, before encoding.
-const refreshSecretSize = 32
 
 // ErrNoSigningKey says that the cluster has not agreed on a signing key yet; try
 // again. It is the node's fault, not the caller's, as is randomness that fails.
@@ -74,7 +70,7 @@ func NewMinter(config MinterConfig) (*Minter, error) {
 		config.MaxTokenLife = DefaultMaxTokenLife
 	}
 	// Refresh is rare, so its verifier remembers next to nothing.
-	verifier, err := NewVerifier(VerifierConfig{ClusterID: config.ClusterID, Keys: config.Keys, CacheSize: 1})
+	verifier, err := NewVerifier(VerifierConfig{ClusterID: config.ClusterID, Keys: config.Keys, CacheSize: 1, MaxTokenLife: config.MaxTokenLife})
 	if err != nil {
 		return nil, fmt.Errorf("minter: %w", err)
 	}
@@ -113,7 +109,8 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // ends with the key, if that is sooner. It fails with ErrPermissionDenied when
 // the caller may not mint; with ErrInvalidArgument when the life is not above
 // zero and within the limit, the token id is too long, the permissions do not
-// compile, are those of a super user, or make the text too long.
+// compile, are those of a super user, or make the text too long. It fails with
+// ErrPermissionDenied, too, while the token id is banned.
 func (m *Minter) Disposable(caller Principal, permissions *permissionpb.Permissions, validFor time.Duration, tokenID string, now time.Time) (Token, error) {
 	if err := MayMintDisposable(caller); err != nil {
 		return Token{}, err
@@ -136,19 +133,41 @@ func (m *Minter) Disposable(caller Principal, permissions *permissionpb.Permissi
 	if err != nil {
 		return Token{}, err
 	}
-	end := now.Add(validFor)
-	if !caller.ExpiresAt.IsZero() && caller.ExpiresAt.Before(end) {
-		end = caller.ExpiresAt
+	end := sooner(now.Add(validFor), caller.ExpiresAt)
+	issued, err := m.issue(tokenID, now)
+	if err != nil {
+		return Token{}, err
 	}
 	id, err := randomID(m.random, tokenIDPrefix)
 	if err != nil {
 		return Token{}, err
 	}
-	text, err := m.signAs(id, claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller)}, end, now)
+	text, err := m.signAs(id, claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller)}, end, issued)
 	if err != nil {
 		return Token{}, err
 	}
 	return Token{ID: id, Text: text, ExpiresAt: moment(millis(end))}, nil
+}
+
+// clockSkew is how far the clock of the node by which tokens were revoked may be
+// ahead of ours for a token made here afterwards to be good.
+const clockSkew = 2 * time.Second
+
+// issue returns the time that a token made now says it was made at: not before
+// those of its token id that were revoked.
+func (m *Minter) issue(tokenID string, now time.Time) (time.Time, error) {
+	if tokenID == "" {
+		return now, nil
+	}
+	notBefore := moment(m.keys.TokensNotBefore(tokenID))
+	switch {
+	case !notBefore.After(now):
+		return now, nil
+	case notBefore.Sub(now) <= clockSkew:
+		return notBefore, nil
+	default:
+		return time.Time{}, denied("tokens of this token id are revoked until %s", notBefore.UTC().Format(time.RFC3339))
+	}
 }
 
 // Vended is Disposable on the node's own authority, as if the admin credential
@@ -279,16 +298,39 @@ func (m *Minter) key(record APIKey, now time.Time) (Key, error) {
 	record.ID = id
 	k := Key{Record: record}
 	if record.ExpiresAtMs != 0 {
-		secret := make([]byte, refreshSecretSize)
-		if _, err := io.ReadFull(m.random, secret); err != nil {
+		if k.RefreshToken, err = m.secret(); err != nil {
 			return Key{}, fmt.Errorf("refresh token: %w", err)
 		}
-		k.RefreshToken = base64.RawURLEncoding.EncodeToString(secret)
 		sum := sha256.Sum256([]byte(k.RefreshToken))
 		k.Record.RefreshDigest = sum[:]
 	}
-	k.Text, err = m.signAs(id, claims{Use: useKey, Mark: markV2}, moment(record.ExpiresAtMs), now)
-	return k, err
+	signed, err := m.payload(id, id, claims{Use: useKey, Mark: markV2}, moment(record.ExpiresAtMs), now)
+	if err != nil {
+		return Key{}, err
+	}
+	// What stands in the place of a signature is a secret that nobody can make
+	// again; see doc.go.
+	secret, err := m.secret()
+	if err != nil {
+		return Key{}, fmt.Errorf("secret of an API key: %w", err)
+	}
+	k.Text = signed + "." + secret
+	sum := sha256.Sum256([]byte(k.Text))
+	k.Record.Digest = sum[:]
+	return k, nil
+}
+
+// secretSize is the size of a secret in bytes, before encoding: as many as a
+// signature by HMAC with SHA-256 has.
+const secretSize = 32
+
+// secret returns 256 random bits as text.
+func (m *Minter) secret() (string, error) {
+	raw := make([]byte, secretSize)
+	if _, err := io.ReadFull(m.random, raw); err != nil {
+		return "", err
+	}
+	return partEncoding.EncodeToString(raw), nil
 }
 
 // sign is signAs with a new id.
@@ -306,20 +348,10 @@ func (m *Minter) signAs(id string, c claims, end, now time.Time) (string, error)
 	if !ok || !key.usable() {
 		return "", ErrNoSigningKey
 	}
-	c.Issuer, c.Audience, c.IssuedAt, c.ID = m.issuer, audience, date(now), id
-	if !end.IsZero() {
-		d := date(end)
-		c.ExpiresAt = &d
-	}
-	head, err := encodePart(header{Algorithm: key.Algorithm, KeyID: key.ID, Type: "JWT"})
+	signed, err := m.payload(key.ID, id, c, end, now)
 	if err != nil {
 		return "", err
 	}
-	body, err := encodePart(c)
-	if err != nil {
-		return "", err
-	}
-	signed := head + "." + body
 	signature, err := jwt.SigningMethodHS256.Sign(signed, key.Secret)
 	if err != nil {
 		return "", err
@@ -329,4 +361,23 @@ func (m *Minter) signAs(id string, c claims, end, now time.Time) (string, error)
 		return "", invalid("the text would have %d bytes, the most is %d: use fewer or shorter names", len(text), MaxMintedSize)
 	}
 	return text, nil
+}
+
+// payload completes the claims and returns the two parts of a text that are before
+// its signature.
+func (m *Minter) payload(keyID, id string, c claims, end, now time.Time) (string, error) {
+	c.Issuer, c.Audience, c.IssuedAt, c.ID = m.issuer, audience, date(now), id
+	if !end.IsZero() {
+		d := date(end)
+		c.ExpiresAt = &d
+	}
+	head, err := encodePart(header{Algorithm: AlgorithmHS256, KeyID: keyID, Type: "JWT"})
+	if err != nil {
+		return "", err
+	}
+	body, err := encodePart(c)
+	if err != nil {
+		return "", err
+	}
+	return head + "." + body, nil
 }

@@ -340,7 +340,7 @@ func TestAdminThatEnds(t *testing.T) {
 func TestRandomnessThatFails(t *testing.T) {
 	w := newWorld(t)
 	admin := w.admin(t)
-	for n := range 13 + refreshSecretSize {
+	for n := range 13 + secretSize {
 		m, err := NewMinter(MinterConfig{ClusterID: "c1", Keys: w.keys, Random: bytes.NewReader(make([]byte, n))})
 		if err != nil {
 			t.Fatal(err)

@@ -52,8 +52,11 @@ type Principal struct {
 	Limits Limits
 
 	grant *Grant
-	// signedBy is the id of the signing key; empty for KindAnonymous.
+	// signedBy is the id of the signing key; empty for KindAnonymous, and for
+	// KindAPIKey, which the record vouches for.
 	signedBy string
+	// issuedAt is when the credential was made.
+	issuedAt numericDate
 	// whileOpen: minted by a caller without credential, so good only until the
 	// cluster is secured.
 	whileOpen bool
@@ -81,33 +84,58 @@ func (p *Principal) expired(now time.Time) bool {
 }
 
 // standing checks all that can end a credential after it was made: time, and
-// what the cluster agreed on since.
-func (p *Principal) standing(keys Keys, now time.Time) error {
-	if p.expired(now) {
-		return ErrExpired
-	}
+// what the cluster agreed on since. It returns when the credential ends if nothing
+// more is agreed on, the zero time for never.
+func (p *Principal) standing(keys Keys, now time.Time) (until time.Time, err error) {
 	switch p.Kind {
 	case KindAdmin, KindAPIKey, KindToken:
 	default:
 		// Nobody, or anybody: without open mode, which is the gate's to
 		// judge, that is the same.
-		return ErrMissing
+		return until, ErrMissing
 	}
-	if key, ok := keys.SigningKey(p.signedBy); !ok || !key.usable() {
-		return forged("its signing key is no longer in use")
+	until = p.ExpiresAt
+	if p.Kind != KindAPIKey {
+		key, ok := keys.SigningKey(p.signedBy)
+		if !ok || !key.usable() {
+			return until, forged("its signing key is no longer in use")
+		}
+		until = sooner(until, moment(key.EndsAtMs))
 	}
-	if p.whileOpen && keys.Secured() {
-		return revoked("it was minted before the cluster had an API key, mint a new one")
+	if p.KeyID != "" {
+		end, err := keyStanding(keys, p.KeyID)
+		if err != nil {
+			return until, err
+		}
+		until = sooner(until, end)
 	}
-	if p.KeyID == "" {
-		return nil
+	switch {
+	case p.whileOpen && keys.Secured():
+		return until, revoked("it was minted before the cluster had an API key, mint a new one")
+	case p.Kind == KindToken && p.TokenID != "" && uint64(p.issuedAt) < keys.TokensNotBefore(p.TokenID):
+		return until, revoked("the tokens of its token id were revoked, mint a new one")
+	case !until.IsZero() && !now.Before(until):
+		return until, ErrExpired
 	}
-	record, ok := keys.APIKey(p.KeyID)
+	return until, nil
+}
+
+// keyStanding is standing for the API key behind a credential.
+func keyStanding(keys Keys, id string) (until time.Time, err error) {
+	record, ok := keys.APIKey(id)
 	switch {
 	case !ok:
-		return revoked("the API key behind it does not exist any more")
+		return until, revoked("the API key behind it does not exist any more")
 	case record.RevokedAtMs != 0:
-		return revoked("the API key behind it was revoked")
+		return until, revoked("the API key behind it was revoked")
 	}
-	return nil
+	return moment(record.ExpiresAtMs), nil
+}
+
+// sooner returns the earlier of two ends, of which the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

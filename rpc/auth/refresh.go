@@ -4,12 +4,18 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 )
 
 // Refresh makes the next API key from one that still is good and its refresh
 // token: with the same permissions, labels, limits and length of life, counted from
-// now. The old key stays good until its own end. Whoever holds the pair is the
+// now. The old key stays good until its own end. How often a refresh token works
+// is for the catalog to say, which counts. Whoever holds the pair is the
 // caller; no other right is asked for. It fails with ErrInvalidArgument for a
 // pair that is unknown, expired, revoked or not one (protocol.md 6.4), and says
 // no more than that to those who do not hold it. ErrUnheardOf goes with it as
@@ -30,15 +36,36 @@ func (m *Minter) Refresh(apiKey, refreshToken string, now time.Time) (Key, error
 	if !ok || !refreshes(record, refreshToken) || record.ExpiresAtMs <= record.CreatedAtMs {
 		return Key{}, invalid("this refresh token does not belong to this API key")
 	}
-	life := record.ExpiresAtMs - record.CreatedAtMs
-	return m.key(APIKey{
-		Description: record.Description,
-		TokenID:     record.TokenID,
-		CreatedAtMs: millis(now),
-		ExpiresAtMs: millis(now) + life,
-		Permissions: record.Permissions,
-		Limits:      record.Limits,
-	}, now)
+	next := successor(record, now)
+	next.RefreshedFrom = record.ID
+	return m.key(next, now)
+}
+
+// Rotate makes the key that takes the place of another one: with the same
+// permissions, labels, limits and length of life, counted from now. It fails with
+// ErrPermissionDenied when the caller may not make such a key.
+func (m *Minter) Rotate(caller Principal, old APIKey, now time.Time) (Key, error) {
+	permissions := new(permissionpb.Permissions)
+	if err := proto.Unmarshal(old.Permissions, permissions); err != nil {
+		return Key{}, fmt.Errorf("the key's record does not make sense to this node: %w", err)
+	}
+	if err := MayMintAPIKey(caller, permissions); err != nil {
+		return Key{}, err
+	}
+	next := successor(old, now)
+	next.Limits = next.Limits.within(caller.Limits)
+	return m.key(next, now)
+}
+
+// successor is the record of a key like that one.
+func successor(old APIKey, now time.Time) APIKey {
+	next := APIKey{
+		Description: old.Description, TokenID: old.TokenID, Permissions: old.Permissions, Limits: old.Limits, CreatedAtMs: millis(now),
+	}
+	if old.ExpiresAtMs > old.CreatedAtMs {
+		next.ExpiresAtMs = millis(now) + old.ExpiresAtMs - old.CreatedAtMs
+	}
+	return next
 }
 
 // refreshes reports whether it is the record's refresh token. No text has the

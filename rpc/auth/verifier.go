@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,13 +28,18 @@ type VerifierConfig struct {
 	// CacheSize is how many verified texts are remembered at most, about 500
 	// bytes each; 0 = DefaultCacheSize.
 	CacheSize int
+	// MaxTokenLife is the longest life of a disposable token; 0 =
+	// DefaultMaxTokenLife. A token that says it lives longer is refused, whoever
+	// signed it.
+	MaxTokenLife time.Duration
 }
 
 // Verifier turns texts into principals.
 type Verifier struct {
-	issuer string
-	keys   Keys
-	cache  *verified
+	issuer       string
+	keys         Keys
+	cache        *verified
+	maxTokenLife time.Duration
 }
 
 // NewVerifier returns a Verifier, or an error that says what is missing.
@@ -44,13 +51,21 @@ func NewVerifier(config VerifierConfig) (*Verifier, error) {
 		return nil, errors.New("verifier: there is no source of keys")
 	case config.CacheSize < 0:
 		return nil, fmt.Errorf("verifier: a cache of %d texts, want 0 for the default or more", config.CacheSize)
-	case config.CacheSize == 0:
+	case config.MaxTokenLife < 0:
+		return nil, fmt.Errorf("verifier: a token life of %v, want 0 for the default or more", config.MaxTokenLife)
+	}
+	if config.CacheSize == 0 {
 		config.CacheSize = DefaultCacheSize
+	}
+	if config.MaxTokenLife == 0 {
+		config.MaxTokenLife = DefaultMaxTokenLife
 	}
 	return &Verifier{
 		issuer: issuerPrefix + config.ClusterID,
 		keys:   config.Keys,
 		cache:  newVerified(config.CacheSize),
+
+		maxTokenLife: config.MaxTokenLife,
 	}, nil
 }
 
@@ -83,10 +98,12 @@ func (v *Verifier) Verify(text string, now time.Time) (Principal, error) {
 	return p, nil
 }
 
-// Recheck returns nil as long as a caller verified earlier still is good. It is
-// for long calls, which need not keep the text: ask at ExpiresAt and whenever
-// Keys.Revision changes. It fails as Verify does.
-func (v *Verifier) Recheck(p Principal, now time.Time) error { return p.standing(v.keys, now) }
+// Recheck fails, as Verify does, as soon as a caller verified earlier is no longer
+// good. It is for long calls, which need not keep the text: ask again at the end
+// that it returns, the zero time for never, and whenever Keys.Revision changes.
+func (v *Verifier) Recheck(p Principal, now time.Time) (until time.Time, err error) {
+	return p.standing(v.keys, now)
+}
 
 // verify does all the work, without the cache.
 func (v *Verifier) verify(text string, now time.Time) (Principal, error) {
@@ -97,29 +114,48 @@ func (v *Verifier) verify(text string, now time.Time) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	payload, signedBy, err := v.checkSignature(text)
+	payload, vouching, err := v.open(text)
 	if err != nil {
 		return Principal{}, err
 	}
-	c, err := parseClaims(payload)
+	c, err := v.claims(payload, vouching)
 	if err != nil {
 		return Principal{}, malformed("%v", err)
 	}
-	if err := v.checkClaims(&c, now); err != nil {
+	if err := v.checkClaims(&c, vouching, now); err != nil {
 		return Principal{}, err
+	}
+	if (c.Use == useKey) != isKeyID(vouching) || c.Use == useKey && c.ID != vouching {
+		return Principal{}, forged("its header and its claims do not name the same key")
 	}
 	p, err := v.principal(&c)
 	if err != nil {
 		return Principal{}, err
 	}
-	p.signedBy = signedBy
-	return p, p.standing(v.keys, now)
+	if c.Use != useKey {
+		p.signedBy = vouching
+	}
+	p.ExpiresAt, err = p.standing(v.keys, now)
+	return p, err
 }
 
-// checkSignature returns the payload of a JWT and the id of the key that signed
-// it. Of an unsigned text it reads the header alone; a parser that decodes the
-// claims first would show them the door before asking who they are.
-func (v *Verifier) checkSignature(text string) (payload []byte, keyID string, err error) {
+// claims reads a payload that a key vouches for.
+func (v *Verifier) claims(payload []byte, vouching string) (claims, error) {
+	if !isApplicationID(vouching) {
+		return parseClaims(payload)
+	}
+	key, _ := v.keys.SigningKey(vouching) // one that went away meanwhile is noticed later
+	return applicationClaims(payload, key)
+}
+
+// isKeyID tells the id of an API key from that of a signing key.
+func isKeyID(id string) bool { return strings.HasPrefix(id, keyIDPrefix) }
+
+// open returns the payload of a JWT, and the id of the key that vouches for it: the
+// one that signed it or, of an API key, its own. Of a text that nothing vouches
+// for it reads the header alone; a parser that decodes the claims first would show
+// them the door before asking who they are.
+func (v *Verifier) open(text string) (payload []byte, keyID string, err error) {
 	rawHeader, rest, _ := strings.Cut(text, ".")
 	rawPayload, rawSignature, ok := strings.Cut(rest, ".")
 	if !ok {
@@ -133,20 +169,13 @@ func (v *Verifier) checkSignature(text string) (payload []byte, keyID string, er
 	if err != nil {
 		return nil, "", forged("%v", err)
 	}
-	key, ok := v.keys.SigningKey(h.KeyID)
-	if !ok || !key.usable() {
-		return nil, "", unheardOf{forged("no signing key has the id that it names")}
+	if isKeyID(h.KeyID) {
+		err = v.checkDigest(h, text)
+	} else {
+		err = v.checkSignature(h, text[:len(rawHeader)+1+len(rawPayload)], rawSignature)
 	}
-	if h.Algorithm != key.Algorithm {
-		return nil, "", forged("its algorithm is not that of its signing key, %s", key.Algorithm)
-	}
-	signature, err := partEncoding.DecodeString(rawSignature)
 	if err != nil {
-		return nil, "", malformed("the JWT's signature is not base64url")
-	}
-	signed := text[:len(rawHeader)+1+len(rawPayload)]
-	if err := jwt.SigningMethodHS256.Verify(signed, signature, key.Secret); err != nil {
-		return nil, "", forged("the signature does not hold")
+		return nil, "", err
 	}
 	payload, err = partEncoding.DecodeString(rawPayload)
 	if err != nil {
@@ -155,11 +184,57 @@ func (v *Verifier) checkSignature(text string) (payload []byte, keyID string, er
 	return payload, h.KeyID, nil
 }
 
+// noDigest is compared with when there is no key of that id, so that an answer takes
+// as long as for a key that is there.
+var noDigest [sha256.Size]byte
+
+// checkDigest checks the text of an API key against its record. Nothing but the
+// very text that was handed out has that digest, its claims included.
+func (v *Verifier) checkDigest(h header, text string) error {
+	if h.Algorithm != AlgorithmHS256 {
+		return forged("its algorithm is not that of API keys, %s", AlgorithmHS256)
+	}
+	record, ok := v.keys.APIKey(h.KeyID)
+	want := record.Digest
+	if len(want) != sha256.Size {
+		want = noDigest[:]
+	}
+	sum := sha256.Sum256([]byte(text))
+	switch same := subtle.ConstantTimeCompare(sum[:], want) == 1; {
+	case !ok:
+		return unheardOf{revoked("no API key has the id that it names")}
+	case !same:
+		return forged("it is not the API key of the id that it names")
+	}
+	return nil
+}
+
+// checkSignature checks what a signing key has signed.
+func (v *Verifier) checkSignature(h header, signed, rawSignature string) error {
+	key, ok := v.keys.SigningKey(h.KeyID)
+	if !ok || !key.usable() || key.Application != isApplicationID(h.KeyID) {
+		return unheardOf{forged("no signing key has the id that it names")}
+	}
+	if h.Algorithm != key.Algorithm {
+		return forged("its algorithm is not that of its signing key, %s", key.Algorithm)
+	}
+	signature, err := partEncoding.DecodeString(rawSignature)
+	if err != nil {
+		return malformed("the JWT's signature is not base64url")
+	}
+	if err := jwt.SigningMethodHS256.Verify(signed, signature, key.Secret); err != nil {
+		return forged("the signature does not hold")
+	}
+	return nil
+}
+
 // checkClaims checks for whom and for when the credential was made.
-func (v *Verifier) checkClaims(c *claims, now time.Time) error {
+func (v *Verifier) checkClaims(c *claims, vouching string, now time.Time) error {
 	latest := date(now.Add(clockLeeway))
 	switch {
-	case c.Issuer != v.issuer:
+	case isApplicationID(vouching) && c.Issuer != vouching:
+		return fmt.Errorf("%w: its issuer is not the signing key that its header names", ErrForeign)
+	case !isApplicationID(vouching) && c.Issuer != v.issuer:
 		return fmt.Errorf("%w: its issuer is not this cluster", ErrForeign)
 	case c.Audience != audience:
 		return fmt.Errorf("%w: its audience is not %q", ErrForeign, audience)
@@ -167,13 +242,15 @@ func (v *Verifier) checkClaims(c *claims, now time.Time) error {
 		return fmt.Errorf("%w: it was issued in the future, compare the nodes' clocks", ErrUnauthenticated)
 	case c.NotBefore != nil && *c.NotBefore > latest:
 		return fmt.Errorf("%w: it is not valid yet", ErrUnauthenticated)
+	case c.Use == useToken && c.ExpiresAt.time().Sub(c.IssuedAt.time()) > v.maxTokenLife:
+		return fmt.Errorf("%w: it says to live longer than a token may, %v", ErrUnauthenticated, v.maxTokenLife)
 	}
 	return nil
 }
 
 // principal says who the claims speak of and what that caller may do.
 func (v *Verifier) principal(c *claims) (Principal, error) {
-	p := Principal{ID: c.ID}
+	p := Principal{ID: c.ID, issuedAt: c.IssuedAt}
 	if c.ExpiresAt != nil {
 		p.ExpiresAt = c.ExpiresAt.time()
 	}
@@ -185,7 +262,10 @@ func (v *Verifier) principal(c *claims) (Principal, error) {
 		p.Kind, p.KeyID = KindAPIKey, c.ID
 	case useToken:
 		p.Kind, p.TokenID = KindToken, c.TokenID
-		permissions, err := decodeExplicit(c.Permissions)
+		permissions, err := c.explicit, error(nil)
+		if permissions == nil {
+			permissions, err = decodeExplicit(c.Permissions)
+		}
 		if err != nil {
 			return Principal{}, malformed("%v", err)
 		}
@@ -211,9 +291,7 @@ func (v *Verifier) underKey(p Principal) (Principal, error) {
 	if !ok {
 		return Principal{}, unheardOf{revoked("the API key behind it does not exist")}
 	}
-	if end := moment(record.ExpiresAtMs); !end.IsZero() && (p.ExpiresAt.IsZero() || end.Before(p.ExpiresAt)) {
-		p.ExpiresAt = end
-	}
+	p.ExpiresAt = sooner(p.ExpiresAt, moment(record.ExpiresAtMs))
 	p.Limits = record.Limits
 	if p.Kind == KindAPIKey {
 		grant, err := compileRecord(record.Permissions)

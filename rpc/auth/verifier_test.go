@@ -92,6 +92,9 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 			w.keys.signing[k.ID] = k
 		}
 	})
+	keyParts := strings.Split(key.Text, ".")
+	keyHead, keyBody := string(unb64(t, keyParts[0])), string(unb64(t, keyParts[1]))
+	w.keys.put(APIKey{ID: "k_bare", Permissions: key.Record.Permissions})
 	withHead := func(old, new string) string { return signed(secret, swap(t, head, old, new), body) }
 	withBody := func(old, new string) string { return signed(secret, head, swap(t, body, old, new)) }
 	wrap := func(s string) string {
@@ -186,7 +189,17 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"token with the mark":       {withBody(`"use":"token"`, `"use":"token","t":"g"`), ErrMalformed},
 		"key without the mark":      {signed(secret, head, fmt.Sprintf(`{"iss":"mayfly:c1","aud":"mayfly","iat":%d,"jti":%q,"use":"key"}`, iat, key.Record.ID)), ErrMalformed},
 		"admin with the mark":       {signed(secret, head, fmt.Sprintf(`{"iss":"mayfly:c1","aud":"mayfly","iat":%d,"jti":"a","use":"admin","t":"g"}`, iat)), ErrMalformed},
-		"key of no record":          {signed(secret, head, fmt.Sprintf(`{"iss":"mayfly:c1","aud":"mayfly","iat":%d,"jti":"k_x","use":"key","t":"g"}`, iat)), ErrRevoked},
+		"key of no record":          {signed(secret, head, fmt.Sprintf(`{"iss":"mayfly:c1","aud":"mayfly","iat":%d,"jti":"k_x","use":"key","t":"g"}`, iat)), ErrForged},
+		"key that is signed":        {signed(secret, head, keyBody), ErrForged},
+		"key of another text":       {signed(secret, keyHead, keyBody), ErrForged},
+		"key that says admin":       {signed(secret, keyHead, swap(t, body, "t_1", key.Record.ID)), ErrForged},
+		"key with other claims":     {b64(keyHead) + "." + b64(swap(t, keyBody, "mayfly:c1", "mayfly:c2")) + "." + keyParts[2], ErrForged},
+		"key without its secret":    {keyParts[0] + "." + keyParts[1] + ".", ErrForged},
+		"key of an unknown id":      {b64(swap(t, keyHead, key.Record.ID, "k_unheard")) + "." + keyParts[1] + "." + keyParts[2], ErrRevoked},
+		"key of a record alone":     {b64(swap(t, keyHead, key.Record.ID, "k_bare")) + "." + keyParts[1] + "." + keyParts[2], ErrForged},
+		"key of another alg":        {b64(swap(t, keyHead, "HS256", "none")) + "." + keyParts[1] + "." + keyParts[2], ErrForged},
+		"life too long":             {withBody(fmt.Sprint(exp), fmt.Sprint(iat+25*3600+1)), ErrUnauthenticated},
+		"life as long as allowed":   {withBody(fmt.Sprint(exp), fmt.Sprint(iat+25*3600)), nil},
 		"no permissions":            {withBody(`"prm":"`, `"prx":"`), ErrMalformed},
 		"permissions not base64":    {withBody(`"prm":"`, `"prm":"!`), ErrMalformed},
 		"permissions not protobuf":  {withBody(`"prm":"`, `"prm":"_____`), ErrMalformed},
@@ -308,11 +321,19 @@ func TestVerifyFollowsTheKeys(t *testing.T) {
 		}, later, nil, nil, nil},
 		"signing key gone": {func(w *world, _ Key) {
 			w.keys.change(func() { delete(w.keys.signing, w.signing.ID) })
-		}, later, ErrForged, ErrForged, ErrForged},
+		}, later, nil, ErrForged, ErrForged},
 		"signing key for another algorithm": {func(w *world, k Key) {
 			w.signing.Algorithm = "HS512"
 			w.keys.addSigning(w.signing)
-		}, later, ErrForged, ErrForged, ErrForged},
+		}, later, nil, ErrForged, ErrForged},
+		"signing key at its end": {func(w *world, _ Key) {
+			w.signing.EndsAtMs = millis(later)
+			w.keys.addSigning(w.signing)
+		}, later, nil, ErrExpired, ErrExpired},
+		"key ends sooner": {func(w *world, k Key) {
+			k.Record.ExpiresAtMs = millis(later)
+			w.keys.put(k.Record)
+		}, later, ErrExpired, ErrExpired, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -335,7 +356,7 @@ func TestVerifyFollowsTheKeys(t *testing.T) {
 						t.Errorf("verify %v: %v, want %v", callers[i].Kind, err, want)
 					}
 				}
-				if err := w.verifier.Recheck(callers[i], c.now); !errors.Is(err, want) {
+				if _, err := w.verifier.Recheck(callers[i], c.now); !errors.Is(err, want) {
 					t.Errorf("recheck %v: %v, want %v", callers[i].Kind, err, want)
 				}
 			}

@@ -46,6 +46,7 @@ func (r *Router) decide(ctx context.Context, command *storev1.CatalogCommand, no
 		return nil, err
 	}
 	defer r.hold.leave()
+	ActOf(ctx).Carry(command)
 	command.Request = r.requests[cluster.MetaGroup].begin()
 	defer r.requests[cluster.MetaGroup].finish(command.GetRequest())
 	var result *storev1.CatalogResult

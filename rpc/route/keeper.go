@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -89,17 +88,15 @@ func (l *Local) warn(g cluster.GroupID, what string, err error) {
 	}
 }
 
-// sweepCredentials forgets API keys that have expired. It writes nothing while
-// none has: an idle node leaves its disk alone.
+// sweepCredentials forgets keys that have ended, and revocations that no token is
+// under any more. It writes nothing while there is none: an idle node leaves its
+// disk alone.
 func (l *Local) sweepCredentials(ctx context.Context) {
 	if !l.leads(cluster.MetaGroup) {
 		return
 	}
 	now := l.clock.milliseconds()
-	due := slices.ContainsFunc(read(l.meta.Load(), (*store.Catalog).APIKeys), func(key *storev1.ApiKey) bool {
-		return key.GetExpiresAtMs() != 0 && key.GetExpiresAtMs() <= now
-	})
-	if !due {
+	if !read(l.meta.Load(), func(c *store.Catalog) bool { return c.CredentialsDue(now) }) {
 		return
 	}
 	sweep := &storev1.CatalogCommand{Op: &storev1.CatalogCommand_SweepCredentials{SweepCredentials: &storev1.SweepCredentials{}}}

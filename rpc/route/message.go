@@ -46,4 +46,6 @@ var (
 	ErrWebhookNotFound = errors.New("webhook not found")
 	// ErrKeyNotFound: no API key has that id.
 	ErrKeyNotFound = errors.New("API key not found")
+	// ErrSigningKeyNotFound: no signing key has that id.
+	ErrSigningKeyNotFound = errors.New("signing key not found")
 )

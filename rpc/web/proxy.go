@@ -2,10 +2,13 @@ package web
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"google.golang.org/grpc/peer"
 )
 
 // maxRelays bounds how many addresses of a request's way are looked at.
@@ -47,6 +50,14 @@ func (s *Server) from(r *http.Request) netip.Addr {
 		from, way = before, way[:len(way)-1]
 	}
 	return from
+}
+
+// introduced has calls know where they come from, as those over native gRPC do.
+func (s *Server) introduced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addr := &peer.Peer{Addr: &net.TCPAddr{IP: s.from(r).AsSlice()}}
+		next.ServeHTTP(w, r.WithContext(peer.NewContext(r.Context(), addr)))
+	})
 }
 
 func (s *Server) isProxy(addr netip.Addr) bool { return isAmong(addr, s.config.Proxies) }

@@ -94,7 +94,7 @@ func NewServer(config Config) (*Server, error) {
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
-		Handler:           s.watched(bounded(s.guarded(s.routes()))),
+		Handler:           s.watched(bounded(s.introduced(s.guarded(s.routes())))),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,

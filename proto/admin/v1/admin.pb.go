@@ -345,15 +345,19 @@ func (x *ListApiKeysResponse) GetKeys() []*ApiKeyInfo {
 }
 
 type ApiKeyInfo struct {
-	state         protoimpl.MessageState  `protogen:"open.v1"`
-	Id            string                  `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Description   string                  `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	TokenId       string                  `protobuf:"bytes,3,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
-	CreatedAt     uint64                  `protobuf:"varint,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`    // epoch seconds
-	ValidUntil    uint64                  `protobuf:"varint,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"` // epoch seconds; 0 = never
-	RevokedAt     uint64                  `protobuf:"varint,6,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`    // epoch seconds; 0 = not revoked
-	Permissions   *permission.Permissions `protobuf:"bytes,7,opt,name=permissions,proto3" json:"permissions,omitempty"`
-	Limits        *KeyLimits              `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	state       protoimpl.MessageState  `protogen:"open.v1"`
+	Id          string                  `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Description string                  `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	TokenId     string                  `protobuf:"bytes,3,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	CreatedAt   uint64                  `protobuf:"varint,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`    // epoch seconds
+	ValidUntil  uint64                  `protobuf:"varint,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"` // epoch seconds; 0 = never
+	RevokedAt   uint64                  `protobuf:"varint,6,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`    // epoch seconds; 0 = not revoked
+	Permissions *permission.Permissions `protobuf:"bytes,7,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Limits      *KeyLimits              `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The key that takes this one's place, which ends at valid_until.
+	Successor string `protobuf:"bytes,8,opt,name=successor,proto3" json:"successor,omitempty"`
+	// The key whose holder made this one with its refresh token.
+	RefreshedFrom string `protobuf:"bytes,9,opt,name=refreshed_from,json=refreshedFrom,proto3" json:"refreshed_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -442,6 +446,20 @@ func (x *ApiKeyInfo) GetLimits() *KeyLimits {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *ApiKeyInfo) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
+	}
+	return ""
+}
+
+func (x *ApiKeyInfo) GetRefreshedFrom() string {
+	if x != nil {
+		return x.RefreshedFrom
+	}
+	return ""
 }
 
 type RevokeApiKeyRequest struct {
@@ -1439,7 +1457,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"validUntil\"\x14\n" +
 	"\x12ListApiKeysRequest\"F\n" +
 	"\x13ListApiKeysResponse\x12/\n" +
-	"\x04keys\x18\x01 \x03(\v2\x1b.mayfly.admin.v1.ApiKeyInfoR\x04keys\"\xa7\x02\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1b.mayfly.admin.v1.ApiKeyInfoR\x04keys\"\xec\x02\n" +
 	"\n" +
 	"ApiKeyInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
@@ -1452,7 +1470,9 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"revoked_at\x18\x06 \x01(\x04R\trevokedAt\x129\n" +
 	"\vpermissions\x18\a \x01(\v2\x17.permission.PermissionsR\vpermissions\x122\n" +
-	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.admin.v1.KeyLimitsR\x06limits\"%\n" +
+	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.admin.v1.KeyLimitsR\x06limits\x12\x1c\n" +
+	"\tsuccessor\x18\b \x01(\tR\tsuccessor\x12%\n" +
+	"\x0erefreshed_from\x18\t \x01(\tR\rrefreshedFrom\"%\n" +
 	"\x13RevokeApiKeyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x16\n" +
 	"\x14RevokeApiKeyResponse\"\x10\n" +

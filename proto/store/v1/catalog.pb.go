@@ -77,6 +77,64 @@ func (Eviction) EnumDescriptor() ([]byte, []int) {
 	return file_store_v1_catalog_proto_rawDescGZIP(), []int{0}
 }
 
+// ActOutcome is what came of an act.
+type ActOutcome int32
+
+const (
+	ActOutcome_ACT_OUTCOME_UNSPECIFIED ActOutcome = 0
+	// It was begun; what came of it is not known, or not yet.
+	ActOutcome_ACT_OUTCOME_BEGUN  ActOutcome = 1
+	ActOutcome_ACT_OUTCOME_DONE   ActOutcome = 2
+	ActOutcome_ACT_OUTCOME_FAILED ActOutcome = 3
+	// The caller may not.
+	ActOutcome_ACT_OUTCOME_REFUSED ActOutcome = 4
+)
+
+// Enum value maps for ActOutcome.
+var (
+	ActOutcome_name = map[int32]string{
+		0: "ACT_OUTCOME_UNSPECIFIED",
+		1: "ACT_OUTCOME_BEGUN",
+		2: "ACT_OUTCOME_DONE",
+		3: "ACT_OUTCOME_FAILED",
+		4: "ACT_OUTCOME_REFUSED",
+	}
+	ActOutcome_value = map[string]int32{
+		"ACT_OUTCOME_UNSPECIFIED": 0,
+		"ACT_OUTCOME_BEGUN":       1,
+		"ACT_OUTCOME_DONE":        2,
+		"ACT_OUTCOME_FAILED":      3,
+		"ACT_OUTCOME_REFUSED":     4,
+	}
+)
+
+func (x ActOutcome) Enum() *ActOutcome {
+	p := new(ActOutcome)
+	*p = x
+	return p
+}
+
+func (x ActOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ActOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_store_v1_catalog_proto_enumTypes[1].Descriptor()
+}
+
+func (ActOutcome) Type() protoreflect.EnumType {
+	return &file_store_v1_catalog_proto_enumTypes[1]
+}
+
+func (x ActOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ActOutcome.Descriptor instead.
+func (ActOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{1}
+}
+
 // CatalogStatus is how a catalog command went; all but OK changed nothing.
 type CatalogStatus int32
 
@@ -120,11 +178,11 @@ func (x CatalogStatus) String() string {
 }
 
 func (CatalogStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_store_v1_catalog_proto_enumTypes[1].Descriptor()
+	return file_store_v1_catalog_proto_enumTypes[2].Descriptor()
 }
 
 func (CatalogStatus) Type() protoreflect.EnumType {
-	return &file_store_v1_catalog_proto_enumTypes[1]
+	return &file_store_v1_catalog_proto_enumTypes[2]
 }
 
 func (x CatalogStatus) Number() protoreflect.EnumNumber {
@@ -133,7 +191,7 @@ func (x CatalogStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CatalogStatus.Descriptor instead.
 func (CatalogStatus) EnumDescriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{1}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{2}
 }
 
 // CatalogCommand is one change of the catalog: what the whole cluster agrees
@@ -157,7 +215,16 @@ type CatalogCommand struct {
 	//	*CatalogCommand_DeleteWebhook
 	//	*CatalogCommand_RotateWebhook
 	//	*CatalogCommand_UpdateCache
-	Op            isCatalogCommand_Op `protobuf_oneof:"op"`
+	//	*CatalogCommand_UseSigningKey
+	//	*CatalogCommand_RotateApiKey
+	//	*CatalogCommand_RefreshApiKey
+	//	*CatalogCommand_DenyTokens
+	//	*CatalogCommand_RecordAct
+	//	*CatalogCommand_SettleAct
+	Op isCatalogCommand_Op `protobuf_oneof:"op"`
+	// What is put on record together with the change, whatever comes of it.
+	// Since version 3.
+	Act           *Act `protobuf:"bytes,39,opt,name=act,proto3" json:"act,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,6 +388,67 @@ func (x *CatalogCommand) GetUpdateCache() *UpdateCache {
 	return nil
 }
 
+func (x *CatalogCommand) GetUseSigningKey() *UseSigningKey {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_UseSigningKey); ok {
+			return x.UseSigningKey
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetRotateApiKey() *RotateApiKey {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_RotateApiKey); ok {
+			return x.RotateApiKey
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetRefreshApiKey() *RefreshApiKey {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_RefreshApiKey); ok {
+			return x.RefreshApiKey
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetDenyTokens() *DenyTokens {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_DenyTokens); ok {
+			return x.DenyTokens
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetRecordAct() *RecordAct {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_RecordAct); ok {
+			return x.RecordAct
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetSettleAct() *SettleAct {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_SettleAct); ok {
+			return x.SettleAct
+		}
+	}
+	return nil
+}
+
+func (x *CatalogCommand) GetAct() *Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
 type isCatalogCommand_Op interface {
 	isCatalogCommand_Op()
 }
@@ -377,6 +505,30 @@ type CatalogCommand_UpdateCache struct {
 	UpdateCache *UpdateCache `protobuf:"bytes,27,opt,name=update_cache,json=updateCache,proto3,oneof"`
 }
 
+type CatalogCommand_UseSigningKey struct {
+	UseSigningKey *UseSigningKey `protobuf:"bytes,28,opt,name=use_signing_key,json=useSigningKey,proto3,oneof"`
+}
+
+type CatalogCommand_RotateApiKey struct {
+	RotateApiKey *RotateApiKey `protobuf:"bytes,29,opt,name=rotate_api_key,json=rotateApiKey,proto3,oneof"`
+}
+
+type CatalogCommand_RefreshApiKey struct {
+	RefreshApiKey *RefreshApiKey `protobuf:"bytes,30,opt,name=refresh_api_key,json=refreshApiKey,proto3,oneof"`
+}
+
+type CatalogCommand_DenyTokens struct {
+	DenyTokens *DenyTokens `protobuf:"bytes,31,opt,name=deny_tokens,json=denyTokens,proto3,oneof"`
+}
+
+type CatalogCommand_RecordAct struct {
+	RecordAct *RecordAct `protobuf:"bytes,32,opt,name=record_act,json=recordAct,proto3,oneof"`
+}
+
+type CatalogCommand_SettleAct struct {
+	SettleAct *SettleAct `protobuf:"bytes,33,opt,name=settle_act,json=settleAct,proto3,oneof"`
+}
+
 func (*CatalogCommand_CreateCache) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_DeleteCache) isCatalogCommand_Op() {}
@@ -400,6 +552,18 @@ func (*CatalogCommand_DeleteWebhook) isCatalogCommand_Op() {}
 func (*CatalogCommand_RotateWebhook) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_UpdateCache) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_UseSigningKey) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_RotateApiKey) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_RefreshApiKey) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_DenyTokens) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_RecordAct) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_SettleAct) isCatalogCommand_Op() {}
 
 type CreateCache struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -733,9 +897,13 @@ func (x *CacheLimits) GetMaxKeys() uint64 {
 	return 0
 }
 
+// AddSigningKey publishes a key. The first one of the cluster's own is in use at
+// once, every other one waits for UseSigningKey.
 type AddSigningKey struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           *SigningKey            `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   *SigningKey            `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Only if the cluster has no key of its own in use. Since version 3.
+	First         bool `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -777,13 +945,27 @@ func (x *AddSigningKey) GetKey() *SigningKey {
 	return nil
 }
 
-// SigningKey signs API keys and tokens.
+func (x *AddSigningKey) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+// SigningKey signs tokens.
 type SigningKey struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Algorithm     string                 `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"` // a registered JWT name, e.g. HS256
-	Secret        []byte                 `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
-	CreatedAtMs   uint64                 `protobuf:"varint,4,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Algorithm   string                 `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"` // a registered JWT name, e.g. HS256
+	Secret      []byte                 `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	CreatedAtMs uint64                 `protobuf:"varint,4,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	// Since version 3.
+	UsedFromMs uint64 `protobuf:"varint,5,opt,name=used_from_ms,json=usedFromMs,proto3" json:"used_from_ms,omitempty"` // 0 = the cluster does not sign with it
+	EndsAtMs   uint64 `protobuf:"varint,6,opt,name=ends_at_ms,json=endsAtMs,proto3" json:"ends_at_ms,omitempty"`       // what it has signed is good for nothing then; 0 = no end
+	// An application holds the key and signs tokens of its own with it, which die
+	// with what it was made with: the id of an API key, or admin or open.
+	Application   bool   `protobuf:"varint,7,opt,name=application,proto3" json:"application,omitempty"`
+	Parent        string `protobuf:"bytes,8,opt,name=parent,proto3" json:"parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -846,6 +1028,88 @@ func (x *SigningKey) GetCreatedAtMs() uint64 {
 	return 0
 }
 
+func (x *SigningKey) GetUsedFromMs() uint64 {
+	if x != nil {
+		return x.UsedFromMs
+	}
+	return 0
+}
+
+func (x *SigningKey) GetEndsAtMs() uint64 {
+	if x != nil {
+		return x.EndsAtMs
+	}
+	return 0
+}
+
+func (x *SigningKey) GetApplication() bool {
+	if x != nil {
+		return x.Application
+	}
+	return false
+}
+
+func (x *SigningKey) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// UseSigningKey signs with a published key from now on, and lets those that were
+// used before end at that time.
+type UseSigningKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OthersEndMs   uint64                 `protobuf:"varint,2,opt,name=others_end_ms,json=othersEndMs,proto3" json:"others_end_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseSigningKey) Reset() {
+	*x = UseSigningKey{}
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseSigningKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseSigningKey) ProtoMessage() {}
+
+func (x *UseSigningKey) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseSigningKey.ProtoReflect.Descriptor instead.
+func (*UseSigningKey) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UseSigningKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UseSigningKey) GetOthersEndMs() uint64 {
+	if x != nil {
+		return x.OthersEndMs
+	}
+	return 0
+}
+
 // RemoveSigningKey ends the life of everything the key has signed.
 type RemoveSigningKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -856,7 +1120,7 @@ type RemoveSigningKey struct {
 
 func (x *RemoveSigningKey) Reset() {
 	*x = RemoveSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +1132,7 @@ func (x *RemoveSigningKey) String() string {
 func (*RemoveSigningKey) ProtoMessage() {}
 
 func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +1145,7 @@ func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSigningKey.ProtoReflect.Descriptor instead.
 func (*RemoveSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RemoveSigningKey) GetId() string {
@@ -902,7 +1166,7 @@ type PutApiKey struct {
 
 func (x *PutApiKey) Reset() {
 	*x = PutApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1178,7 @@ func (x *PutApiKey) String() string {
 func (*PutApiKey) ProtoMessage() {}
 
 func (x *PutApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1191,7 @@ func (x *PutApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutApiKey.ProtoReflect.Descriptor instead.
 func (*PutApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PutApiKey) GetKey() *ApiKey {
@@ -951,6 +1215,15 @@ type ApiKey struct {
 	// SHA-256 of the refresh token; empty when the key cannot be refreshed.
 	RefreshDigest []byte `protobuf:"bytes,7,opt,name=refresh_digest,json=refreshDigest,proto3" json:"refresh_digest,omitempty"`
 	RevokedAtMs   uint64 `protobuf:"varint,8,opt,name=revoked_at_ms,json=revokedAtMs,proto3" json:"revoked_at_ms,omitempty"` // 0 = not revoked
+	// Since version 3. SHA-256 of the key's text; a key without it is good for
+	// nothing.
+	Digest []byte `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The key that takes this one's place after a rotation.
+	Successor string `protobuf:"bytes,10,opt,name=successor,proto3" json:"successor,omitempty"`
+	// The key with whose refresh token this one was made.
+	RefreshedFrom string `protobuf:"bytes,11,opt,name=refreshed_from,json=refreshedFrom,proto3" json:"refreshed_from,omitempty"`
+	RefreshedAtMs uint64 `protobuf:"varint,12,opt,name=refreshed_at_ms,json=refreshedAtMs,proto3" json:"refreshed_at_ms,omitempty"` // for the first time; 0 = never
+	Refreshes     uint32 `protobuf:"varint,13,opt,name=refreshes,proto3" json:"refreshes,omitempty"`
 	// Since version 3.
 	Limits        *KeyLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -959,7 +1232,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1244,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1257,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApiKey) GetId() string {
@@ -1043,6 +1316,41 @@ func (x *ApiKey) GetRevokedAtMs() uint64 {
 	return 0
 }
 
+func (x *ApiKey) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ApiKey) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
+	}
+	return ""
+}
+
+func (x *ApiKey) GetRefreshedFrom() string {
+	if x != nil {
+		return x.RefreshedFrom
+	}
+	return ""
+}
+
+func (x *ApiKey) GetRefreshedAtMs() uint64 {
+	if x != nil {
+		return x.RefreshedAtMs
+	}
+	return 0
+}
+
+func (x *ApiKey) GetRefreshes() uint32 {
+	if x != nil {
+		return x.Refreshes
+	}
+	return 0
+}
+
 func (x *ApiKey) GetLimits() *KeyLimits {
 	if x != nil {
 		return x.Limits
@@ -1065,7 +1373,7 @@ type KeyLimits struct {
 
 func (x *KeyLimits) Reset() {
 	*x = KeyLimits{}
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1385,7 @@ func (x *KeyLimits) String() string {
 func (*KeyLimits) ProtoMessage() {}
 
 func (x *KeyLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1398,7 @@ func (x *KeyLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyLimits.ProtoReflect.Descriptor instead.
 func (*KeyLimits) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KeyLimits) GetMaxTrafficRate() uint32 {
@@ -1121,6 +1429,121 @@ func (x *KeyLimits) GetWeight() uint32 {
 	return 0
 }
 
+// RotateApiKey adds a key in the place of another, which ends at that time if
+// not sooner.
+type RotateApiKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Key           *ApiKey                `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	EndMs         uint64                 `protobuf:"varint,3,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKey) Reset() {
+	*x = RotateApiKey{}
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKey) ProtoMessage() {}
+
+func (x *RotateApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKey.ProtoReflect.Descriptor instead.
+func (*RotateApiKey) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RotateApiKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RotateApiKey) GetKey() *ApiKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RotateApiKey) GetEndMs() uint64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+// RefreshApiKey adds a key that was made with the refresh token of another.
+type RefreshApiKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Key           *ApiKey                `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshApiKey) Reset() {
+	*x = RefreshApiKey{}
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshApiKey) ProtoMessage() {}
+
+func (x *RefreshApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshApiKey.ProtoReflect.Descriptor instead.
+func (*RefreshApiKey) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RefreshApiKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RefreshApiKey) GetKey() *ApiKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // RevokeApiKey refuses the key from now on. Revoking again changes nothing.
 type RevokeApiKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1131,7 +1554,7 @@ type RevokeApiKey struct {
 
 func (x *RevokeApiKey) Reset() {
 	*x = RevokeApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1566,7 @@ func (x *RevokeApiKey) String() string {
 func (*RevokeApiKey) ProtoMessage() {}
 
 func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1579,7 @@ func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKey.ProtoReflect.Descriptor instead.
 func (*RevokeApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RevokeApiKey) GetId() string {
@@ -1174,7 +1597,7 @@ type SweepCredentials struct {
 
 func (x *SweepCredentials) Reset() {
 	*x = SweepCredentials{}
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1609,7 @@ func (x *SweepCredentials) String() string {
 func (*SweepCredentials) ProtoMessage() {}
 
 func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1622,440 @@ func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SweepCredentials.ProtoReflect.Descriptor instead.
 func (*SweepCredentials) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+}
+
+// DenyTokens refuses the tokens of a token id that were made before the
+// command's time, or before so much later. It replaces what was said of the id.
+type DenyTokens struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TokenId string                 `protobuf:"bytes,1,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	BanMs   uint64                 `protobuf:"varint,2,opt,name=ban_ms,json=banMs,proto3" json:"ban_ms,omitempty"`
+	// How long a token may live at most: when to forget.
+	LifeMs        uint64 `protobuf:"varint,3,opt,name=life_ms,json=lifeMs,proto3" json:"life_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DenyTokens) Reset() {
+	*x = DenyTokens{}
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DenyTokens) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DenyTokens) ProtoMessage() {}
+
+func (x *DenyTokens) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DenyTokens.ProtoReflect.Descriptor instead.
+func (*DenyTokens) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DenyTokens) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+func (x *DenyTokens) GetBanMs() uint64 {
+	if x != nil {
+		return x.BanMs
+	}
+	return 0
+}
+
+func (x *DenyTokens) GetLifeMs() uint64 {
+	if x != nil {
+		return x.LifeMs
+	}
+	return 0
+}
+
+// TokenDenial refuses the tokens of a token id that were made before a moment.
+type TokenDenial struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TokenId       string                 `protobuf:"bytes,1,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	NotBeforeMs   uint64                 `protobuf:"varint,2,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
+	UntilMs       uint64                 `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // no token from before lives then
+	DeniedAtMs    uint64                 `protobuf:"varint,4,opt,name=denied_at_ms,json=deniedAtMs,proto3" json:"denied_at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenDenial) Reset() {
+	*x = TokenDenial{}
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenDenial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenDenial) ProtoMessage() {}
+
+func (x *TokenDenial) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenDenial.ProtoReflect.Descriptor instead.
+func (*TokenDenial) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TokenDenial) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+func (x *TokenDenial) GetNotBeforeMs() uint64 {
+	if x != nil {
+		return x.NotBeforeMs
+	}
+	return 0
+}
+
+func (x *TokenDenial) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *TokenDenial) GetDeniedAtMs() uint64 {
+	if x != nil {
+		return x.DeniedAtMs
+	}
+	return 0
+}
+
+// Act is something that an operator did, or tried to do. It names things and
+// holds no secret.
+type Act struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Both are given by the catalog. The numbers grow; those of acts that are no
+	// longer kept are gone.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	AtMs     uint64 `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// The node that was asked.
+	Node string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	// The full name of the method, or in words what was done by a node itself.
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// Who asked: the kind of caller, the id of the credential, of the API key that
+	// answers for it, the token id, and the address the call came from.
+	Caller     string       `protobuf:"bytes,5,opt,name=caller,proto3" json:"caller,omitempty"`
+	Credential string       `protobuf:"bytes,6,opt,name=credential,proto3" json:"credential,omitempty"`
+	KeyId      string       `protobuf:"bytes,7,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	TokenId    string       `protobuf:"bytes,8,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	From       string       `protobuf:"bytes,9,opt,name=from,proto3" json:"from,omitempty"`
+	Details    []*ActDetail `protobuf:"bytes,10,rep,name=details,proto3" json:"details,omitempty"`
+	Outcome    ActOutcome   `protobuf:"varint,11,opt,name=outcome,proto3,enum=mayfly.store.v1.ActOutcome" json:"outcome,omitempty"`
+	// Why it failed or was refused.
+	Why string `protobuf:"bytes,12,opt,name=why,proto3" json:"why,omitempty"`
+	// How many refused attempts at the node were left out since the one before.
+	LeftOut       uint64 `protobuf:"varint,13,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Act) Reset() {
+	*x = Act{}
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Act) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Act) ProtoMessage() {}
+
+func (x *Act) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Act.ProtoReflect.Descriptor instead.
+func (*Act) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Act) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Act) GetAtMs() uint64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Act) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Act) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Act) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *Act) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+func (x *Act) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Act) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+func (x *Act) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Act) GetDetails() []*ActDetail {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *Act) GetOutcome() ActOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ActOutcome_ACT_OUTCOME_UNSPECIFIED
+}
+
+func (x *Act) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Act) GetLeftOut() uint64 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+// ActDetail is one thing that an act was about.
+type ActDetail struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActDetail) Reset() {
+	*x = ActDetail{}
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActDetail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActDetail) ProtoMessage() {}
+
+func (x *ActDetail) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActDetail.ProtoReflect.Descriptor instead.
+func (*ActDetail) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ActDetail) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActDetail) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// RecordAct changes nothing: it is there for the act that it carries.
+type RecordAct struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordAct) Reset() {
+	*x = RecordAct{}
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordAct) ProtoMessage() {}
+
+func (x *RecordAct) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordAct.ProtoReflect.Descriptor instead.
+func (*RecordAct) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{21}
+}
+
+// SettleAct says what came of an act that was begun.
+type SettleAct struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Outcome       ActOutcome             `protobuf:"varint,2,opt,name=outcome,proto3,enum=mayfly.store.v1.ActOutcome" json:"outcome,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleAct) Reset() {
+	*x = SettleAct{}
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleAct) ProtoMessage() {}
+
+func (x *SettleAct) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleAct.ProtoReflect.Descriptor instead.
+func (*SettleAct) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SettleAct) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *SettleAct) GetOutcome() ActOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ActOutcome_ACT_OUTCOME_UNSPECIFIED
+}
+
+func (x *SettleAct) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
 }
 
 // Webhook is where every message of a topic is posted to.
@@ -1217,7 +2073,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +2085,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +2098,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Webhook) GetCache() string {
@@ -1291,7 +2147,7 @@ type PutWebhook struct {
 
 func (x *PutWebhook) Reset() {
 	*x = PutWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +2159,7 @@ func (x *PutWebhook) String() string {
 func (*PutWebhook) ProtoMessage() {}
 
 func (x *PutWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +2172,7 @@ func (x *PutWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
 func (*PutWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutWebhook) GetWebhook() *Webhook {
@@ -1337,7 +2193,7 @@ type DeleteWebhook struct {
 
 func (x *DeleteWebhook) Reset() {
 	*x = DeleteWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +2205,7 @@ func (x *DeleteWebhook) String() string {
 func (*DeleteWebhook) ProtoMessage() {}
 
 func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +2218,7 @@ func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
 func (*DeleteWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteWebhook) GetCache() string {
@@ -1391,7 +2247,7 @@ type RotateWebhook struct {
 
 func (x *RotateWebhook) Reset() {
 	*x = RotateWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +2259,7 @@ func (x *RotateWebhook) String() string {
 func (*RotateWebhook) ProtoMessage() {}
 
 func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +2272,7 @@ func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
 func (*RotateWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RotateWebhook) GetCache() string {
@@ -1447,14 +2303,16 @@ type CatalogResult struct {
 	// The generation of the cache after create, delete or flush.
 	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The secret of the webhook after put or rotate.
-	Secret        string `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret string `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The number of the act that the command put on record.
+	Act           uint64 `protobuf:"varint,5,opt,name=act,proto3" json:"act,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +2324,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +2337,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -1510,6 +2368,13 @@ func (x *CatalogResult) GetSecret() string {
 	return ""
 }
 
+func (x *CatalogResult) GetAct() uint64 {
+	if x != nil {
+		return x.Act
+	}
+	return 0
+}
+
 // CacheRecord is one cache of the catalog.
 type CacheRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1523,7 +2388,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +2400,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +2413,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -1595,14 +2460,18 @@ type CatalogSnapshot struct {
 	// good, even when every key has been revoked since.
 	Secured bool `protobuf:"varint,9,opt,name=secured,proto3" json:"secured,omitempty"`
 	// By cache and name. Since version 2.
-	Webhooks      []*Webhook `protobuf:"bytes,10,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
+	Webhooks []*Webhook `protobuf:"bytes,10,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
+	// Since version 3: by token id, by number, and the last number given.
+	Denials       []*TokenDenial `protobuf:"bytes,11,rep,name=denials,proto3" json:"denials,omitempty"`
+	Acts          []*Act         `protobuf:"bytes,12,rep,name=acts,proto3" json:"acts,omitempty"`
+	LastAct       uint64         `protobuf:"varint,13,opt,name=last_act,json=lastAct,proto3" json:"last_act,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +2483,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +2496,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -1700,6 +2569,27 @@ func (x *CatalogSnapshot) GetWebhooks() []*Webhook {
 	return nil
 }
 
+func (x *CatalogSnapshot) GetDenials() []*TokenDenial {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+func (x *CatalogSnapshot) GetActs() []*Act {
+	if x != nil {
+		return x.Acts
+	}
+	return nil
+}
+
+func (x *CatalogSnapshot) GetLastAct() uint64 {
+	if x != nil {
+		return x.LastAct
+	}
+	return 0
+}
+
 type CatalogSnapshot_CatalogAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Gateway       []byte                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
@@ -1711,7 +2601,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +2613,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +2626,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -1764,7 +2654,8 @@ var File_store_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xb0\a\n" +
+	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xed\n" +
+	"\n" +
 	"\x0eCatalogCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12A\n" +
@@ -1781,7 +2672,17 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"putWebhook\x12G\n" +
 	"\x0edelete_webhook\x18\x19 \x01(\v2\x1e.mayfly.store.v1.DeleteWebhookH\x00R\rdeleteWebhook\x12G\n" +
 	"\x0erotate_webhook\x18\x1a \x01(\v2\x1e.mayfly.store.v1.RotateWebhookH\x00R\rrotateWebhook\x12A\n" +
-	"\fupdate_cache\x18\x1b \x01(\v2\x1c.mayfly.store.v1.UpdateCacheH\x00R\vupdateCacheB\x04\n" +
+	"\fupdate_cache\x18\x1b \x01(\v2\x1c.mayfly.store.v1.UpdateCacheH\x00R\vupdateCache\x12H\n" +
+	"\x0fuse_signing_key\x18\x1c \x01(\v2\x1e.mayfly.store.v1.UseSigningKeyH\x00R\ruseSigningKey\x12E\n" +
+	"\x0erotate_api_key\x18\x1d \x01(\v2\x1d.mayfly.store.v1.RotateApiKeyH\x00R\frotateApiKey\x12H\n" +
+	"\x0frefresh_api_key\x18\x1e \x01(\v2\x1e.mayfly.store.v1.RefreshApiKeyH\x00R\rrefreshApiKey\x12>\n" +
+	"\vdeny_tokens\x18\x1f \x01(\v2\x1b.mayfly.store.v1.DenyTokensH\x00R\n" +
+	"denyTokens\x12;\n" +
+	"\n" +
+	"record_act\x18  \x01(\v2\x1a.mayfly.store.v1.RecordActH\x00R\trecordAct\x12;\n" +
+	"\n" +
+	"settle_act\x18! \x01(\v2\x1a.mayfly.store.v1.SettleActH\x00R\tsettleAct\x12&\n" +
+	"\x03act\x18' \x01(\v2\x14.mayfly.store.v1.ActR\x03actB\x04\n" +
 	"\x02op\"W\n" +
 	"\vCreateCache\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
@@ -1820,19 +2721,29 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\v_max_memoryB\v\n" +
 	"\t_evictionB\r\n" +
 	"\v_kept_kindsB\v\n" +
-	"\t_max_keys\">\n" +
+	"\t_max_keys\"T\n" +
 	"\rAddSigningKey\x12-\n" +
-	"\x03key\x18\x01 \x01(\v2\x1b.mayfly.store.v1.SigningKeyR\x03key\"v\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.mayfly.store.v1.SigningKeyR\x03key\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\bR\x05first\"\xf0\x01\n" +
 	"\n" +
 	"SigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x16\n" +
 	"\x06secret\x18\x03 \x01(\fR\x06secret\x12\"\n" +
-	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\"\n" +
+	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\x12 \n" +
+	"\fused_from_ms\x18\x05 \x01(\x04R\n" +
+	"usedFromMs\x12\x1c\n" +
+	"\n" +
+	"ends_at_ms\x18\x06 \x01(\x04R\bendsAtMs\x12 \n" +
+	"\vapplication\x18\a \x01(\bR\vapplication\x12\x16\n" +
+	"\x06parent\x18\b \x01(\tR\x06parent\"C\n" +
+	"\rUseSigningKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
+	"\rothers_end_ms\x18\x02 \x01(\x04R\vothersEndMs\"\"\n" +
 	"\x10RemoveSigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"6\n" +
 	"\tPutApiKey\x12)\n" +
-	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xbe\x02\n" +
+	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xe1\x03\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x19\n" +
@@ -1841,16 +2752,65 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rexpires_at_ms\x18\x05 \x01(\x04R\vexpiresAtMs\x12 \n" +
 	"\vpermissions\x18\x06 \x01(\fR\vpermissions\x12%\n" +
 	"\x0erefresh_digest\x18\a \x01(\fR\rrefreshDigest\x12\"\n" +
-	"\rrevoked_at_ms\x18\b \x01(\x04R\vrevokedAtMs\x122\n" +
+	"\rrevoked_at_ms\x18\b \x01(\x04R\vrevokedAtMs\x12\x16\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest\x12\x1c\n" +
+	"\tsuccessor\x18\n" +
+	" \x01(\tR\tsuccessor\x12%\n" +
+	"\x0erefreshed_from\x18\v \x01(\tR\rrefreshedFrom\x12&\n" +
+	"\x0frefreshed_at_ms\x18\f \x01(\x04R\rrefreshedAtMs\x12\x1c\n" +
+	"\trefreshes\x18\r \x01(\rR\trefreshes\x122\n" +
 	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.store.v1.KeyLimitsR\x06limits\"\xb3\x01\n" +
 	"\tKeyLimits\x12(\n" +
 	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
 	"\x13max_throughput_kbps\x18\x02 \x01(\rR\x11maxThroughputKbps\x124\n" +
 	"\x16max_subscription_count\x18\x03 \x01(\rR\x14maxSubscriptionCount\x12\x16\n" +
-	"\x06weight\x18\x04 \x01(\rR\x06weight\"\x1e\n" +
+	"\x06weight\x18\x04 \x01(\rR\x06weight\"`\n" +
+	"\fRotateApiKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
+	"\x03key\x18\x02 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\x12\x15\n" +
+	"\x06end_ms\x18\x03 \x01(\x04R\x05endMs\"J\n" +
+	"\rRefreshApiKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
+	"\x03key\x18\x02 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\x1e\n" +
 	"\fRevokeApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x12\n" +
-	"\x10SweepCredentials\"s\n" +
+	"\x10SweepCredentials\"W\n" +
+	"\n" +
+	"DenyTokens\x12\x19\n" +
+	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x15\n" +
+	"\x06ban_ms\x18\x02 \x01(\x04R\x05banMs\x12\x17\n" +
+	"\alife_ms\x18\x03 \x01(\x04R\x06lifeMs\"\x89\x01\n" +
+	"\vTokenDenial\x12\x19\n" +
+	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\"\n" +
+	"\rnot_before_ms\x18\x02 \x01(\x04R\vnotBeforeMs\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x04R\auntilMs\x12 \n" +
+	"\fdenied_at_ms\x18\x04 \x01(\x04R\n" +
+	"deniedAtMs\"\xfa\x02\n" +
+	"\x03Act\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12\x16\n" +
+	"\x06caller\x18\x05 \x01(\tR\x06caller\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x06 \x01(\tR\n" +
+	"credential\x12\x15\n" +
+	"\x06key_id\x18\a \x01(\tR\x05keyId\x12\x19\n" +
+	"\btoken_id\x18\b \x01(\tR\atokenId\x12\x12\n" +
+	"\x04from\x18\t \x01(\tR\x04from\x124\n" +
+	"\adetails\x18\n" +
+	" \x03(\v2\x1a.mayfly.store.v1.ActDetailR\adetails\x125\n" +
+	"\aoutcome\x18\v \x01(\x0e2\x1b.mayfly.store.v1.ActOutcomeR\aoutcome\x12\x10\n" +
+	"\x03why\x18\f \x01(\tR\x03why\x12\x19\n" +
+	"\bleft_out\x18\r \x01(\x04R\aleftOut\"5\n" +
+	"\tActDetail\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\v\n" +
+	"\tRecordAct\"p\n" +
+	"\tSettleAct\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x125\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1b.mayfly.store.v1.ActOutcomeR\aoutcome\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"s\n" +
 	"\aWebhook\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1866,21 +2826,22 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rRotateWebhook\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\tR\x06secret\"\x97\x01\n" +
+	"\x06secret\x18\x03 \x01(\tR\x06secret\"\xa9\x01\n" +
 	"\rCatalogResult\x126\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1e.mayfly.store.v1.CatalogStatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
-	"\x06secret\x18\x04 \x01(\tR\x06secret\"\x9b\x01\n" +
+	"\x06secret\x18\x04 \x01(\tR\x06secret\x12\x10\n" +
+	"\x03act\x18\x05 \x01(\x04R\x03act\"\x9b\x01\n" +
 	"\vCacheRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x124\n" +
 	"\x06limits\x18\x03 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\x12\"\n" +
-	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xf8\x04\n" +
+	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xf5\x05\n" +
 	"\x0fCatalogSnapshot\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x19\n" +
 	"\bclock_ms\x18\x02 \x01(\x04R\aclockMs\x12'\n" +
@@ -1892,7 +2853,10 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\aanswers\x18\b \x03(\v2..mayfly.store.v1.CatalogSnapshot.CatalogAnswerR\aanswers\x12\x18\n" +
 	"\asecured\x18\t \x01(\bR\asecured\x124\n" +
 	"\bwebhooks\x18\n" +
-	" \x03(\v2\x18.mayfly.store.v1.WebhookR\bwebhooks\x1a}\n" +
+	" \x03(\v2\x18.mayfly.store.v1.WebhookR\bwebhooks\x126\n" +
+	"\adenials\x18\v \x03(\v2\x1c.mayfly.store.v1.TokenDenialR\adenials\x12(\n" +
+	"\x04acts\x18\f \x03(\v2\x14.mayfly.store.v1.ActR\x04acts\x12\x19\n" +
+	"\blast_act\x18\r \x01(\x04R\alastAct\x1a}\n" +
 	"\rCatalogAnswer\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\fR\agateway\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x126\n" +
@@ -1901,7 +2865,14 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x14EVICTION_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fEVICTION_LRU\x10\x01\x12\x10\n" +
 	"\fEVICTION_LFU\x10\x02\x12\x10\n" +
-	"\fEVICTION_OFF\x10\x03*\xc3\x01\n" +
+	"\fEVICTION_OFF\x10\x03*\x87\x01\n" +
+	"\n" +
+	"ActOutcome\x12\x1b\n" +
+	"\x17ACT_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ACT_OUTCOME_BEGUN\x10\x01\x12\x14\n" +
+	"\x10ACT_OUTCOME_DONE\x10\x02\x12\x16\n" +
+	"\x12ACT_OUTCOME_FAILED\x10\x03\x12\x17\n" +
+	"\x13ACT_OUTCOME_REFUSED\x10\x04*\xc3\x01\n" +
 	"\rCatalogStatus\x12\x15\n" +
 	"\x11CATALOG_STATUS_OK\x10\x00\x12!\n" +
 	"\x1dCATALOG_STATUS_ALREADY_EXISTS\x10\x01\x12\x1c\n" +
@@ -1922,71 +2893,95 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_store_v1_catalog_proto_rawDescData
 }
 
-var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_store_v1_catalog_proto_goTypes = []any{
 	(Eviction)(0),                         // 0: mayfly.store.v1.Eviction
-	(CatalogStatus)(0),                    // 1: mayfly.store.v1.CatalogStatus
-	(*CatalogCommand)(nil),                // 2: mayfly.store.v1.CatalogCommand
-	(*CreateCache)(nil),                   // 3: mayfly.store.v1.CreateCache
-	(*DeleteCache)(nil),                   // 4: mayfly.store.v1.DeleteCache
-	(*FlushCache)(nil),                    // 5: mayfly.store.v1.FlushCache
-	(*UpdateCache)(nil),                   // 6: mayfly.store.v1.UpdateCache
-	(*CacheLimits)(nil),                   // 7: mayfly.store.v1.CacheLimits
-	(*AddSigningKey)(nil),                 // 8: mayfly.store.v1.AddSigningKey
-	(*SigningKey)(nil),                    // 9: mayfly.store.v1.SigningKey
-	(*RemoveSigningKey)(nil),              // 10: mayfly.store.v1.RemoveSigningKey
-	(*PutApiKey)(nil),                     // 11: mayfly.store.v1.PutApiKey
-	(*ApiKey)(nil),                        // 12: mayfly.store.v1.ApiKey
-	(*KeyLimits)(nil),                     // 13: mayfly.store.v1.KeyLimits
-	(*RevokeApiKey)(nil),                  // 14: mayfly.store.v1.RevokeApiKey
-	(*SweepCredentials)(nil),              // 15: mayfly.store.v1.SweepCredentials
-	(*Webhook)(nil),                       // 16: mayfly.store.v1.Webhook
-	(*PutWebhook)(nil),                    // 17: mayfly.store.v1.PutWebhook
-	(*DeleteWebhook)(nil),                 // 18: mayfly.store.v1.DeleteWebhook
-	(*RotateWebhook)(nil),                 // 19: mayfly.store.v1.RotateWebhook
-	(*CatalogResult)(nil),                 // 20: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 21: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 22: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 23: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 24: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 25: mayfly.store.v1.SnapshotRecord.Requests
+	(ActOutcome)(0),                       // 1: mayfly.store.v1.ActOutcome
+	(CatalogStatus)(0),                    // 2: mayfly.store.v1.CatalogStatus
+	(*CatalogCommand)(nil),                // 3: mayfly.store.v1.CatalogCommand
+	(*CreateCache)(nil),                   // 4: mayfly.store.v1.CreateCache
+	(*DeleteCache)(nil),                   // 5: mayfly.store.v1.DeleteCache
+	(*FlushCache)(nil),                    // 6: mayfly.store.v1.FlushCache
+	(*UpdateCache)(nil),                   // 7: mayfly.store.v1.UpdateCache
+	(*CacheLimits)(nil),                   // 8: mayfly.store.v1.CacheLimits
+	(*AddSigningKey)(nil),                 // 9: mayfly.store.v1.AddSigningKey
+	(*SigningKey)(nil),                    // 10: mayfly.store.v1.SigningKey
+	(*UseSigningKey)(nil),                 // 11: mayfly.store.v1.UseSigningKey
+	(*RemoveSigningKey)(nil),              // 12: mayfly.store.v1.RemoveSigningKey
+	(*PutApiKey)(nil),                     // 13: mayfly.store.v1.PutApiKey
+	(*ApiKey)(nil),                        // 14: mayfly.store.v1.ApiKey
+	(*KeyLimits)(nil),                     // 15: mayfly.store.v1.KeyLimits
+	(*RotateApiKey)(nil),                  // 16: mayfly.store.v1.RotateApiKey
+	(*RefreshApiKey)(nil),                 // 17: mayfly.store.v1.RefreshApiKey
+	(*RevokeApiKey)(nil),                  // 18: mayfly.store.v1.RevokeApiKey
+	(*SweepCredentials)(nil),              // 19: mayfly.store.v1.SweepCredentials
+	(*DenyTokens)(nil),                    // 20: mayfly.store.v1.DenyTokens
+	(*TokenDenial)(nil),                   // 21: mayfly.store.v1.TokenDenial
+	(*Act)(nil),                           // 22: mayfly.store.v1.Act
+	(*ActDetail)(nil),                     // 23: mayfly.store.v1.ActDetail
+	(*RecordAct)(nil),                     // 24: mayfly.store.v1.RecordAct
+	(*SettleAct)(nil),                     // 25: mayfly.store.v1.SettleAct
+	(*Webhook)(nil),                       // 26: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 27: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 28: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 29: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 30: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 31: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 32: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 33: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 34: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 35: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	24, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
-	3,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
-	4,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
-	5,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
-	8,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
-	11, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
-	14, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
-	15, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
-	10, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	17, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
-	18, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
-	19, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
-	6,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
-	7,  // 13: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	7,  // 14: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	0,  // 15: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
-	9,  // 16: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
-	12, // 17: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	13, // 18: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
-	16, // 19: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
-	1,  // 20: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	7,  // 21: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	21, // 22: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	9,  // 23: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	12, // 24: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	25, // 25: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	23, // 26: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	16, // 27: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
-	20, // 28: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	34, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	4,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
+	5,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
+	6,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
+	9,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
+	13, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
+	18, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
+	19, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
+	12, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
+	27, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	28, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	29, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	7,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
+	11, // 13: mayfly.store.v1.CatalogCommand.use_signing_key:type_name -> mayfly.store.v1.UseSigningKey
+	16, // 14: mayfly.store.v1.CatalogCommand.rotate_api_key:type_name -> mayfly.store.v1.RotateApiKey
+	17, // 15: mayfly.store.v1.CatalogCommand.refresh_api_key:type_name -> mayfly.store.v1.RefreshApiKey
+	20, // 16: mayfly.store.v1.CatalogCommand.deny_tokens:type_name -> mayfly.store.v1.DenyTokens
+	24, // 17: mayfly.store.v1.CatalogCommand.record_act:type_name -> mayfly.store.v1.RecordAct
+	25, // 18: mayfly.store.v1.CatalogCommand.settle_act:type_name -> mayfly.store.v1.SettleAct
+	22, // 19: mayfly.store.v1.CatalogCommand.act:type_name -> mayfly.store.v1.Act
+	8,  // 20: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	8,  // 21: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	0,  // 22: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
+	10, // 23: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
+	14, // 24: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	15, // 25: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
+	14, // 26: mayfly.store.v1.RotateApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	14, // 27: mayfly.store.v1.RefreshApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	23, // 28: mayfly.store.v1.Act.details:type_name -> mayfly.store.v1.ActDetail
+	1,  // 29: mayfly.store.v1.Act.outcome:type_name -> mayfly.store.v1.ActOutcome
+	1,  // 30: mayfly.store.v1.SettleAct.outcome:type_name -> mayfly.store.v1.ActOutcome
+	26, // 31: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	2,  // 32: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	8,  // 33: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	31, // 34: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	10, // 35: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	14, // 36: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	35, // 37: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	33, // 38: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	26, // 39: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	21, // 40: mayfly.store.v1.CatalogSnapshot.denials:type_name -> mayfly.store.v1.TokenDenial
+	22, // 41: mayfly.store.v1.CatalogSnapshot.acts:type_name -> mayfly.store.v1.Act
+	30, // 42: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -2008,6 +3003,12 @@ func file_store_v1_catalog_proto_init() {
 		(*CatalogCommand_DeleteWebhook)(nil),
 		(*CatalogCommand_RotateWebhook)(nil),
 		(*CatalogCommand_UpdateCache)(nil),
+		(*CatalogCommand_UseSigningKey)(nil),
+		(*CatalogCommand_RotateApiKey)(nil),
+		(*CatalogCommand_RefreshApiKey)(nil),
+		(*CatalogCommand_DenyTokens)(nil),
+		(*CatalogCommand_RecordAct)(nil),
+		(*CatalogCommand_SettleAct)(nil),
 	}
 	file_store_v1_catalog_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
@@ -2015,8 +3016,8 @@ func file_store_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

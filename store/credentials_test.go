@@ -1,0 +1,207 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+func application(id string, ends uint64) *storev1.AddSigningKey {
+	op := signing(id)
+	op.Key.Application, op.Key.EndsAtMs, op.Key.Parent = true, ends, "admin"
+	return op
+}
+
+func rotation(old, id string, end uint64) *storev1.RotateApiKey {
+	return &storev1.RotateApiKey{Id: old, Key: apiKey(id, 0).GetKey(), EndMs: end}
+}
+
+func refreshment(old, id string) *storev1.RefreshApiKey {
+	op := &storev1.RefreshApiKey{Id: old, Key: apiKey(id, 0).GetKey()}
+	op.Key.RefreshedFrom = old
+	return op
+}
+
+// current is the id of the key that the cluster signs with.
+func current(c *Catalog) string { return c.CurrentSigningKey().GetId() }
+
+func TestSigningKeysTakeTurns(t *testing.T) {
+	c := NewCatalog()
+	first := signing("late")
+	first.First = true
+	runCatalog(t, c, []step{
+		{1, &storev1.UseSigningKey{Id: "a"}, notFound, 0},
+		{1, application("app", 0), invalidArg, 0},
+		{1, application("app", 50), catalogOK, 0},
+	})
+	if current(c) != "" {
+		t.Errorf("the cluster signs with %q, the key of an application", current(c))
+	}
+	runCatalog(t, c, []step{{2, signing("a"), catalogOK, 0}, {3, signing("b"), catalogOK, 0}, {3, first, exists409, 0}})
+	if current(c) != "a" {
+		t.Errorf("the cluster signs with %q before the new key was used", current(c))
+	}
+	runCatalog(t, c, []step{
+		{4, &storev1.UseSigningKey{Id: "app", OthersEndMs: 100}, invalidArg, 0},
+		{4, &storev1.UseSigningKey{Id: "b", OthersEndMs: MaxClockMs + 1}, invalidArg, 0},
+		{4, signing("never used"), catalogOK, 0},
+		{5, &storev1.UseSigningKey{Id: "b", OthersEndMs: 100}, catalogOK, 0},
+		{6, &storev1.UseSigningKey{Id: "b", OthersEndMs: 200}, catalogOK, 0},
+		{6, &storev1.UseSigningKey{Id: "a", OthersEndMs: 200}, invalidArg, 0},
+		{6, &storev1.UseSigningKey{Id: "never used", OthersEndMs: 200}, invalidArg, 0},
+		{6, &storev1.RemoveSigningKey{Id: "b"}, invalidArg, 0},
+	})
+	old, _ := c.SigningKey("a")
+	if current(c) != "b" || old.GetEndsAtMs() != 100 {
+		t.Errorf("%q signs, the old key is %v", current(c), old)
+	}
+	if c.CredentialsDue(49) || !c.CredentialsDue(50) {
+		t.Errorf("due before or after the first end")
+	}
+	runCatalog(t, c, []step{{100, &storev1.SweepCredentials{}, catalogOK, 0}})
+	if keys := c.SigningKeys(); len(keys) != 1 || keys[0].GetId() != "b" {
+		t.Errorf("left are %v", keys)
+	}
+}
+
+func TestAPIKeysHandOver(t *testing.T) {
+	c := NewCatalog()
+	runCatalog(t, c, []step{
+		{1, apiKey("k", 0), catalogOK, 0},
+		{1, apiKey("short", 40), catalogOK, 0},
+		{2, rotation("none", "x", 50), notFound, 0},
+		{2, rotation("k", "k", 50), exists409, 0},
+		{2, rotation("k", "k2", 50), catalogOK, 0},
+		{2, rotation("k", "k3", 50), invalidArg, 0},
+		{2, refreshment("k", "k3"), invalidArg, 0},
+		{3, rotation("short", "s2", 50), catalogOK, 0},
+		{60, rotation("k", "k4", 70), invalidArg, 0},
+	})
+	for id, ends := range map[string]uint64{"k": 50, "k2": 0, "short": 40, "s2": 0} {
+		if key, ok := c.APIKey(id); !ok || key.GetExpiresAtMs() != ends {
+			t.Errorf("%s is %v, want its end at %d", id, key, ends)
+		}
+	}
+	if key, _ := c.APIKey("k"); key.GetSuccessor() != "k2" {
+		t.Errorf("the successor of k is %q", key.GetSuccessor())
+	}
+}
+
+// A refresh token works again for a while, so that an answer may get lost, and not
+// so often that its holder fills the catalog.
+func TestRefreshTokensWorkForAWhile(t *testing.T) {
+	const first = 1000
+	c := NewCatalog()
+	runCatalog(t, c, []step{
+		{1, apiKey("k", 0), catalogOK, 0},
+		{1, &storev1.RefreshApiKey{Id: "k", Key: apiKey("x", 0).GetKey()}, invalidArg, 0},
+		{1, refreshment("none", "x"), notFound, 0},
+		{first, refreshment("k", "k1"), catalogOK, 0},
+		{first, refreshment("k", "k1"), exists409, 0},
+		{first + RefreshWindowMs - 1, refreshment("k", "k2"), catalogOK, 0},
+		{first + RefreshWindowMs, refreshment("k", "k3"), invalidArg, 0},
+		{first + RefreshWindowMs, refreshment("k2", "k21"), catalogOK, 0},
+	})
+	for i := range MaxRefreshes - 1 {
+		runCatalog(t, c, []step{{c.Clock(), refreshment("k2", fmt.Sprint("more", i)), catalogOK, 0}})
+	}
+	runCatalog(t, c, []step{{c.Clock(), refreshment("k2", "too many"), invalidArg, 0}})
+
+	// Whoever revokes a key means what its holder made of it, too.
+	runCatalog(t, c, []step{{c.Clock(), apiKey("bystander", 0), catalogOK, 0}, {c.Clock(), &storev1.RevokeApiKey{Id: "k"}, catalogOK, 0}})
+	for _, key := range c.APIKeys() {
+		if revoked := key.GetRevokedAtMs() != 0; revoked != (key.GetId() != "bystander") {
+			t.Errorf("%s: revoked is %v", key.GetId(), revoked)
+		}
+	}
+}
+
+// A key may be called as one that is long gone, so who was made from whom may run in
+// a circle.
+func TestRevokingEnds(t *testing.T) {
+	c := NewCatalog()
+	runCatalog(t, c, []step{
+		{1, apiKey("a", 10), catalogOK, 0},
+		{2, refreshment("a", "b"), catalogOK, 0},
+		{10, &storev1.SweepCredentials{}, catalogOK, 0},
+		{11, refreshment("b", "a"), catalogOK, 0},
+		{12, &storev1.RevokeApiKey{Id: "a"}, catalogOK, 0},
+	})
+	for _, key := range c.APIKeys() {
+		if key.GetRevokedAtMs() != 12 {
+			t.Errorf("%s is not revoked", key.GetId())
+		}
+	}
+}
+
+func TestTokensAreDenied(t *testing.T) {
+	const life = 90_000
+	c := NewCatalog()
+	runCatalog(t, c, []step{
+		{10, &storev1.DenyTokens{}, invalidArg, 0},
+		{10, &storev1.DenyTokens{TokenId: "a\nb"}, invalidArg, 0},
+		{10, &storev1.DenyTokens{TokenId: "a", BanMs: MaxBanMs + 1}, invalidArg, 0},
+		{10, &storev1.DenyTokens{TokenId: "a", LifeMs: maxLifeMs + 1}, invalidArg, 0},
+		{10, &storev1.DenyTokens{TokenId: "alice", LifeMs: life}, catalogOK, 0},
+		{10, &storev1.DenyTokens{TokenId: "bob", BanMs: 5_000, LifeMs: life}, catalogOK, 0},
+	})
+	if d := c.TokenDenial("alice"); d.GetNotBeforeMs() != 11 || d.GetUntilMs() != 11+life {
+		t.Errorf("alice: %v", d)
+	}
+	if d := c.TokenDenial("bob"); d.GetNotBeforeMs() != 5_011 || d.GetUntilMs() != 5_011+life {
+		t.Errorf("bob: %v", d)
+	}
+	if c.TokenDenial("carol") != nil {
+		t.Errorf("carol, of whom nothing was said")
+	}
+	// Said again without a ban, it ends the ban.
+	runCatalog(t, c, []step{{20, &storev1.DenyTokens{TokenId: "bob", LifeMs: life}, catalogOK, 0}})
+	if d := c.TokenDenial("bob"); d.GetNotBeforeMs() != 21 {
+		t.Errorf("bob afterwards: %v", d)
+	}
+	runCatalog(t, c, []step{{11 + life, &storev1.SweepCredentials{}, catalogOK, 0}})
+	if len(c.TokenDenials()) != 1 || c.TokenDenial("bob") == nil {
+		t.Errorf("kept %v", c.TokenDenials())
+	}
+	for i := range MaxTokenDenials - 1 {
+		c.Apply(catalogCommand(c.Clock(), &storev1.DenyTokens{TokenId: fmt.Sprint(i), LifeMs: life}))
+	}
+	runCatalog(t, c, []step{
+		{c.Clock(), &storev1.DenyTokens{TokenId: "one more", LifeMs: life}, overLimit, 0},
+		{c.Clock(), &storev1.DenyTokens{TokenId: "bob", LifeMs: life}, catalogOK, 0},
+	})
+	if err := NewCatalog().Restore(bytes.NewReader(catalogBytes(t, c))); err != nil {
+		t.Errorf("a full list does not restore: %v", err)
+	}
+}
+
+// Only what a credential hangs on counts as a change of credentials: live streams
+// are looked at again each time.
+func TestCredentialRevision(t *testing.T) {
+	c := NewCatalog()
+	for _, test := range []struct {
+		op    any
+		count bool
+	}{
+		{create("a"), false}, {signing("s"), true}, {signing("t"), true}, {&storev1.UseSigningKey{Id: "t"}, true},
+		{&storev1.RemoveSigningKey{Id: "s"}, true}, {&storev1.RemoveSigningKey{Id: "s"}, false},
+		{apiKey("k", 0), true}, {rotation("k", "k2", 9), true}, {refreshment("k2", "k3"), true},
+		{&storev1.RevokeApiKey{Id: "k"}, true}, {&storev1.RevokeApiKey{Id: "k"}, false},
+		{&storev1.DenyTokens{TokenId: "alice"}, true}, {&storev1.RecordAct{}, false}, {webhook("a", "w"), false},
+		{&storev1.SweepCredentials{}, false},
+	} {
+		before := c.CredentialRevision()
+		cmd := catalogCommand(1, test.op)
+		cmd.Act = act("/a/B")
+		c.Apply(cmd)
+		if counted := c.CredentialRevision() != before; counted != test.count {
+			t.Errorf("%T: counted is %v, want %v", test.op, counted, test.count)
+		}
+	}
+	before := c.CredentialRevision()
+	if err := c.Restore(bytes.NewReader(catalogBytes(t, c))); err != nil || c.CredentialRevision() <= before {
+		t.Errorf("restore: %v, revision %d after %d", err, c.CredentialRevision(), before)
+	}
+}
