@@ -86,6 +86,12 @@ func (n *Node) newMetrics() *metrics.Metrics {
 			}
 			return all
 		},
+		Waiting: func() map[string]int {
+			if !n.doors.open.Load() {
+				return nil
+			}
+			return n.doors.server.Waiting()
+		},
 		Port: func() metrics.Port {
 			s := n.doors.port.Stats()
 			var curbed h2.Counts

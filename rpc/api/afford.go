@@ -19,10 +19,14 @@ type bill struct {
 	scope           scope
 }
 
-// bills are those of a call. A call that nobody limits has none.
-type bills struct {
-	of [maxBills]bill
-	n  int
+// debts are the accounts that the answer of a call will be charged to, with their
+// limits in bytes per second.
+type debts struct {
+	of [maxBills]struct {
+		account *quota.Account
+		limit   float64
+	}
+	n int
 }
 
 // scope says of whom a limit is, in words that go into a refusal.
@@ -53,54 +57,56 @@ func (c *call) afford(message any) error {
 	if c.method.need == publish {
 		of[quota.Operations], of[quota.Publishes] = 0, asks[quota.Operations]
 	}
-	c.bills = new(bills)
-	for _, b := range [maxBills]struct {
-		subject quota.Subject
-		bill
-	}{
-		{quota.Subject{Sort: quota.Node}, bill{nil, node, asks, ofNode}},
-		{quota.Subject{Sort: quota.Key, Name: c.who.KeyID}, bill{nil, key, asks, ofKey}},
-		{quota.Subject{Sort: quota.Token, Name: c.who.ID}, bill{nil, token, asks, ofToken}},
-		{quota.Subject{Sort: quota.Cache, Name: c.cache.GetName()}, bill{nil, cache, of, ofCache}},
-	} {
+	var paid [maxBills]bill
+	n := 0
+	pay := func(sort quota.Sort, name string, b bill) error {
 		if b.limits.None() {
-			continue
+			return nil
 		}
-		if b.account = c.door.book.Account(b.subject); b.account == nil {
-			continue
+		if b.account = c.door.book.Account(quota.Subject{Sort: sort, Name: name}); b.account == nil {
+			return nil
 		}
-		if err := c.bills.pay(c, b.bill); err != nil {
-			return err
+		lacking, ok := b.account.Spend(c.began, &b.limits, &b.amounts)
+		if ok {
+			paid[n] = b
+			n++
+			return nil
+		}
+		for _, p := range paid[:n] { // have their share back
+			p.account.Return(&p.limits, &p.amounts)
+		}
+		return tooFast(lacking, b.limits[lacking], b.scope)
+	}
+	if err := pay(quota.Node, "", bill{nil, node, asks, ofNode}); err != nil {
+		return err
+	}
+	if err := pay(quota.Key, c.who.KeyID, bill{nil, key, asks, ofKey}); err != nil {
+		return err
+	}
+	if err := pay(quota.Token, c.who.ID, bill{nil, token, asks, ofToken}); err != nil {
+		return err
+	}
+	if err := pay(quota.Cache, c.cache.GetName(), bill{nil, cache, of, ofCache}); err != nil {
+		return err
+	}
+	for _, p := range paid[:n] {
+		if limit := p.limits[quota.Bytes]; limit != 0 {
+			c.debts.of[c.debts.n].account, c.debts.of[c.debts.n].limit = p.account, limit
+			c.debts.n++
 		}
 	}
 	return nil
 }
 
-// pay spends what one account is to pay. When it cannot, those before it have their
-// share back.
-func (all *bills) pay(c *call, b bill) error {
-	lacking, ok := b.account.Spend(c.began, &b.limits, &b.amounts)
-	if ok {
-		all.of[all.n] = b
-		all.n++
-		return nil
-	}
-	for _, paid := range all.of[:all.n] {
-		paid.account.Return(&paid.limits, &paid.amounts)
-	}
-	c.bills = nil
-	return tooFast(lacking, b.limits[lacking], b.scope)
-}
-
 // owe charges the answer of a call that was let in.
 func (c *call) owe(answer any) {
 	message, ok := answer.(proto.Message)
-	if c.bills == nil || !ok {
+	if c.debts.n == 0 || !ok {
 		return
 	}
 	size := proto.Size(message)
-	for _, b := range c.bills.of[:c.bills.n] {
-		b.account.Owe(c.began, b.limits[quota.Bytes], size)
+	for _, d := range c.debts.of[:c.debts.n] {
+		d.account.Owe(c.began, d.limit, size)
 	}
 }
 

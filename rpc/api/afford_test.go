@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -11,12 +12,16 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/mayfly-broker/mayfly/fanout"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
+	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/admit"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -300,5 +305,91 @@ func TestPlacesOfEverybody(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Writes that wait for the disks are in the way of further writes only, and those that
+// have waited for long are refused in words that SDKs understand.
+func TestBusyLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen tally
+		w := newWorld(t, settings{config: Config{Refused: seen.note, Limits: Limits{StreamsPerConnection: 2 * slowRoom}}})
+		release := make(chan struct{})
+		w.failWith(func(call string) error {
+			if call == "Apply" {
+				<-release
+			}
+			return nil
+		})
+		put := func() error {
+			return second(w.scs.Set(in(t.Context()), &cachepb.SetRequest{CacheKey: []byte("k"), CacheBody: []byte("v"), TtlMilliseconds: minute}))
+		}
+		done := make(chan error, slowRoom)
+		for range slowRoom {
+			go func() { done <- put() }()
+		}
+		synctest.Wait()
+		wants(t, second(w.scs.Get(in(t.Context()), &cachepb.GetRequest{CacheKey: []byte("k")})), codes.OK)
+		wants(t, second(w.topic.Publish(t.Context(), text("c", "t", "x"))), codes.OK)
+		wants(t, second(w.control.ListCaches(t.Context(), &controlpb.ListCachesRequest{})), codes.OK)
+		wants(t, second(cachepb.NewPingClient(w.conn).Ping(t.Context(), &cachepb.PingRequest{})), codes.OK)
+
+		began := time.Now()
+		limitedBy(t, put(), operationsKind)
+		if waited := time.Since(began); waited < admit.Patience/2 || waited > 2*admit.Patience {
+			t.Errorf("refused after %v", waited)
+		}
+		if seen.of["busy "] != 1 {
+			t.Errorf("operators see %v", seen.of)
+		}
+		close(release)
+		for range slowRoom {
+			wants(t, <-done, codes.OK)
+		}
+		wants(t, put(), codes.OK)
+		for name, lane := range map[string]*admit.Lane{"quick": w.server.door.lanes.quick, "slow": w.server.door.lanes.slow, "control": w.server.door.lanes.control} {
+			if s := lane.Stats(); s != (admit.Stats{}) {
+				t.Errorf("left in the %s lane: %+v", name, s)
+			}
+		}
+	})
+}
+
+// A live subscription takes nobody's turn.
+func TestSubscriptionsAreInNoLane(t *testing.T) {
+	w := newWorld(t, settings{})
+	for range 3 {
+		w.listen(t, fanout.Position{})
+	}
+	if s := w.server.door.lanes.quick.Stats(); s != (admit.Stats{}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Who takes turns with whom.
+func TestCallers(t *testing.T) {
+	from := func(addr string) context.Context {
+		a, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return peer.NewContext(t.Context(), &peer.Peer{Addr: a})
+	}
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		who  auth.Principal
+		want admit.Caller
+	}{
+		"a key":                {from("10.0.0.1:5"), auth.Principal{Kind: auth.KindAPIKey, KeyID: "k_1", ID: "k_1", Limits: auth.Limits{Weight: 7}}, admit.Caller{Group: "k_1", Member: "10.0.0.1:5", Weight: 7}},
+		"its token":            {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, KeyID: "k_1", ID: "t_1"}, admit.Caller{Group: "k_1", Member: "t_1"}},
+		"a token of the admin": {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, ID: "t_1"}, admit.Caller{Group: "disposable token", Member: "t_1"}},
+		"the admin":            {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAdmin, ID: "a_1"}, admit.Caller{Group: "admin", Member: "10.0.0.2:6"}},
+		"anybody":              {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAnonymous}, admit.Caller{Group: "anonymous 10.0.0.2", Member: "10.0.0.2:6"}},
+		"nobody, from nowhere": {t.Context(), auth.Principal{}, admit.Caller{Group: "nobody "}},
+	} {
+		c := &call{Context: test.ctx, who: test.who}
+		if got := c.caller(); got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
 	}
 }

@@ -73,6 +73,14 @@ type request struct {
 	maxSize, maxElements int
 	budget               *budget
 	reserved             int
+	// enter waits for the turn of the call. Until then the message costs its bytes.
+	enter func(size int) error
+}
+
+// mayEnter waits for the turn of the call. Without one it says what is wrong.
+func (r *request) mayEnter() bool {
+	r.wrong = r.enter(r.size)
+	return r.wrong == nil
 }
 
 // Unmarshal decodes what a client sent. The data is freed by the caller; decoded
@@ -92,6 +100,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return nil
 	}
 	r.reserved += r.size
+	if !r.mayEnter() {
+		return nil
+	}
 	// An element takes two bytes or more, so most messages need no counting.
 	if r.size/2 > r.maxElements {
 		raw := data.Materialize()

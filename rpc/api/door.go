@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/admit"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metering"
@@ -32,6 +33,7 @@ type door struct {
 	node, token quota.Rates // as in limits
 	book        *quota.Book
 	refused     func(limit, cache string)
+	lanes       lanes
 	gate        *auth.Gate
 	caches      Caches
 	inquiry     *inquiry
@@ -174,8 +176,12 @@ type call struct {
 	actNumber uint64
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
-	// bills are what the call has taken from those who bound it; nil for nothing.
-	bills *bills
+	// lane is where the call waits for its turn, nil for nowhere, and pass what it was
+	// let in with.
+	lane *admit.Lane
+	pass admit.Pass
+	// debts are whom the answer is charged to.
+	debts debts
 	// topic is the topic the call is about; empty when it is about none.
 	topic string
 	// breaks is the end that the call's stream is to meet; nil for none.
@@ -186,7 +192,7 @@ type call struct {
 func (d *door) enter(ctx context.Context, m *method) *call {
 	d.underWay.Add(1)
 	m.meter.Begin()
-	return &call{Context: ctx, door: d, method: m, began: time.Now()}
+	return &call{Context: ctx, door: d, method: m, lane: d.lanes.of(m.need), began: time.Now()}
 }
 
 type callKey struct{}
@@ -269,6 +275,7 @@ func (c *call) receive(decode func(any) error, message any) error {
 		maxSize:     c.door.limits.RequestBytes,
 		maxElements: c.door.limits.Elements,
 		budget:      c.door.budget,
+		enter:       c.enter,
 	}
 	if err := decode(&c.request); err != nil {
 		return err
@@ -313,6 +320,7 @@ func (p *panicked) Error() string { return "panic of type " + p.kind }
 func (c *call) leave(err error, thrown any) error {
 	defer c.door.underWay.Add(-1)
 	c.release()
+	c.pass.Leave()
 	err = c.told(err, thrown)
 	c.count(err)
 	c.endAct(err)

@@ -87,6 +87,7 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 			node:    config.Limits.Node.rates(),
 			token:   config.Limits.Token.rates(),
 			book:    config.Book,
+			lanes:   newLanes(),
 			refused: config.Refused,
 			gate:    ports.Gate,
 			caches:  ports.Caches,
@@ -197,6 +198,12 @@ func (s *Server) watchRevocations() {
 
 // Transport tells how often clients were in the way of others.
 func (s *Server) Transport() h2.Counts { return s.door.Counts() }
+
+// Waiting tells how many calls wait for their turn, by the lane.
+func (s *Server) Waiting() map[string]int {
+	l := &s.door.lanes
+	return map[string]int{"quick": l.quick.Stats().Waiting, "slow": l.slow.Stats().Waiting, "control": l.control.Stats().Waiting}
+}
 
 // Streams returns how many subscriptions are being served.
 func (s *Server) Streams() int { return len(s.streams.list()) }

@@ -16,6 +16,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster/replica"
 	"github.com/mayfly-broker/mayfly/cluster/steward"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/admit"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
 	"github.com/mayfly-broker/mayfly/rpc/route"
@@ -150,6 +151,7 @@ var refusals = []struct {
 	{route.ErrNotExecuted, refusal{code: codes.Unavailable, outcome: outcomeNone,
 		text: "not executed: no node leads this data at the moment, try again"}},
 	{route.ErrOverloaded, *errBusy},
+	{admit.ErrBusy, *errBusy},
 	{route.ErrLimit, refusal{code: codes.ResourceExhausted, outcome: outcomeNone}},
 	{route.ErrTooManyKeys, refusal{code: codes.ResourceExhausted, outcome: outcomeNone, name: "keys"}},
 	{route.ErrInvalid, refusal{code: codes.InvalidArgument}},

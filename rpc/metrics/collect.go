@@ -42,6 +42,8 @@ var (
 	raftLog      = describe("mayfly_raft_log_bytes", "Size of the log's records.", "group")
 	raftQueued   = describe("mayfly_raft_queued_commands", "Commands that were accepted and not answered yet.", "group")
 
+	waiting = describe("mayfly_calls_waiting", "Calls that wait for their turn because the node is busy, by lane.", "lane")
+
 	webhooks         = describe("mayfly_webhooks", "Webhooks that this node serves, as the leader of their topics.")
 	webhookWaiting   = describe("mayfly_webhook_events_waiting", "Events that wait for a webhook's receiver, those under way included.")
 	webhookUnderWay  = describe("mayfly_webhook_attempts_in_flight", "Deliveries to webhooks under way.")
@@ -85,6 +87,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	if c.Vending != nil {
 		out.vending(c.Vending())
+	}
+	if c.Waiting != nil {
+		for lane, n := range c.Waiting() {
+			out.gauge(waiting, float64(n), lane)
+		}
 	}
 	out.groups(c.Groups())
 	out.webhooks(c.Webhooks())

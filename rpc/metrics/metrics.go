@@ -16,7 +16,8 @@ import (
 )
 
 // Sources are the parts of a node whose numbers are shown. Each is asked at every
-// reading; all but Peers, Gossip, Strangers, CertificateEnd and Vending are needed.
+// reading; all but Peers, Gossip, Strangers, CertificateEnd, Vending and Waiting are
+// needed.
 type Sources struct {
 	// Topics looks at the topics of this node.
 	Topics func() fanout.Stats
@@ -36,6 +37,9 @@ type Sources struct {
 	Vending func() map[string]map[string]uint64
 	// Port looks at the client port.
 	Port func() Port
+	// Waiting tells how many calls wait for their turn, by the lane; nil for a node
+	// in which none does.
+	Waiting func() map[string]int
 	// Webhooks looks at the deliveries of this node.
 	Webhooks func() Webhooks
 	// Memory looks at what items take.

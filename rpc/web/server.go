@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
@@ -100,6 +101,10 @@ func NewServer(config Config) (*Server, error) {
 		MaxHeaderBytes:    maxHeader,
 		// What net/http has to say is about clients that misbehave.
 		ErrorLog: slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
+		// Calls take turns by where they come from, as those of gRPC.
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return peer.NewContext(ctx, &peer.Peer{Addr: c.RemoteAddr()})
+		},
 		// A connection is new before Serve has returned, and closed after its
 		// last handler has. That of a socket is counted on by its handler.
 		ConnState: func(_ net.Conn, state http.ConnState) {

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
@@ -110,7 +111,11 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	k := &socket{server: s, conn: conn, cache: request.GetCacheName(), topic: request.GetTopic(), header: md,
 		subs: make(map[string]*socketExchange), quiet: make(chan struct{})}
-	k.ctx, k.cut = context.WithCancel(s.life)
+	ctx := s.life
+	if p, ok := peer.FromContext(r.Context()); ok {
+		ctx = peer.NewContext(ctx, p)
+	}
+	k.ctx, k.cut = context.WithCancel(ctx)
 	k.leaving, k.leave = context.WithCancelCause(k.ctx)
 	if r.URL.Query().Get("subscribe") != "false" {
 		k.first = request
