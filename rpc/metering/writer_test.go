@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // which begins at midnight of the year 2000
 		s, m := newShelf(), newMeter(DefaultBounds())
-		pending := 0
+		var pending atomic.Int32
 		time.Sleep(11*time.Hour + 59*time.Minute + 50*time.Second)
 		w := NewWriter(WriterConfig{Meter: m, Store: s, Gather: func() {
-			for ; pending > 0; pending-- {
+			for range pending.Swap(0) {
 				m.Count(read("c", "stream", "u"), oneRead)
 			}
 		}}, time.Now())
@@ -41,7 +42,7 @@ func TestKeep(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second) // 11:59:55
 		m.Count(read("c", "a", "u"), oneRead)
-		pending = 2
+		pending.Store(2)
 		time.Sleep(5*time.Second + time.Millisecond) // noon
 		synctest.Wait()
 		wantLines(t, "at noon", day(), "11h   3")
