@@ -71,6 +71,7 @@ func draining(detail string) web.Reason { return web.Reason{Name: "draining", De
 // before this process started has had its stop: the node serves again, whether or
 // not it may lead.
 func (n *Node) watchOrders(ctx context.Context) {
+	var leaving sync.Once
 	for before := true; ; {
 		news := n.local.Changed()
 		var self cluster.Member
@@ -78,6 +79,7 @@ func (n *Node) watchOrders(ctx context.Context) {
 		switch {
 		case self.Leaving:
 			n.doors.notice.give(draining("this node leaves its cluster"), time.Now())
+			leaving.Do(func() { n.keeping.Go(func() { n.hurryUsage(ctx) }) })
 		case self.State == cluster.Draining && before:
 		case self.State == cluster.Draining:
 			n.doors.notice.give(draining(fmt.Sprintf("this node was drained; `mayfly node resume %s` ends that", self.Node)), time.Now())

@@ -104,6 +104,26 @@ func (n *Node) keepUsage(ctx context.Context) {
 	n.accounts.keeping.Go(func() { n.accounts.writer.Keep(ctx) })
 }
 
+// hurried is how often a node writes that leaves its cluster.
+const hurried = time.Second
+
+// hurryUsage writes often until ctx ends: once this node has left its cluster, nobody
+// takes anything from it any more.
+func (n *Node) hurryUsage(ctx context.Context) {
+	tick := time.NewTicker(hurried)
+	defer tick.Stop()
+	for {
+		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUsage)
+		n.accounts.writer.Flush(writing)
+		cancel()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // lastUsage bounds how long a node that stops tries to write what it counted: groups
 // may be without a leader, and then some of it is lost.
 const lastUsage = 5 * time.Second
