@@ -436,3 +436,42 @@ func TestHolderOf(t *testing.T) {
 		}
 	}
 }
+
+// A call counts the same through every door: what carries it is not looked at.
+func TestUsageOfForeignCalls(t *testing.T) {
+	m := newMetered(t)
+	key, _ := m.superKey(t)
+	ok[*cachepb.SetResponse](t)(m.scs.Set(with(t.Context(), key), &cachepb.SetRequest{
+		CacheKey: []byte("k"), CacheBody: bytes.Repeat([]byte("v"), 2000), TtlMilliseconds: 60_000,
+	}))
+	get := &cachepb.GetRequest{CacheKey: []byte("k")}
+	batch := &cachepb.GetBatchRequest{Items: []*cachepb.GetRequest{get, get, get}}
+	total := func() *adminv1.UsageCounts { return m.report(t, adminv1.UsageBy_USAGE_BY_CACHE).GetTotal() }
+	started := total()
+
+	ok[*cachepb.GetResponse](t)(m.scs.Get(with(t.Context(), key), get))
+	stream := ok[cachepb.Scs_GetBatchClient](t)(m.scs.GetBatch(with(t.Context(), key), batch))
+	for {
+		if _, err := stream.Recv(); err != nil {
+			break
+		}
+	}
+	native := total()
+	for method, message := range map[string]proto.Message{cachepb.Scs_Get_FullMethodName: get, cachepb.Scs_GetBatch_FullMethodName: batch} {
+		if end, _ := m.post(t.Context(), method, newLetter(t, message), "cache", "c", "authorization", key); end.Code() != codes.OK {
+			t.Fatal(end)
+		}
+	}
+	foreign := total()
+	if native.GetReads() != started.GetReads()+2 || native.GetUnits() != started.GetUnits()+2+6 { // 2,000 bytes once, and three times
+		t.Errorf("natively %v after %v", native, started)
+	}
+	for name, count := range map[string]func(*adminv1.UsageCounts) uint64{
+		"reads": (*adminv1.UsageCounts).GetReads, "units": (*adminv1.UsageCounts).GetUnits,
+		"bytes in": (*adminv1.UsageCounts).GetBytesIn, "bytes out": (*adminv1.UsageCounts).GetBytesOut,
+	} {
+		if one, other := count(native)-count(started), count(foreign)-count(native); one != other || one == 0 {
+			t.Errorf("%s: %d natively, %d elsewhere", name, one, other)
+		}
+	}
+}
