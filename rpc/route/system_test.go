@@ -64,6 +64,40 @@ func TestSystemCacheIsApart(t *testing.T) {
 	}
 }
 
+// What the system keeps for itself gives way to nothing, and is written when no item of
+// a client's is.
+func TestSystemCacheIsNotEvicted(t *testing.T) {
+	r := limited(t, 4<<20, nil)
+	if err := r.Create(t.Context(), "kept", &storev1.CacheLimits{Eviction: storev1.Eviction_EVICTION_OFF.Enum()}); err != nil {
+		t.Fatal(err)
+	}
+	add := func(rounds int64) {
+		t.Helper()
+		for i := range 100 {
+			if result, err := r.ApplySystem(t.Context(), addition(fmt.Sprint(i), rounds)); err != nil || result.GetStatus() != 0 {
+				t.Fatalf("apply: %v, %v", result, err)
+			}
+		}
+	}
+	add(1)
+	flood(t, r, "", 10_000)
+	for i := 0; ; i++ {
+		command := set(fmt.Sprint(i), kilobyte, time.Hour)
+		command.Cache = "kept"
+		if result, err := r.Apply(t.Context(), command); err != nil {
+			t.Fatal(err)
+		} else if result.GetStatus() == storev1.Status_STATUS_NO_MEMORY {
+			break
+		}
+	}
+	add(2)
+	for i := range 100 {
+		if got := sumOf(t, r, fmt.Sprint(i)); got != 3 {
+			t.Errorf("%d holds %d, want 3", i, got)
+		}
+	}
+}
+
 // mumbling is a face whose answers to commands are lost so many times.
 type mumbling struct {
 	Face
