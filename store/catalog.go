@@ -61,6 +61,7 @@ type Catalog struct {
 	denials     *btree.Map[string, *TokenDenial] // by token id
 	webhooks    *btree.Map[string, *Webhook]     // by webhookID
 	acts        acts
+	deposits    *btree.Map[string, *Deposit]
 	requests    *requests[*CatalogResult]
 }
 
@@ -73,6 +74,7 @@ func NewCatalog() *Catalog {
 		denials:     btree.NewMap[string, *TokenDenial](treeDegree),
 		webhooks:    btree.NewMap[string, *Webhook](treeDegree),
 		acts:        newActs(),
+		deposits:    btree.NewMap[string, *Deposit](treeDegree),
 		requests:    newRequests(catalogResultSize),
 	}
 }

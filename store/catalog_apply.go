@@ -87,6 +87,8 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 		return c.putWebhook(op.PutWebhook.GetWebhook())
 	case *storev1.CatalogCommand_DeleteWebhook:
 		return c.deleteWebhook(op.DeleteWebhook.GetCache(), op.DeleteWebhook.GetName())
+	case *storev1.CatalogCommand_PutDeposit:
+		return c.putDeposit(op.PutDeposit.GetDeposit())
 	case *storev1.CatalogCommand_RotateWebhook:
 		return c.rotateWebhook(op.RotateWebhook)
 	case *storev1.CatalogCommand_UpdateCache:

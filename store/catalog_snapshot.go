@@ -32,6 +32,7 @@ type CatalogSnapshot struct {
 	denials     *btree.Map[string, *TokenDenial]
 	webhooks    *btree.Map[string, *Webhook]
 	acts        acts
+	deposits    *btree.Map[string, *Deposit]
 	gateways    []*gateway[*CatalogResult]
 }
 
@@ -45,12 +46,13 @@ func (c *Catalog) Snapshot() *CatalogSnapshot {
 		denials:     c.denials.Copy(),
 		webhooks:    c.webhooks.Copy(),
 		acts:        c.acts.copy(),
+		deposits:    c.deposits.Copy(),
 		gateways:    c.requests.freeze(),
 	}
 }
 
 // WriteTo writes the snapshot; see [Snapshot.WriteTo]. The bytes hold the
-// secrets of the signing keys and of the webhooks.
+// secrets of the signing keys, of the webhooks and of the deposits.
 func (s *CatalogSnapshot) WriteTo(w io.Writer) (int64, error) {
 	f, err := newFrameWriter(w, catalogMagic)
 	if err == nil {
@@ -70,6 +72,7 @@ func (s *CatalogSnapshot) message() *storev1.CatalogSnapshot {
 		Version: s.version(), ClockMs: s.clock, LastGeneration: s.generation, Secured: s.secured,
 		Caches: s.caches.Values(), SigningKeys: s.signingKeys.Values(), ApiKeys: s.apiKeys.Values(),
 		Webhooks: s.webhooks.Values(), Denials: s.denials.Values(), Acts: s.acts.all(0), LastAct: s.acts.last,
+		Deposits: s.deposits.Values(),
 	}
 	for _, g := range s.gateways {
 		m.Requests = append(m.Requests, &storev1.SnapshotRecord_Requests{
@@ -104,7 +107,7 @@ func (s *CatalogSnapshot) version() uint32 {
 
 // needsThree tells whether the snapshot holds what version 3 brought.
 func (s *CatalogSnapshot) needsThree() bool {
-	if s.acts.last > 0 || s.denials.Len() > 0 {
+	if s.acts.last > 0 || s.denials.Len() > 0 || s.deposits.Len() > 0 {
 		return true
 	}
 	for _, record := range s.caches.Values() {
@@ -179,6 +182,9 @@ func (c *Catalog) load(m *storev1.CatalogSnapshot) string {
 		return bad
 	}
 	if bad := c.loadActs(m); bad != "" {
+		return bad
+	}
+	if bad := c.loadDeposits(m.GetVersion(), m.GetDeposits()); bad != "" {
 		return bad
 	}
 	return c.loadRequests(m)

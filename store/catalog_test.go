@@ -45,6 +45,8 @@ func catalogCommand(at uint64, op any) *CatalogCommand {
 		cmd.Op = &storev1.CatalogCommand_PutWebhook{PutWebhook: op}
 	case *storev1.DeleteWebhook:
 		cmd.Op = &storev1.CatalogCommand_DeleteWebhook{DeleteWebhook: op}
+	case *storev1.PutDeposit:
+		cmd.Op = &storev1.CatalogCommand_PutDeposit{PutDeposit: op}
 	case *storev1.UpdateCache:
 		cmd.Op = &storev1.CatalogCommand_UpdateCache{UpdateCache: op}
 	case *storev1.RotateWebhook:
@@ -318,6 +320,7 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 		apiKey(name, at+rapid.Uint64Range(0, 20).Draw(t, "life")), &storev1.RevokeApiKey{Id: name}, &storev1.SweepCredentials{},
 		webhook(name, "w"), &storev1.DeleteWebhook{Cache: name, Name: "w"}, &storev1.RotateWebhook{Cache: name, Name: "w", Secret: fmt.Sprint(at)},
 		&storev1.UpdateCache{Name: name, Limits: &storev1.CacheLimits{MaxMemory: new(at % 3), MaxPublishRate: new(uint32(at))}},
+		deposit(name, fmt.Sprint(at)),
 	}
 	cmd := catalogCommand(at, rapid.SampledFrom(ops).Draw(t, "op"))
 	if rapid.Bool().Draw(t, "act") {
@@ -334,7 +337,7 @@ func drawCatalogCommand(t *rapid.T, at uint64) *CatalogCommand {
 func TestCatalogRestoreRefuses(t *testing.T) {
 	c := NewCatalog()
 	setUp := &storev1.CreateCache{Name: "a", Limits: &storev1.CacheLimits{MaxMemory: new(uint64(1))}}
-	for i, op := range []any{setUp, signing("s"), apiKey("k", 0), webhook("a", "w")} {
+	for i, op := range []any{setUp, signing("s"), apiKey("k", 0), webhook("a", "w"), deposit("d", "x")} {
 		cmd := catalogCommand(1, op)
 		cmd.Request = requestOf('g', uint64(i+1), 1)
 		c.Apply(cmd)
@@ -358,6 +361,9 @@ func TestCatalogRestoreRefuses(t *testing.T) {
 	for what, change := range map[string]func(m *storev1.CatalogSnapshot){
 		"no version":          func(m *storev1.CatalogSnapshot) { m.Version = 0 },
 		"newer version":       func(m *storev1.CatalogSnapshot) { m.Version = catalogVersion + 1 },
+		"deposit twice":       func(m *storev1.CatalogSnapshot) { m.Deposits = append(m.Deposits, m.Deposits[0]) },
+		"deposit, empty":      func(m *storev1.CatalogSnapshot) { m.Deposits[0].Content = nil },
+		"deposit too early":   func(m *storev1.CatalogSnapshot) { m.Version, m.Caches[0].Limits = 2, &storev1.CacheLimits{} },
 		"settings too early":  func(m *storev1.CatalogSnapshot) { m.Version = 2 },
 		"settings, bad":       func(m *storev1.CatalogSnapshot) { m.Caches[0].Limits.Eviction = storev1.Eviction(9).Enum() },
 		"clock past its end":  func(m *storev1.CatalogSnapshot) { m.ClockMs = MaxClockMs + 1 },

@@ -29,6 +29,8 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 	case *storev1.CatalogCommand_UpdateCache, *storev1.CatalogCommand_UseSigningKey, *storev1.CatalogCommand_RotateApiKey,
 		*storev1.CatalogCommand_RefreshApiKey, *storev1.CatalogCommand_DenyTokens, *storev1.CatalogCommand_RecordAct, *storev1.CatalogCommand_SettleAct:
 		return 3
+	case *storev1.CatalogCommand_PutDeposit:
+		return depositsVersion
 	case *storev1.CatalogCommand_CreateCache:
 		return limitsVersion(op.CreateCache.GetLimits())
 	case *storev1.CatalogCommand_AddSigningKey:

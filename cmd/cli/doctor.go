@@ -83,6 +83,9 @@ func (p *Program) examination(f *doctorFlags, opts *clientOptions) (doctor.Confi
 	if at == "" {
 		c.Endpoint, err = endpoint.Parse(opts.server)
 		c.TLS = opts.secure()
+		if opts.tlsName != "" {
+			c.Endpoint.Host, c.Address = opts.tlsName, cmp.Or(c.Address, opts.server)
+		}
 	} else {
 		c.Endpoint, err = endpoint.Parse(at)
 		c.Derived, c.TLS = true, true

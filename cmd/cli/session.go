@@ -27,9 +27,9 @@ const (
 
 // clientOptions are the settings of every command that talks to a broker.
 type clientOptions struct {
-	server, apiKey, dataDir, output, file, caCert string
-	tls                                           bool
-	timeout                                       time.Duration
+	server, apiKey, dataDir, output, file, caCert, tlsName string
+	tls                                                    bool
+	timeout                                                time.Duration
 }
 
 func (p *Program) newClientOptions() *clientOptions {
@@ -42,6 +42,7 @@ func (o *clientOptions) settings() []config.Setting {
 		{Name: "api-key", Help: "API key or token, in either form; better given as MAYFLY_API_KEY, which no process list shows", Value: config.Text(&o.apiKey), Secret: true},
 		{Name: "tls", Help: "speak TLS with the broker, whose certificate this machine must trust", Value: config.Switch(&o.tls)},
 		{Name: "ca-cert", Help: "PEM file of the authority that the broker's certificate is to be trusted for; turns TLS on", Value: config.Path(&o.caCert), Default: "this machine's own"},
+		{Name: "tls-name", Help: "name that the broker's certificate must cover; turns TLS on", Value: config.Text(&o.tlsName), Default: "the host of --server"},
 		{Name: "timeout", Help: "longest wait for an answer", Value: config.Duration(&o.timeout)},
 		dataDirSetting(&o.dataDir),
 		fileSetting(&o.file),

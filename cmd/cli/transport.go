@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 )
 
 // secure reports whether the user wants TLS.
-func (o *clientOptions) secure() bool { return o.tls || o.caCert != "" }
+func (o *clientOptions) secure() bool { return o.tls || o.caCert != "" || o.tlsName != "" }
 
 // transport is how a broker is talked to: within TLS if the user wants that, and
 // then with no way around it.
@@ -24,7 +25,7 @@ func (o *clientOptions) transport() (credentials.TransportCredentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server address %q: %w", o.server, err)
 	}
-	settings := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	settings := &tls.Config{ServerName: cmp.Or(o.tlsName, host), MinVersion: tls.VersionTLS12}
 	if o.caCert == "" {
 		return credentials.NewTLS(settings), nil
 	}

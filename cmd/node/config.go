@@ -34,6 +34,9 @@ type Config struct {
 	// behind it, and its private key, both PEM; they are read again when they
 	// change. Both empty leave the port without TLS.
 	TLSCert, TLSKey string
+	// ACME has a certificate ordered and renewed; with files as well, those are
+	// shown as long as there is none.
+	ACME ACME
 	// PeerListen is the node-to-node port as host:port, and GossipListen the
 	// membership port. Both empty make a node that is alone and stays alone.
 	PeerListen, GossipListen string
@@ -179,6 +182,9 @@ func (c Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("tls-cert and tls-key go together: name the file of the certificate and that of its private key")
+	}
+	if err := c.checkACME(); err != nil {
+		return err
 	}
 	if c.DataGroups < 0 || c.DataGroups > cluster.MaxGroups {
 		return fmt.Errorf("data groups: %d is out of range, want 1 to %d", c.DataGroups, cluster.MaxGroups)

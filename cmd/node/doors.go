@@ -18,6 +18,7 @@ import (
 	"github.com/mayfly-broker/mayfly/fanout"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/certify"
 	"github.com/mayfly-broker/mayfly/rpc/console"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
@@ -35,8 +36,10 @@ type doors struct {
 	vending  *vend.Machine
 	console  *console.Console
 	open     atomic.Bool // calls are served
-	// certificates are those of the port; nil when it speaks no TLS.
+	// certificates are those of the port's files, and keeper has those that are
+	// ordered; each nil for none. Without both the port speaks no TLS.
 	certificates *web.Certificates
+	keeper       *certify.Keeper
 
 	verifier *auth.Verifier
 	minter   *auth.Minter
@@ -63,14 +66,19 @@ func (n *Node) openPort(listener net.Listener) error {
 
 // secure has the client port speak TLS, if it is to.
 func (n *Node) secure() (err error) {
-	if n.config.TLSCert == "" {
-		return nil
+	if n.config.TLSCert != "" {
+		if n.doors.certificates, err = web.LoadCertificates(n.config.TLSCert, n.config.TLSKey, n.logger); err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
 	}
-	n.doors.certificates, err = web.LoadCertificates(n.config.TLSCert, n.config.TLSKey, n.logger)
-	if err != nil {
-		return fmt.Errorf("TLS: %w", err)
+	if n.config.ACME.AcceptTerms {
+		if err := n.openKeeper(); err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
 	}
-	n.doors.port.Secure(n.doors.certificates.Current)
+	if n.doors.certificates != nil || n.doors.keeper != nil {
+		n.doors.port.Secure(n.doors.certificate)
+	}
 	return nil
 }
 
@@ -141,8 +149,8 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		Version: n.config.Version,
 		Commit:  n.config.Commit,
 	}
-	if certificates := n.doors.certificates; certificates != nil {
-		sources.CertificateEnd = certificates.End
+	if n.doors.certificates != nil || n.doors.keeper != nil {
+		sources.CertificateEnd = n.doors.certificateEnd
 	}
 	return metrics.New(sources, n.logger)
 }

@@ -121,6 +121,9 @@ func (n *Node) start(ctx context.Context) error {
 	if certificates := n.doors.certificates; certificates != nil {
 		n.keeping.Go(func() { certificates.Watch(keep) })
 	}
+	if keeper := n.doors.keeper; keeper != nil {
+		n.keeping.Go(func() { keeper.Run(keep) })
+	}
 	if err := n.enterCluster(ctx, keep); err != nil {
 		return err
 	}

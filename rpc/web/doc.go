@@ -24,7 +24,8 @@
 // so that /readyz says why. Handshakes are counted and timed like connections that
 // have not told yet, and happen on the same goroutines, never in the way of Accept. A
 // port that speaks TLS speaks nothing else; HTTP/1 clients that come without are
-// told so.
+// told so. A client that offers acme-tls/1 alone is an ACME server that wants proof of
+// a name; it is shown what Prove finds, and its connection is over.
 //
 // What was read to tell the sides apart is given back by the first Read of a
 // thin wrapper, which also counts connections and bytes. Peeking with MSG_PEEK

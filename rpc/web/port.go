@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -23,6 +24,8 @@ type Port struct {
 	logger    *slog.Logger
 	sniffTime time.Duration
 	tls       *tls.Config // nil for none
+	// prove finds what an ACME server asks for; nil when none does.
+	prove func(ctx context.Context, name string) (*tls.Certificate, error)
 
 	grpc, http *side
 	sniffing   sync.WaitGroup
@@ -156,7 +159,7 @@ func (p *Port) sort(c *conn) {
 	p.mu.Lock()
 	p.guests.sorted(c)
 	p.waiting--
-	if err != nil && !p.closed {
+	if err != nil && !errors.Is(err, errProved) && !p.closed {
 		p.dropped++
 	}
 	p.mu.Unlock()

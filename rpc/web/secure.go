@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 const (
 	protocolH2    = "h2"
 	protocolHTTP1 = "http/1.1"
+	// protocolACME is how an ACME server asks for proof that a name leads here
+	// (RFC 8737); nothing is said within it.
+	protocolACME = "acme-tls/1"
 )
 
 // Secure has every connection of the port speak TLS, with the certificate of the
@@ -26,7 +30,10 @@ func (p *Port) Secure(certificate func() *tls.Certificate) {
 		}
 	}
 	both, plain := config(protocolH2, protocolHTTP1), config(protocolHTTP1)
-	both.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	both.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if p.prove != nil && slices.Equal(hello.SupportedProtos, []string{protocolACME}) {
+			return p.proving(), nil
+		}
 		if p.grpc.accepting() {
 			return nil, nil
 		}
@@ -34,6 +41,28 @@ func (p *Port) Secure(certificate func() *tls.Certificate) {
 	}
 	p.tls = both
 }
+
+// Prove has the port show an ACME server what it asks for, which prove finds by
+// name. It is called before Serve, and means nothing without Secure.
+func (p *Port) Prove(prove func(ctx context.Context, name string) (*tls.Certificate, error)) {
+	p.prove = prove
+}
+
+// proving is for a connection of an ACME server.
+func (p *Port) proving() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{protocolACME},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			ctx, cancel := context.WithTimeout(hello.Context(), p.sniffTime)
+			defer cancel()
+			return p.prove(ctx, hello.ServerName)
+		},
+	}
+}
+
+// errProved ends a connection that has shown all that it was for.
+var errProved = errors.New("an ACME server was shown a proof")
 
 // secure shakes hands with a new connection. It returns the connection within TLS,
 // and whether HTTP/2 was agreed on.
@@ -45,7 +74,11 @@ func (p *Port) secure(c *conn) (inner *tls.Conn, isHTTP2 bool, err error) {
 		p.logger.Debug("a TLS handshake failed", slog.Any("err", err))
 		return nil, false, err
 	}
-	return inner, inner.ConnectionState().NegotiatedProtocol == protocolH2, nil
+	protocol := inner.ConnectionState().NegotiatedProtocol
+	if protocol == protocolACME {
+		return nil, false, errProved
+	}
+	return inner, protocol == protocolH2, nil
 }
 
 // explain tells a client that came without TLS what it did wrong, as far as it

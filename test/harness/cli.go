@@ -44,7 +44,7 @@ func (s *Server) whereabouts() []string {
 	if s.TLS == nil {
 		return []string{"MAYFLY_SERVER=" + s.Addr}
 	}
-	return []string{"MAYFLY_SERVER=" + s.Addr, "MAYFLY_CA_CERT=" + s.TLS.CAFile}
+	return []string{"MAYFLY_SERVER=" + s.Addr, "MAYFLY_CA_CERT=" + s.TLS.CAFile, "MAYFLY_TLS_NAME=" + s.TLS.name}
 }
 
 // Mayfly runs a mayfly command that needs no server.

@@ -18,6 +18,7 @@ type Cluster struct {
 
 	groups  int
 	args    []string
+	acme    *ACME
 	network *Network
 }
 
@@ -40,6 +41,8 @@ type ClusterOptions struct {
 	Groups int
 	// Args are flags added for every node.
 	Args []string
+	// ACME has the nodes order their certificate from this server.
+	ACME *ACME
 	// Programs are what the founders run, in order; where there is none, or an
 	// empty one, the broker under test.
 	Programs []string
@@ -48,7 +51,7 @@ type ClusterOptions struct {
 // StartCluster founds a cluster and waits until every node of it serves.
 func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 	t.Helper()
-	c := &Cluster{groups: o.Groups, args: o.Args, network: newNetwork(t)}
+	c := &Cluster{groups: o.Groups, args: o.Args, acme: o.ACME, network: newNetwork(t)}
 	if c.groups == 0 {
 		c.groups = 4
 	}
@@ -81,7 +84,7 @@ func (c *Cluster) place(t testing.TB) *Node {
 	n := &Node{Name: fmt.Sprint("n", len(c.Nodes)+1), peer: FreeAddr(t)}
 	gossip := FreeAddr(t)
 	c.network.connect(t, n.Name, n.peer, gossip)
-	n.Server = New(t, Options{Name: n.Name, Args: append([]string{
+	n.Server = New(t, Options{Name: n.Name, ACME: c.acme, Args: append([]string{
 		"--node-name", n.Name, "--peer-listen", n.peer, "--gossip-listen", gossip, "--advertise", wireHost,
 	}, c.args...)})
 	n.born = n.args

@@ -51,6 +51,8 @@ type Options struct {
 	DataDir string
 	// TLS has the client port speak TLS, with a certificate of this authority.
 	TLS *Authority
+	// ACME has the server order its certificate from this one.
+	ACME *ACME
 	// Name is added to that of its log.
 	Name string
 }
@@ -58,9 +60,15 @@ type Options struct {
 // New prepares a server without starting it.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
+	if o.ACME != nil {
+		o.TLS, o.Args, o.Env = o.ACME.TLS, append(o.ACME.flags(), o.Args...), append(o.ACME.environment(), o.Env...)
+	}
 	s := &Server{
 		Addr: FreeAddr(t), DataDir: o.DataDir, TLS: o.TLS, program: tools.Mayfly, env: o.Env,
 		log: openLog(t, strings.TrimSuffix("mayfly-"+o.Name, "-")),
+	}
+	if o.ACME != nil {
+		o.ACME.lead(s.Addr)
 	}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(t.TempDir(), "data")

@@ -26,7 +26,7 @@ const SecureName = "mayfly.test"
 // Authority signs certificates that only those trust who are told to.
 type Authority struct {
 	// CAFile holds its own certificate, CertFile and KeyFile those of a server that
-	// it signed; all are PEM.
+	// it signed; all are PEM. The last two are empty where servers order their own.
 	CAFile, CertFile, KeyFile string
 
 	pool *x509.CertPool
@@ -34,6 +34,9 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 	// pin is what a browser calls the key that it shall trust.
 	pin string
+	// name is what servers are asked for; empty asks for the host that is
+	// connected to.
+	name string
 }
 
 // NewAuthority makes an authority and the certificate of a server.
@@ -129,12 +132,12 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 
 // Trust is what a client is told that trusts nobody else.
 func (a *Authority) Trust() *tls.Config {
-	return &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}
+	return &tls.Config{RootCAs: a.pool, ServerName: a.name, MinVersion: tls.VersionTLS12}
 }
 
 // flags are what a server is started with.
 func (a *Authority) flags() []string {
-	if a == nil {
+	if a == nil || a.CertFile == "" {
 		return nil
 	}
 	return []string{"--tls-cert", a.CertFile, "--tls-key", a.KeyFile}

@@ -66,9 +66,11 @@ var rules = []struct {
 	{"rpc/vend", rule{ours: []string{"rpc/auth", "proto/permission"}}},
 	{"rpc/web", rule{ours: []string{"rpc/api", "rpc/share", "rpc/auth", "rpc/vend", "proto/admin/v1", "proto/cache", "proto/pubsub"}}},
 	{"rpc/fault", rule{ours: none}},
+	{"rpc/certify", rule{ours: none, others: []string{"golang.org/x/crypto/acme"}}},
 	{"rpc/console", rule{ours: []string{"rpc/api", "rpc/auth", "rpc/usage", "rpc/web", "cluster", "proto"}}},
 	{"rpc", rule{ours: none, others: none}}, // its doc.go alone
-	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto"}}},
+	{"cmd/endpoint", rule{ours: none, others: none}},
+	{"cmd/node", rule{ours: []string{"rpc", "cluster", "fanout", "store", "proto", "cmd/endpoint"}}},
 	{"cmd/recovery", rule{ours: []string{"rpc/route", "cluster"}}},
 	{"cmd", rule{ours: []string{"cmd", "rpc/auth", "rpc/fault", "proto"}}},
 	{"test", rule{ours: []string{"cmd", "rpc/auth", "proto", "test"}}},
@@ -84,6 +86,7 @@ var owners = map[string]string{
 	"github.com/spf13/cobra":          "cmd",
 	"github.com/prometheus":           "rpc/metrics",
 	"github.com/coder/websocket":      "rpc/web",
+	"golang.org/x/crypto/acme":        "rpc/certify",
 }
 
 type pkg struct {

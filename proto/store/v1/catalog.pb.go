@@ -221,6 +221,7 @@ type CatalogCommand struct {
 	//	*CatalogCommand_DenyTokens
 	//	*CatalogCommand_RecordAct
 	//	*CatalogCommand_SettleAct
+	//	*CatalogCommand_PutDeposit
 	Op isCatalogCommand_Op `protobuf_oneof:"op"`
 	// What is put on record together with the change, whatever comes of it.
 	// Since version 3.
@@ -442,6 +443,15 @@ func (x *CatalogCommand) GetSettleAct() *SettleAct {
 	return nil
 }
 
+func (x *CatalogCommand) GetPutDeposit() *PutDeposit {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_PutDeposit); ok {
+			return x.PutDeposit
+		}
+	}
+	return nil
+}
+
 func (x *CatalogCommand) GetAct() *Act {
 	if x != nil {
 		return x.Act
@@ -529,6 +539,10 @@ type CatalogCommand_SettleAct struct {
 	SettleAct *SettleAct `protobuf:"bytes,33,opt,name=settle_act,json=settleAct,proto3,oneof"`
 }
 
+type CatalogCommand_PutDeposit struct {
+	PutDeposit *PutDeposit `protobuf:"bytes,46,opt,name=put_deposit,json=putDeposit,proto3,oneof"`
+}
+
 func (*CatalogCommand_CreateCache) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_DeleteCache) isCatalogCommand_Op() {}
@@ -564,6 +578,8 @@ func (*CatalogCommand_DenyTokens) isCatalogCommand_Op() {}
 func (*CatalogCommand_RecordAct) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_SettleAct) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_PutDeposit) isCatalogCommand_Op() {}
 
 type CreateCache struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -897,6 +913,107 @@ func (x *CacheLimits) GetMaxKeys() uint64 {
 	return 0
 }
 
+// PutDeposit keeps something for all nodes, in place of what was kept under that
+// name before. Nothing removes it.
+type PutDeposit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deposit       *Deposit               `protobuf:"bytes,1,opt,name=deposit,proto3" json:"deposit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutDeposit) Reset() {
+	*x = PutDeposit{}
+	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutDeposit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutDeposit) ProtoMessage() {}
+
+func (x *PutDeposit) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutDeposit.ProtoReflect.Descriptor instead.
+func (*PutDeposit) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PutDeposit) GetDeposit() *Deposit {
+	if x != nil {
+		return x.Deposit
+	}
+	return nil
+}
+
+// Deposit is something that the nodes of a cluster share and that the catalog does
+// not understand, such as the certificate of the client port with its key. It is
+// a secret.
+type Deposit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Content       []byte                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deposit) Reset() {
+	*x = Deposit{}
+	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deposit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deposit) ProtoMessage() {}
+
+func (x *Deposit) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deposit.ProtoReflect.Descriptor instead.
+func (*Deposit) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Deposit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Deposit) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // AddSigningKey publishes a key. The first one of the cluster's own is in use at
 // once, every other one waits for UseSigningKey.
 type AddSigningKey struct {
@@ -910,7 +1027,7 @@ type AddSigningKey struct {
 
 func (x *AddSigningKey) Reset() {
 	*x = AddSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1039,7 @@ func (x *AddSigningKey) String() string {
 func (*AddSigningKey) ProtoMessage() {}
 
 func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[6]
+	mi := &file_store_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1052,7 @@ func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSigningKey.ProtoReflect.Descriptor instead.
 func (*AddSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AddSigningKey) GetKey() *SigningKey {
@@ -972,7 +1089,7 @@ type SigningKey struct {
 
 func (x *SigningKey) Reset() {
 	*x = SigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1101,7 @@ func (x *SigningKey) String() string {
 func (*SigningKey) ProtoMessage() {}
 
 func (x *SigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[7]
+	mi := &file_store_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1114,7 @@ func (x *SigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKey.ProtoReflect.Descriptor instead.
 func (*SigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SigningKey) GetId() string {
@@ -1068,7 +1185,7 @@ type UseSigningKey struct {
 
 func (x *UseSigningKey) Reset() {
 	*x = UseSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1197,7 @@ func (x *UseSigningKey) String() string {
 func (*UseSigningKey) ProtoMessage() {}
 
 func (x *UseSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[8]
+	mi := &file_store_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1210,7 @@ func (x *UseSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseSigningKey.ProtoReflect.Descriptor instead.
 func (*UseSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UseSigningKey) GetId() string {
@@ -1120,7 +1237,7 @@ type RemoveSigningKey struct {
 
 func (x *RemoveSigningKey) Reset() {
 	*x = RemoveSigningKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1249,7 @@ func (x *RemoveSigningKey) String() string {
 func (*RemoveSigningKey) ProtoMessage() {}
 
 func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[9]
+	mi := &file_store_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1262,7 @@ func (x *RemoveSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSigningKey.ProtoReflect.Descriptor instead.
 func (*RemoveSigningKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RemoveSigningKey) GetId() string {
@@ -1166,7 +1283,7 @@ type PutApiKey struct {
 
 func (x *PutApiKey) Reset() {
 	*x = PutApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1295,7 @@ func (x *PutApiKey) String() string {
 func (*PutApiKey) ProtoMessage() {}
 
 func (x *PutApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[10]
+	mi := &file_store_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1308,7 @@ func (x *PutApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutApiKey.ProtoReflect.Descriptor instead.
 func (*PutApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PutApiKey) GetKey() *ApiKey {
@@ -1232,7 +1349,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1361,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[11]
+	mi := &file_store_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1374,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApiKey) GetId() string {
@@ -1373,7 +1490,7 @@ type KeyLimits struct {
 
 func (x *KeyLimits) Reset() {
 	*x = KeyLimits{}
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1502,7 @@ func (x *KeyLimits) String() string {
 func (*KeyLimits) ProtoMessage() {}
 
 func (x *KeyLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[12]
+	mi := &file_store_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1515,7 @@ func (x *KeyLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyLimits.ProtoReflect.Descriptor instead.
 func (*KeyLimits) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *KeyLimits) GetMaxTrafficRate() uint32 {
@@ -1442,7 +1559,7 @@ type RotateApiKey struct {
 
 func (x *RotateApiKey) Reset() {
 	*x = RotateApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1571,7 @@ func (x *RotateApiKey) String() string {
 func (*RotateApiKey) ProtoMessage() {}
 
 func (x *RotateApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[13]
+	mi := &file_store_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1584,7 @@ func (x *RotateApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApiKey.ProtoReflect.Descriptor instead.
 func (*RotateApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RotateApiKey) GetId() string {
@@ -1502,7 +1619,7 @@ type RefreshApiKey struct {
 
 func (x *RefreshApiKey) Reset() {
 	*x = RefreshApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1631,7 @@ func (x *RefreshApiKey) String() string {
 func (*RefreshApiKey) ProtoMessage() {}
 
 func (x *RefreshApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[14]
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1644,7 @@ func (x *RefreshApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshApiKey.ProtoReflect.Descriptor instead.
 func (*RefreshApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RefreshApiKey) GetId() string {
@@ -1554,7 +1671,7 @@ type RevokeApiKey struct {
 
 func (x *RevokeApiKey) Reset() {
 	*x = RevokeApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1683,7 @@ func (x *RevokeApiKey) String() string {
 func (*RevokeApiKey) ProtoMessage() {}
 
 func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[15]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1696,7 @@ func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKey.ProtoReflect.Descriptor instead.
 func (*RevokeApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevokeApiKey) GetId() string {
@@ -1597,7 +1714,7 @@ type SweepCredentials struct {
 
 func (x *SweepCredentials) Reset() {
 	*x = SweepCredentials{}
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1726,7 @@ func (x *SweepCredentials) String() string {
 func (*SweepCredentials) ProtoMessage() {}
 
 func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1739,7 @@ func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SweepCredentials.ProtoReflect.Descriptor instead.
 func (*SweepCredentials) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 // DenyTokens refuses the tokens of a token id that were made before the
@@ -1639,7 +1756,7 @@ type DenyTokens struct {
 
 func (x *DenyTokens) Reset() {
 	*x = DenyTokens{}
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1768,7 @@ func (x *DenyTokens) String() string {
 func (*DenyTokens) ProtoMessage() {}
 
 func (x *DenyTokens) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1781,7 @@ func (x *DenyTokens) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTokens.ProtoReflect.Descriptor instead.
 func (*DenyTokens) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DenyTokens) GetTokenId() string {
@@ -1701,7 +1818,7 @@ type TokenDenial struct {
 
 func (x *TokenDenial) Reset() {
 	*x = TokenDenial{}
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1830,7 @@ func (x *TokenDenial) String() string {
 func (*TokenDenial) ProtoMessage() {}
 
 func (x *TokenDenial) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1843,7 @@ func (x *TokenDenial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDenial.ProtoReflect.Descriptor instead.
 func (*TokenDenial) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TokenDenial) GetTokenId() string {
@@ -1788,7 +1905,7 @@ type Act struct {
 
 func (x *Act) Reset() {
 	*x = Act{}
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1917,7 @@ func (x *Act) String() string {
 func (*Act) ProtoMessage() {}
 
 func (x *Act) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1930,7 @@ func (x *Act) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Act.ProtoReflect.Descriptor instead.
 func (*Act) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Act) GetSequence() uint64 {
@@ -1918,7 +2035,7 @@ type ActDetail struct {
 
 func (x *ActDetail) Reset() {
 	*x = ActDetail{}
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2047,7 @@ func (x *ActDetail) String() string {
 func (*ActDetail) ProtoMessage() {}
 
 func (x *ActDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2060,7 @@ func (x *ActDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActDetail.ProtoReflect.Descriptor instead.
 func (*ActDetail) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ActDetail) GetName() string {
@@ -1969,7 +2086,7 @@ type RecordAct struct {
 
 func (x *RecordAct) Reset() {
 	*x = RecordAct{}
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2098,7 @@ func (x *RecordAct) String() string {
 func (*RecordAct) ProtoMessage() {}
 
 func (x *RecordAct) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2111,7 @@ func (x *RecordAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAct.ProtoReflect.Descriptor instead.
 func (*RecordAct) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 // SettleAct says what came of an act that was begun.
@@ -2009,7 +2126,7 @@ type SettleAct struct {
 
 func (x *SettleAct) Reset() {
 	*x = SettleAct{}
-	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2138,7 @@ func (x *SettleAct) String() string {
 func (*SettleAct) ProtoMessage() {}
 
 func (x *SettleAct) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2151,7 @@ func (x *SettleAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAct.ProtoReflect.Descriptor instead.
 func (*SettleAct) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{22}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SettleAct) GetSequence() uint64 {
@@ -2073,7 +2190,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[23]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2202,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[23]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2215,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{23}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Webhook) GetCache() string {
@@ -2147,7 +2264,7 @@ type PutWebhook struct {
 
 func (x *PutWebhook) Reset() {
 	*x = PutWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[24]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2276,7 @@ func (x *PutWebhook) String() string {
 func (*PutWebhook) ProtoMessage() {}
 
 func (x *PutWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[24]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2289,7 @@ func (x *PutWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
 func (*PutWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{24}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutWebhook) GetWebhook() *Webhook {
@@ -2193,7 +2310,7 @@ type DeleteWebhook struct {
 
 func (x *DeleteWebhook) Reset() {
 	*x = DeleteWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[25]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2322,7 @@ func (x *DeleteWebhook) String() string {
 func (*DeleteWebhook) ProtoMessage() {}
 
 func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[25]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2335,7 @@ func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
 func (*DeleteWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{25}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteWebhook) GetCache() string {
@@ -2247,7 +2364,7 @@ type RotateWebhook struct {
 
 func (x *RotateWebhook) Reset() {
 	*x = RotateWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[26]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2376,7 @@ func (x *RotateWebhook) String() string {
 func (*RotateWebhook) ProtoMessage() {}
 
 func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[26]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2389,7 @@ func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
 func (*RotateWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{26}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RotateWebhook) GetCache() string {
@@ -2312,7 +2429,7 @@ type CatalogResult struct {
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[27]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2441,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[27]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2454,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -2388,7 +2505,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[28]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2517,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[28]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2530,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -2462,16 +2579,18 @@ type CatalogSnapshot struct {
 	// By cache and name. Since version 2.
 	Webhooks []*Webhook `protobuf:"bytes,10,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
 	// Since version 3: by token id, by number, and the last number given.
-	Denials       []*TokenDenial `protobuf:"bytes,11,rep,name=denials,proto3" json:"denials,omitempty"`
-	Acts          []*Act         `protobuf:"bytes,12,rep,name=acts,proto3" json:"acts,omitempty"`
-	LastAct       uint64         `protobuf:"varint,13,opt,name=last_act,json=lastAct,proto3" json:"last_act,omitempty"`
+	Denials []*TokenDenial `protobuf:"bytes,11,rep,name=denials,proto3" json:"denials,omitempty"`
+	Acts    []*Act         `protobuf:"bytes,12,rep,name=acts,proto3" json:"acts,omitempty"`
+	LastAct uint64         `protobuf:"varint,13,opt,name=last_act,json=lastAct,proto3" json:"last_act,omitempty"`
+	// By name. Since version 3.
+	Deposits      []*Deposit `protobuf:"bytes,18,rep,name=deposits,proto3" json:"deposits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[29]
+	mi := &file_store_v1_catalog_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2602,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[29]
+	mi := &file_store_v1_catalog_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2615,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -2590,6 +2709,13 @@ func (x *CatalogSnapshot) GetLastAct() uint64 {
 	return 0
 }
 
+func (x *CatalogSnapshot) GetDeposits() []*Deposit {
+	if x != nil {
+		return x.Deposits
+	}
+	return nil
+}
+
 type CatalogSnapshot_CatalogAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Gateway       []byte                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
@@ -2601,7 +2727,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[30]
+	mi := &file_store_v1_catalog_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2739,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[30]
+	mi := &file_store_v1_catalog_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2752,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -2654,8 +2780,7 @@ var File_store_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xed\n" +
-	"\n" +
+	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xad\v\n" +
 	"\x0eCatalogCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12A\n" +
@@ -2681,7 +2806,9 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"record_act\x18  \x01(\v2\x1a.mayfly.store.v1.RecordActH\x00R\trecordAct\x12;\n" +
 	"\n" +
-	"settle_act\x18! \x01(\v2\x1a.mayfly.store.v1.SettleActH\x00R\tsettleAct\x12&\n" +
+	"settle_act\x18! \x01(\v2\x1a.mayfly.store.v1.SettleActH\x00R\tsettleAct\x12>\n" +
+	"\vput_deposit\x18. \x01(\v2\x1b.mayfly.store.v1.PutDepositH\x00R\n" +
+	"putDeposit\x12&\n" +
 	"\x03act\x18' \x01(\v2\x14.mayfly.store.v1.ActR\x03actB\x04\n" +
 	"\x02op\"W\n" +
 	"\vCreateCache\x12\x12\n" +
@@ -2721,7 +2848,13 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\v_max_memoryB\v\n" +
 	"\t_evictionB\r\n" +
 	"\v_kept_kindsB\v\n" +
-	"\t_max_keys\"T\n" +
+	"\t_max_keys\"@\n" +
+	"\n" +
+	"PutDeposit\x122\n" +
+	"\adeposit\x18\x01 \x01(\v2\x18.mayfly.store.v1.DepositR\adeposit\"7\n" +
+	"\aDeposit\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"T\n" +
 	"\rAddSigningKey\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.mayfly.store.v1.SigningKeyR\x03key\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\bR\x05first\"\xf0\x01\n" +
@@ -2841,7 +2974,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x124\n" +
 	"\x06limits\x18\x03 \x01(\v2\x1c.mayfly.store.v1.CacheLimitsR\x06limits\x12\"\n" +
-	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xf5\x05\n" +
+	"\rcreated_at_ms\x18\x04 \x01(\x04R\vcreatedAtMs\"\xab\x06\n" +
 	"\x0fCatalogSnapshot\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x19\n" +
 	"\bclock_ms\x18\x02 \x01(\x04R\aclockMs\x12'\n" +
@@ -2856,7 +2989,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	" \x03(\v2\x18.mayfly.store.v1.WebhookR\bwebhooks\x126\n" +
 	"\adenials\x18\v \x03(\v2\x1c.mayfly.store.v1.TokenDenialR\adenials\x12(\n" +
 	"\x04acts\x18\f \x03(\v2\x14.mayfly.store.v1.ActR\x04acts\x12\x19\n" +
-	"\blast_act\x18\r \x01(\x04R\alastAct\x1a}\n" +
+	"\blast_act\x18\r \x01(\x04R\alastAct\x124\n" +
+	"\bdeposits\x18\x12 \x03(\v2\x18.mayfly.store.v1.DepositR\bdeposits\x1a}\n" +
 	"\rCatalogAnswer\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\fR\agateway\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x126\n" +
@@ -2894,7 +3028,7 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_store_v1_catalog_proto_goTypes = []any{
 	(Eviction)(0),                         // 0: mayfly.store.v1.Eviction
 	(ActOutcome)(0),                       // 1: mayfly.store.v1.ActOutcome
@@ -2905,83 +3039,88 @@ var file_store_v1_catalog_proto_goTypes = []any{
 	(*FlushCache)(nil),                    // 6: mayfly.store.v1.FlushCache
 	(*UpdateCache)(nil),                   // 7: mayfly.store.v1.UpdateCache
 	(*CacheLimits)(nil),                   // 8: mayfly.store.v1.CacheLimits
-	(*AddSigningKey)(nil),                 // 9: mayfly.store.v1.AddSigningKey
-	(*SigningKey)(nil),                    // 10: mayfly.store.v1.SigningKey
-	(*UseSigningKey)(nil),                 // 11: mayfly.store.v1.UseSigningKey
-	(*RemoveSigningKey)(nil),              // 12: mayfly.store.v1.RemoveSigningKey
-	(*PutApiKey)(nil),                     // 13: mayfly.store.v1.PutApiKey
-	(*ApiKey)(nil),                        // 14: mayfly.store.v1.ApiKey
-	(*KeyLimits)(nil),                     // 15: mayfly.store.v1.KeyLimits
-	(*RotateApiKey)(nil),                  // 16: mayfly.store.v1.RotateApiKey
-	(*RefreshApiKey)(nil),                 // 17: mayfly.store.v1.RefreshApiKey
-	(*RevokeApiKey)(nil),                  // 18: mayfly.store.v1.RevokeApiKey
-	(*SweepCredentials)(nil),              // 19: mayfly.store.v1.SweepCredentials
-	(*DenyTokens)(nil),                    // 20: mayfly.store.v1.DenyTokens
-	(*TokenDenial)(nil),                   // 21: mayfly.store.v1.TokenDenial
-	(*Act)(nil),                           // 22: mayfly.store.v1.Act
-	(*ActDetail)(nil),                     // 23: mayfly.store.v1.ActDetail
-	(*RecordAct)(nil),                     // 24: mayfly.store.v1.RecordAct
-	(*SettleAct)(nil),                     // 25: mayfly.store.v1.SettleAct
-	(*Webhook)(nil),                       // 26: mayfly.store.v1.Webhook
-	(*PutWebhook)(nil),                    // 27: mayfly.store.v1.PutWebhook
-	(*DeleteWebhook)(nil),                 // 28: mayfly.store.v1.DeleteWebhook
-	(*RotateWebhook)(nil),                 // 29: mayfly.store.v1.RotateWebhook
-	(*CatalogResult)(nil),                 // 30: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 31: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 32: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 33: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 34: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 35: mayfly.store.v1.SnapshotRecord.Requests
+	(*PutDeposit)(nil),                    // 9: mayfly.store.v1.PutDeposit
+	(*Deposit)(nil),                       // 10: mayfly.store.v1.Deposit
+	(*AddSigningKey)(nil),                 // 11: mayfly.store.v1.AddSigningKey
+	(*SigningKey)(nil),                    // 12: mayfly.store.v1.SigningKey
+	(*UseSigningKey)(nil),                 // 13: mayfly.store.v1.UseSigningKey
+	(*RemoveSigningKey)(nil),              // 14: mayfly.store.v1.RemoveSigningKey
+	(*PutApiKey)(nil),                     // 15: mayfly.store.v1.PutApiKey
+	(*ApiKey)(nil),                        // 16: mayfly.store.v1.ApiKey
+	(*KeyLimits)(nil),                     // 17: mayfly.store.v1.KeyLimits
+	(*RotateApiKey)(nil),                  // 18: mayfly.store.v1.RotateApiKey
+	(*RefreshApiKey)(nil),                 // 19: mayfly.store.v1.RefreshApiKey
+	(*RevokeApiKey)(nil),                  // 20: mayfly.store.v1.RevokeApiKey
+	(*SweepCredentials)(nil),              // 21: mayfly.store.v1.SweepCredentials
+	(*DenyTokens)(nil),                    // 22: mayfly.store.v1.DenyTokens
+	(*TokenDenial)(nil),                   // 23: mayfly.store.v1.TokenDenial
+	(*Act)(nil),                           // 24: mayfly.store.v1.Act
+	(*ActDetail)(nil),                     // 25: mayfly.store.v1.ActDetail
+	(*RecordAct)(nil),                     // 26: mayfly.store.v1.RecordAct
+	(*SettleAct)(nil),                     // 27: mayfly.store.v1.SettleAct
+	(*Webhook)(nil),                       // 28: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 29: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 30: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 31: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 32: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 33: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 34: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 35: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 36: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 37: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	34, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	36, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
 	4,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
 	5,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
 	6,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
-	9,  // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
-	13, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
-	18, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
-	19, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
-	12, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	27, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
-	28, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
-	29, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	11, // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
+	15, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
+	20, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
+	21, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
+	14, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
+	29, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	30, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	31, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
 	7,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
-	11, // 13: mayfly.store.v1.CatalogCommand.use_signing_key:type_name -> mayfly.store.v1.UseSigningKey
-	16, // 14: mayfly.store.v1.CatalogCommand.rotate_api_key:type_name -> mayfly.store.v1.RotateApiKey
-	17, // 15: mayfly.store.v1.CatalogCommand.refresh_api_key:type_name -> mayfly.store.v1.RefreshApiKey
-	20, // 16: mayfly.store.v1.CatalogCommand.deny_tokens:type_name -> mayfly.store.v1.DenyTokens
-	24, // 17: mayfly.store.v1.CatalogCommand.record_act:type_name -> mayfly.store.v1.RecordAct
-	25, // 18: mayfly.store.v1.CatalogCommand.settle_act:type_name -> mayfly.store.v1.SettleAct
-	22, // 19: mayfly.store.v1.CatalogCommand.act:type_name -> mayfly.store.v1.Act
-	8,  // 20: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	8,  // 21: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	0,  // 22: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
-	10, // 23: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
-	14, // 24: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	15, // 25: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
-	14, // 26: mayfly.store.v1.RotateApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	14, // 27: mayfly.store.v1.RefreshApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	23, // 28: mayfly.store.v1.Act.details:type_name -> mayfly.store.v1.ActDetail
-	1,  // 29: mayfly.store.v1.Act.outcome:type_name -> mayfly.store.v1.ActOutcome
-	1,  // 30: mayfly.store.v1.SettleAct.outcome:type_name -> mayfly.store.v1.ActOutcome
-	26, // 31: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
-	2,  // 32: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	8,  // 33: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	31, // 34: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	10, // 35: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	14, // 36: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	35, // 37: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	33, // 38: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	26, // 39: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
-	21, // 40: mayfly.store.v1.CatalogSnapshot.denials:type_name -> mayfly.store.v1.TokenDenial
-	22, // 41: mayfly.store.v1.CatalogSnapshot.acts:type_name -> mayfly.store.v1.Act
-	30, // 42: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	13, // 13: mayfly.store.v1.CatalogCommand.use_signing_key:type_name -> mayfly.store.v1.UseSigningKey
+	18, // 14: mayfly.store.v1.CatalogCommand.rotate_api_key:type_name -> mayfly.store.v1.RotateApiKey
+	19, // 15: mayfly.store.v1.CatalogCommand.refresh_api_key:type_name -> mayfly.store.v1.RefreshApiKey
+	22, // 16: mayfly.store.v1.CatalogCommand.deny_tokens:type_name -> mayfly.store.v1.DenyTokens
+	26, // 17: mayfly.store.v1.CatalogCommand.record_act:type_name -> mayfly.store.v1.RecordAct
+	27, // 18: mayfly.store.v1.CatalogCommand.settle_act:type_name -> mayfly.store.v1.SettleAct
+	9,  // 19: mayfly.store.v1.CatalogCommand.put_deposit:type_name -> mayfly.store.v1.PutDeposit
+	24, // 20: mayfly.store.v1.CatalogCommand.act:type_name -> mayfly.store.v1.Act
+	8,  // 21: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	8,  // 22: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	0,  // 23: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
+	10, // 24: mayfly.store.v1.PutDeposit.deposit:type_name -> mayfly.store.v1.Deposit
+	12, // 25: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
+	16, // 26: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	17, // 27: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
+	16, // 28: mayfly.store.v1.RotateApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	16, // 29: mayfly.store.v1.RefreshApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	25, // 30: mayfly.store.v1.Act.details:type_name -> mayfly.store.v1.ActDetail
+	1,  // 31: mayfly.store.v1.Act.outcome:type_name -> mayfly.store.v1.ActOutcome
+	1,  // 32: mayfly.store.v1.SettleAct.outcome:type_name -> mayfly.store.v1.ActOutcome
+	28, // 33: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	2,  // 34: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	8,  // 35: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	33, // 36: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	12, // 37: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	16, // 38: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	37, // 39: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	35, // 40: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	28, // 41: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	23, // 42: mayfly.store.v1.CatalogSnapshot.denials:type_name -> mayfly.store.v1.TokenDenial
+	24, // 43: mayfly.store.v1.CatalogSnapshot.acts:type_name -> mayfly.store.v1.Act
+	10, // 44: mayfly.store.v1.CatalogSnapshot.deposits:type_name -> mayfly.store.v1.Deposit
+	32, // 45: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -3009,6 +3148,7 @@ func file_store_v1_catalog_proto_init() {
 		(*CatalogCommand_DenyTokens)(nil),
 		(*CatalogCommand_RecordAct)(nil),
 		(*CatalogCommand_SettleAct)(nil),
+		(*CatalogCommand_PutDeposit)(nil),
 	}
 	file_store_v1_catalog_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
@@ -3017,7 +3157,7 @@ func file_store_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
