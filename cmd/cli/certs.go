@@ -21,7 +21,7 @@ import (
 func (p *Program) certsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "certs", Short: "Make certificates with an authority of your own",
-		Long: "Make certificates for the client port with an authority of your own, and see what\nis in one.",
+		Long: "Make certificates for the client port with an authority of your own, and see what\nis in one. For one that every client trusts by itself, see --acme-accept-terms of\n\"mayfly server\".",
 	}
 	cmd.AddCommand(p.certsCreate(), p.certsShow())
 	return cmd
