@@ -3,7 +3,8 @@
 
 SHELL   := /bin/bash
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# What a commit is called must not depend on how much of the history is here.
+VERSION ?= $(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
 # Every package but those that drive the real binary, which `stories` runs.
 UNITS    = $(shell $(GO) list ./... | grep -v -e '/test$$' -e '/test/faults$$')
@@ -13,14 +14,14 @@ CONSOLE  := rpc/console/app
 CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz fuzz-long bench proto check clean
+.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz fuzz-long bench proto check sbom reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: console ## Build bin/mayfly
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mayfly ./cmd/mayfly
+	CGO_ENABLED=0 $(GO) build -trimpath -mod=readonly -buildvcs=auto -ldflags '$(LDFLAGS)' -o bin/mayfly ./cmd/mayfly
 
 console: $(CONSOLE)/dist/index.html ## Build the console's pages, if their sources have changed
 
@@ -76,9 +77,18 @@ bench: build ## Measure speed and memory, beside other brokers in the same run
 proto: ## Generate the Go code of every .proto file
 	@scripts/proto.sh
 
-check: lint ## Prove that modules are tidy, code is formatted and generated code is current
+check: lint ## Prove that the tree is tidy, licences are allowed, and no vulnerability is known (VULN=required: or fail)
 	@scripts/proto.sh check
 	@scripts/check.sh
+	@$(GO) run ./scripts/supply licences
+	@VULN=$(or $(VULN),warn) scripts/vuln.sh
+
+sbom: build ## Write what is in bin/mayfly beside it: a bill of materials (CycloneDX) and the licence texts
+	$(GO) run ./scripts/supply sbom bin/mayfly >bin/mayfly.cdx.json
+	$(GO) run ./scripts/supply notices bin/mayfly >bin/mayfly.licences.txt
+
+reproduce: ## Build the commit twice, in two folders, and demand the same bytes
+	@scripts/reproduce.sh
 
 clean: ## Remove what was built
 	rm -rf bin test/out test/faults/out test/node/node_modules test/browser/node_modules $(CONSOLE)/node_modules $(CONSOLE)/dist/*
