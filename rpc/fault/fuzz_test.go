@@ -7,9 +7,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// FuzzHeaders: whatever the headers say, they ask for a fault within its bounds or
+// FuzzFaults: whatever the headers say, they ask for a fault within its bounds or
 // for none, and what cannot be read is the caller's mistake.
-func FuzzHeaders(f *testing.F) {
+func FuzzFaults(f *testing.F) {
 	f.Add(get, "get set", "unavailable", "3", "100", "1")
 	f.Add(publish, "topic-publish", "cancelled", "", "0", "")
 	f.Add(subscribe, "topic-subscribe", "not-found", "2147483647", "2147483647", "2147483647")

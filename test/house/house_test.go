@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,8 +91,8 @@ var owners = map[string]string{
 }
 
 type pkg struct {
-	ImportPath, Dir, Name, Doc string
-	Imports, GoFiles           []string
+	ImportPath, Dir, Name, Doc    string
+	Imports, GoFiles, TestGoFiles []string
 }
 
 func TestImportsPointDownwards(t *testing.T) {
@@ -198,6 +199,41 @@ func TestTopLevelIsTheAgreedOne(t *testing.T) {
 	}
 }
 
+// SECURITY.md names the fuzz targets that there are, and all of those at the doors.
+func TestSecurityNamesTheFuzzTargets(t *testing.T) {
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, found := make(map[string]bool), make(map[string]string)
+	for _, name := range regexp.MustCompile("`(Fuzz[A-Za-z0-9]+)`").FindAllSubmatch(text, -1) {
+		named[string(name[1])] = true
+	}
+	for _, p := range packages(t) {
+		folder := strings.TrimPrefix(p.ImportPath, module)
+		for _, name := range p.TestGoFiles {
+			source, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, target := range regexp.MustCompile(`(?m)^func (Fuzz\w+)`).FindAllSubmatch(source, -1) {
+				name := string(target[1])
+				if twice := found[name]; twice != "" && within(folder, "rpc") {
+					t.Errorf("%s and %s both have a %s", twice, folder, name)
+				}
+				if found[name] = folder; within(folder, "rpc") && !named[name] {
+					t.Errorf("%s of %s is not in SECURITY.md", name, folder)
+				}
+			}
+		}
+	}
+	for name := range named {
+		if found[name] == "" {
+			t.Errorf("SECURITY.md names %s, which is no fuzz target", name)
+		}
+	}
+}
+
 // within reports whether name is folder or lies below it.
 func within(name, folder string) bool {
 	return name == folder || strings.HasPrefix(name, strings.TrimSuffix(folder, "/")+"/")
@@ -205,7 +241,7 @@ func within(name, folder string) bool {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,Doc,Imports,GoFiles", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,Doc,Imports,GoFiles,TestGoFiles", "./...")
 	cmd.Dir = "../.."
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
