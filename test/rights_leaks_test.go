@@ -46,7 +46,7 @@ func (l *leaks) in(text string) string {
 }
 
 // check looks through all that the nodes of a cluster have printed, and through what
-// they show to everybody, and to operators beside keys and items.
+// they show to everybody, and to operators who look around.
 func (l *leaks) check(t *testing.T, c *harness.Cluster) {
 	t.Helper()
 	for _, n := range c.Nodes {
@@ -57,6 +57,10 @@ func (l *leaks) check(t *testing.T, c *harness.Cluster) {
 				t.Errorf("%s of %s: %d", path, n.Name, page.Status)
 			}
 			said[path] = page.Body
+		}
+		for _, command := range []string{"key list", "cache list", "node list", "cluster status", "webhook list " + ownCache, "usage report"} {
+			ran := n.CLI(t, "", strings.Fields(command)...)
+			said["mayfly "+command] = ran.OK(t) + ran.Stderr
 		}
 		for where, text := range said {
 			if text == "" {
