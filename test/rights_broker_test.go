@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,8 +18,8 @@ import (
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 )
 
-// putHook makes a webhook, whose secret is to stay one.
-func (s *rightsStory) putHook(t *testing.T) {
+// putSecrets makes a webhook and a signing key, whose secrets are to stay that.
+func (s *rightsStory) putSecrets(t *testing.T) {
 	t.Helper()
 	n := s.cluster.Nodes[0]
 	hooks := webhookpb.NewWebhookClient(s.conns[n])
@@ -30,6 +31,15 @@ func (s *rightsStory) putHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.leaks.keep(secret.GetSecretString())
+	made, err := controlpb.NewScsControlClient(s.conns[n]).CreateSigningKey(n.Context(t), &controlpb.CreateSigningKeyRequest{TtlMinutes: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var key struct{ K string }
+	if err := json.Unmarshal([]byte(made.GetKey()), &key); err != nil || key.K == "" {
+		t.Fatalf("a signing key without a secret: %v", err)
+	}
+	s.leaks.keep(key.K)
 	s.leaks.keep(strings.ReplaceAll(storySecret, ".", " "))
 }
 

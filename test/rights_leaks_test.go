@@ -58,7 +58,7 @@ func (l *leaks) check(t *testing.T, c *harness.Cluster) {
 			}
 			said[path] = page.Body
 		}
-		for _, command := range []string{"key list", "cache list", "node list", "cluster status", "webhook list " + ownCache, "usage report"} {
+		for _, command := range []string{"key list", "signing-key list", "audit", "cache list", "node list", "cluster status", "webhook list " + ownCache, "usage report"} {
 			ran := n.CLI(t, "", strings.Fields(command)...)
 			said["mayfly "+command] = ran.OK(t) + ran.Stderr
 		}

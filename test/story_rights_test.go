@@ -78,7 +78,7 @@ func newRightsStory(t *testing.T) *rightsStory {
 		s.conns[n] = n.Conn(t)
 	}
 	s.methods = served(t, s.conns[first])
-	s.putHook(t)
+	s.putSecrets(t)
 	s.knowsRoutes(t)
 	if t.Failed() {
 		t.FailNow()
