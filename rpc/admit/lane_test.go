@@ -75,6 +75,9 @@ func (l *load) add(n int, name string, size int, as func() Caller) {
 func (l *load) worst(name string, part float64) time.Duration {
 	waits := l.waits[name]
 	slices.Sort(waits)
+	if len(waits) == 0 {
+		return time.Hour // it never had its turn
+	}
 	return waits[int(float64(len(waits)-1)*part)]
 }
 
