@@ -84,6 +84,7 @@ var actRules = map[string]actRule{
 	adminv1.Admin_TransferLeadership_FullMethodName: {around, []string{"group", "to"}},
 	adminv1.Admin_CreateJoinToken_FullMethodName:    {around, []string{"valid_for_seconds"}},
 	adminv1.Admin_JoinCluster_FullMethodName:        {around, []string{"seeds", "replace"}},
+	adminv1.Admin_RotateKeys_FullMethodName:         {around, []string{"authority"}},
 
 	adminv1.Caches_CreateCache_FullMethodName:    {carried, []string{"cache", "limits"}},
 	adminv1.Caches_UpdateCache_FullMethodName:    {carried, []string{"cache", "limits"}},
