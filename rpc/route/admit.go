@@ -115,7 +115,7 @@ func (m *purse) admit(ctx context.Context, g cluster.GroupID, c *storev1.Command
 	}
 	taken := m.grant(g, c, bytes)
 	if m.outdated(c.GetCache(), taken) {
-		m.recount()
+		m.count()
 		taken = m.grant(g, c, bytes)
 	}
 	for a := range taken.all {
@@ -159,7 +159,12 @@ var errPressed = fmt.Errorf("%w: this node, or one that keeps a copy, has hardly
 func (m *purse) await(ctx context.Context, g cluster.GroupID, c *storev1.Command, taken grant) (grant, *storev1.Result, error) {
 	late := time.NewTimer(roomPatience)
 	defer late.Stop()
-	m.recount() // writes that replaced something have taken more than they need
+	// Writes that replaced something have taken more than they need, and what was
+	// deleted has not come back: it is counted after this write came.
+	if !m.pause(ctx) {
+		return grant{}, nil, ctx.Err()
+	}
+	m.recount()
 	for {
 		counted := m.counted.next()
 		taken = m.grant(g, c, taken.bytes)
