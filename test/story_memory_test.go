@@ -155,6 +155,17 @@ func describe(t *testing.T, s *harness.Server) (d described) {
 	return d
 }
 
+// quiet is describe once nothing gives way any more.
+func quiet(t *testing.T, s *harness.Server) (d described) {
+	t.Helper()
+	harness.Eventually(t, harness.Patience, "an end of evictions", func() (bool, string) {
+		before := d
+		d = describe(t, s)
+		return d == before, fmt.Sprintf("%+v", d)
+	})
+	return d
+}
+
 func none(error) bool { return false }
 
 // A cache has little memory. Writes go on: old items give way, those that are read
@@ -177,7 +188,7 @@ func TestACacheWithLittleMemory(t *testing.T) {
 		t.Errorf("of %d items that are read all the time %d are left", hot, n)
 	}
 	l.whole(rooms)
-	before := describe(t, server)
+	before := quiet(t, server)
 	if before.Bytes > budget || before.MaxMemory != budget || before.Eviction != "lru" || before.EvictedItems < 1000 {
 		t.Errorf("described as %+v", before)
 	}
@@ -197,11 +208,12 @@ func TestACacheWithLittleMemory(t *testing.T) {
 		t.Fatalf("cache update: %+v", ran)
 	}
 	var refused error
+	off := quiet(t, server)
 	l.flood(120, hot, func(err error) bool { refused = err; return true })
 	if status.Code(refused) != codes.ResourceExhausted || !strings.Contains(refused.Error(), "memory of this cache is used up") {
 		t.Errorf("refused with %v", refused)
 	}
-	if now := describe(t, server); now.EvictedItems != before.EvictedItems || now.Bytes > budget {
+	if now := describe(t, server); now.EvictedItems != off.EvictedItems || now.Bytes > budget {
 		t.Errorf("a cache that evicts nothing is described as %+v", now)
 	}
 	for i := range hot {
@@ -216,18 +228,25 @@ func TestACacheWithLittleMemory(t *testing.T) {
 }
 
 // A broker has little memory, and is flooded with more than it could ever hold. It
-// takes all of it, and no more memory than it was given.
+// takes that, but for a moment now and then on a machine that is too busy to collect
+// its garbage, and no more memory than it was given.
 func TestABrokerWithLittleMemory(t *testing.T) {
 	t.Parallel()
 	const most = 96 << 20
 	server := harness.StartDev(t, "--max-memory=96MiB")
 	l := stock(t, "default", server)
-	if failures := l.flood(9000, 10, none); len(failures) > 0 { // 70 MiB, for 24
-		t.Errorf("writes failed: %v", failures)
+	var busy atomic.Int64
+	const writes = 12_000 // 94 MiB, for 48
+	failures := l.flood(writes, 10, func(err error) bool {
+		busy.Add(1)
+		return status.Code(err) == codes.ResourceExhausted
+	})
+	if len(failures) > 0 || busy.Load() > writes/4 {
+		t.Errorf("writes failed: %v, and %d of %d found the broker busy", failures, busy.Load(), writes)
 	}
 	numbers := server.Metrics(t)
 	held, budget := numbers["mayfly_memory_items_bytes"], numbers["mayfly_memory_items_budget_bytes"]
-	if budget != most/4 || held > budget || held < budget/2 {
+	if budget != most/2 || held > budget || held < budget/2 {
 		t.Errorf("holds %v bytes of items, of %v", held, budget)
 	}
 	// The program's own text counts, too.

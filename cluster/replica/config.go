@@ -164,6 +164,9 @@ type tuning struct {
 	trimPause time.Duration
 }
 
+// memTrimPause is the trimPause of a host in memory.
+const memTrimPause = 250 * time.Millisecond
+
 func defaultTuning() tuning {
 	return tuning{
 		heartbeat:         time.Second,
@@ -210,6 +213,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.tuning == (tuning{}) {
 		c.tuning = defaultTuning().at(c.Heartbeat)
+		if c.Dir == "" {
+			// What a log in memory grows by in between is memory that others miss, and
+			// its snapshots are written to nowhere slow.
+			c.tuning.trimPause = memTrimPause
+		}
 	}
 	c.Limits = c.Limits.withDefaults()
 	if c.Limits.QueuedBytes < MaxCommandBytes {

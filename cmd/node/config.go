@@ -109,8 +109,7 @@ type Config struct {
 	// Usage says how what is used is counted.
 	Usage Usage
 	// Memory is what the process should take, in bytes, at least 64 MiB. Half of it
-	// is for items, a quarter without a DataDir, and they give way when that is used
-	// up. 0 sets no bound.
+	// is for items, which give way when that is used up. 0 sets no bound.
 	Memory int64
 	// Version and Commit say what is running.
 	Version, Commit string

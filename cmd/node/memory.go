@@ -20,9 +20,8 @@ import (
 // How the memory of a node is divided. The rest is for what nobody counts: answers on
 // their way, snapshots being written, and what the collector has not taken yet.
 const (
-	// itemsPart of it is for items, all replicas counted: half, or a quarter where
-	// snapshots are kept in memory too, for those hold all items once more.
-	itemsPart, itemsPartInMemory = 2, 4
+	// itemsPart of it is for items, all replicas counted: half.
+	itemsPart = 2
 	// An eighth each is the most for the items of topics, for requests being served,
 	// for commands in the queues of the groups, and for logs that are kept in memory.
 	otherPart = 8
@@ -53,12 +52,7 @@ func (c Config) share(part, most int64) int64 {
 }
 
 // itemsBudget is what all items may take, 0 for no bound.
-func (c Config) itemsBudget() uint64 {
-	if c.DataDir == "" {
-		return uint64(c.Memory / itemsPartInMemory)
-	}
-	return uint64(c.Memory / itemsPart)
-}
+func (c Config) itemsBudget() uint64 { return uint64(c.Memory / itemsPart) }
 
 // topicsBudget bounds the items of topics.
 func (c Config) topicsBudget() int64 { return c.share(otherPart, fanout.DefaultTotalBytes) }

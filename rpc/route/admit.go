@@ -113,8 +113,11 @@ func (m *purse) admit(ctx context.Context, g cluster.GroupID, c *storev1.Command
 	if m.pressed.Load() {
 		return grant{}, nil, errPressed
 	}
-	now := m.now.Load()
-	taken := grant{bytes: bytes, cache: now.caches[c.GetCache()], nodes: now.groups[g]}
+	taken := m.grant(g, c, bytes)
+	if m.outdated(c.GetCache(), taken) {
+		m.count()
+		taken = m.grant(g, c, bytes)
+	}
 	for a := range taken.all {
 		if a.pressed.Load() {
 			return grant{}, nil, errPressed
@@ -129,6 +132,26 @@ func (m *purse) admit(ctx context.Context, g cluster.GroupID, c *storev1.Command
 	return m.await(ctx, g, c, taken)
 }
 
+// grant finds the accounts that a command draws on.
+func (m *purse) grant(g cluster.GroupID, c *storev1.Command, bytes int64) grant {
+	now := m.now.Load()
+	return grant{bytes: bytes, cache: now.caches[c.GetCache()], nodes: now.groups[g]}
+}
+
+// outdated reports whether the accounts were made up before the group came here, or
+// before the cache got the budget that it has now.
+func (m *purse) outdated(cache string, g grant) bool {
+	if m.budget > 0 && len(g.nodes) == 0 {
+		return true
+	}
+	record, _ := m.local.meta.Load().cache(cache)
+	budget := record.GetLimits().GetMaxMemory()
+	if g.cache == nil {
+		return budget > 0
+	}
+	return g.cache.budget.Load() != budget
+}
+
 // errPressed refuses work that would take memory where there is hardly any.
 var errPressed = fmt.Errorf("%w: this node, or one that keeps a copy, has hardly any memory left", ErrOverloaded)
 
@@ -136,11 +159,15 @@ var errPressed = fmt.Errorf("%w: this node, or one that keeps a copy, has hardly
 func (m *purse) await(ctx context.Context, g cluster.GroupID, c *storev1.Command, taken grant) (grant, *storev1.Result, error) {
 	late := time.NewTimer(roomPatience)
 	defer late.Stop()
-	m.recount() // writes that replaced something have taken more than they need
+	// Writes that replaced something have taken more than they need, and what was
+	// deleted has not come back: it is counted after this write came.
+	if !m.pause(ctx) {
+		return grant{}, nil, ctx.Err()
+	}
+	m.recount()
 	for {
 		counted := m.counted.next()
-		now := m.now.Load()
-		taken.cache, taken.nodes = now.caches[c.GetCache()], now.groups[g]
+		taken = m.grant(g, c, taken.bytes)
 		short := taken.take()
 		if short == nil {
 			return taken, nil, nil

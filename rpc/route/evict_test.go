@@ -19,7 +19,6 @@ func limited(t *testing.T, node uint64, l *storev1.CacheLimits) *Router {
 	if err := r.Create(t.Context(), "chat", l); err != nil {
 		t.Fatal(err)
 	}
-	r.local.memory.count() // a write that came first would not be bounded
 	return r
 }
 
@@ -148,7 +147,6 @@ func TestACacheThatEvictsNothingRefuses(t *testing.T) {
 	if err := r.Update(t.Context(), "chat", &storev1.CacheLimits{MaxMemory: new(uint64(2 * budget))}); err != nil {
 		t.Fatal(err)
 	}
-	r.local.memory.count()
 	must(t, r, set("and more", kilobyte, time.Hour))
 }
 
@@ -289,6 +287,7 @@ func TestAPressedNodeTakesNoWrites(t *testing.T) {
 
 func TestAWriteThatWaitsForRoomCanBeGivenUp(t *testing.T) {
 	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(1 << 20))})
+	r.local.memory.count()
 	a := r.local.memory.now.Load().caches["chat"]
 	a.mu.Lock()
 	a.room = -1 << 40

@@ -60,6 +60,7 @@ type account struct {
 	before  int64 // pending when the count began that is under way, or was last
 	since   int64 // taken since then
 
+	budget  atomic.Uint64
 	most    atomic.Int64 // more could never be taken
 	wanted  atomic.Int64 // what a write waits for that did not get it
 	spare   atomic.Int64 // less room than this is to be made up for
@@ -276,6 +277,7 @@ func (a *account) low() bool {
 func (a *account) settle(share memory.Share) {
 	share.Wanted = uint64(max(a.wanted.Load(), 0))
 	a.share = share
+	a.budget.Store(share.Budget)
 	a.most.Store(share.Most())
 	a.spare.Store(share.Most() / spare)
 	a.mu.Lock()

@@ -246,6 +246,7 @@ func (p *partition) use(record *storev1.CacheRecord, c store.Candidate, at uint6
 func (l *Local) evict(ctx context.Context, p *partition, cache string, bytes, large uint64) (freed uint64, err error) {
 	record, ok := l.meta.Load().cache(cache)
 	if !ok {
+		delete(p.pools, cache)
 		return 0, nil
 	}
 	pool := p.pools[cache]
