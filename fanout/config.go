@@ -42,7 +42,8 @@ type Config struct {
 	// ForgetAfter is how long a topic without items and subscriptions keeps its counter, at least 1 ms. A reader that
 	// comes back later is told a new page.
 	ForgetAfter time.Duration
-	// MaxTopics bounds how many topics are remembered at once.
+	// MaxTopics bounds how many topics are remembered at once. For more, those without subscriptions are forgotten before
+	// their time, the longest unused first.
 	MaxTopics int
 	// Linger is how long a mirrored topic goes on being fed after its last subscription was closed, at least 1 ms.
 	Linger time.Duration
