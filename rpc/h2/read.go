@@ -402,7 +402,7 @@ func (c *conn) data(f *http2.DataFrame) (*Stream, error) {
 	if s.inbox.window -= size; s.inbox.window < 0 {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeFlowControl}
 	}
-	s.inbox.buf = append(s.inbox.buf, f.Data()...)
+	s.inbox.add(f.Data())
 	if s.weight > 0 {
 		c.addWeight(s, size)
 	}

@@ -136,6 +136,19 @@ func (in *inbox) next() (size int, ok bool) {
 	return prefixSize + int(binary.BigEndian.Uint32(in.buf[1:])), true
 }
 
+// add appends what has come. There is never twice as much room as that took, and never
+// more than the message needs.
+func (in *inbox) add(b []byte) {
+	if need := len(in.buf) + len(b); need > cap(in.buf) {
+		room := max(2*cap(in.buf), need)
+		if size, ok := in.next(); ok && size >= need {
+			room = min(room, size)
+		}
+		in.buf = append(make([]byte, 0, room), in.buf...)
+	}
+	in.buf = append(in.buf, b...)
+}
+
 // receive waits for the next message. It returns io.EOF when there is none.
 func (s *Stream) receive() ([]byte, error) {
 	c := s.conn
