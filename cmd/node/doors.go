@@ -23,6 +23,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 	"github.com/mayfly-broker/mayfly/rpc/vend"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
@@ -36,6 +37,7 @@ type doors struct {
 	vending  *vend.Machine
 	console  *console.Console
 	open     atomic.Bool // calls are served
+	room     *share.Pool // for large messages and answers
 	// certificates are those of the port's files, and keeper has those that are
 	// ordered; each nil for none. Without both the port speaks no TLS.
 	certificates *web.Certificates
@@ -172,7 +174,9 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
+	n.doors.room = api.NewRoom(n.config.Limits)
 	n.doors.web, err = web.NewServer(web.Config{
+		Room:    n.doors.room,
 		Ready:   n.unready,
 		Metrics: n.doors.measured.Handler(),
 		Gate:    n.doors.gate,
@@ -232,6 +236,7 @@ func (n *Node) openDoor() (err error) {
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
 		Limits:    limits,
+		Room:      n.doors.room,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
 		Book:      n.book,

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Bounds for HTTP clients. A request's header carries a credential of at most
@@ -50,6 +51,8 @@ type Config struct {
 	Proxies []netip.Prefix
 	// Vending answers /vend/NAME; nil has no endpoint.
 	Vending Vending
+	// Room is what large bodies and answers share, in bytes; nil: enough for all.
+	Room *share.Pool
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -95,7 +98,7 @@ func NewServer(config Config) (*Server, error) {
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
-		Handler:           s.watched(bounded(s.introduced(s.guarded(s.routes())))),
+		Handler:           s.watched(bounded(s.introduced(s.guarded(plainOnly(s.roomy(s.routes())))))),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Bounds of a WebSocket.
@@ -109,7 +109,7 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // and has been answered
 	}
-	k := &socket{server: s, conn: conn, cache: request.GetCacheName(), topic: request.GetTopic(), header: md,
+	k := &socket{server: s, conn: conn, room: roomOf(r), cache: request.GetCacheName(), topic: request.GetTopic(), header: md,
 		subs: make(map[string]*socketExchange), quiet: make(chan struct{})}
 	ctx := s.life
 	if p, ok := peer.FromContext(r.Context()); ok {
@@ -141,6 +141,7 @@ func (s *Server) checkCredential(md metadata.MD) error {
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
+	room   *share.Holder // for the message at hand
 	cache  string
 	topic  string                     // what messages mean that name none
 	first  *pubsubpb.SubscribeRequest // what the path asks for; nil for nothing
@@ -188,6 +189,7 @@ func (k *socket) serve(known bool) {
 			return
 		}
 		k.handle(raw)
+		k.room.Give(k.room.Held())
 	}
 }
 
@@ -199,7 +201,7 @@ func (k *socket) read() (raw []byte, ok bool) {
 			return nil, false
 		}
 		late := time.AfterFunc(exchangeTime, k.cut)
-		raw, err := io.ReadAll(r)
+		raw, err := readAll(r, k.room)
 		late.Stop()
 		switch {
 		case err != nil:

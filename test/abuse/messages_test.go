@@ -140,7 +140,7 @@ func put(ctx context.Context, v *victim, item *cachepb.SetRequest) {
 
 // neverRead asks for the large item and for a topic's events over HTTP/1.
 func (v *victim) neverRead(ctx context.Context) bool {
-	for _, path := range []string{"/caches/" + cache + "/items/large", "/topics/" + cache + "/socket"} {
+	for _, path := range []string{"/cache/" + cache + "?key=large", "/topics/" + cache + "/socket"} {
 		conn, err := v.dial(ctx)
 		if err != nil {
 			return false
