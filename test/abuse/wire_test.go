@@ -35,7 +35,7 @@ func (v *victim) rude(ctx context.Context, reads bool, settings ...http2.Setting
 	if err != nil {
 		return nil, err
 	}
-	r := &rude{Conn: conn, out: bufio.NewWriterSize(conn, 64<<10), addr: v.Addr, next: 1}
+	r := &rude{Conn: conn, out: bufio.NewWriterSize(conn, 16<<10), addr: v.Addr, next: 1}
 	r.framer = http2.NewFramer(r.out, conn)
 	r.framer.AllowIllegalWrites = true
 	r.hpack = hpack.NewEncoder(&r.block)
@@ -52,7 +52,7 @@ func (v *victim) rude(ctx context.Context, reads bool, settings ...http2.Setting
 
 // forget reads until the connection ends.
 func (r *rude) forget() {
-	in := http2.NewFramer(io.Discard, bufio.NewReaderSize(r.Conn, 64<<10))
+	in := http2.NewFramer(io.Discard, bufio.NewReaderSize(r.Conn, 4<<10))
 	in.SetReuseFrames()
 	for {
 		f, err := in.ReadFrame()
