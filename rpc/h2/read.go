@@ -59,8 +59,11 @@ func (c *conn) greet() error {
 func (c *conn) read() {
 	for {
 		whole := c.buffered()
-		if !whole && (!c.endBatch() || !c.say()) {
-			return
+		if !whole {
+			if !c.endBatch() || !c.say() {
+				return
+			}
+			c.temper.rest(c.ctx)
 		}
 		frame, err := c.framer.ReadFrame()
 		if !whole {
@@ -147,6 +150,7 @@ func (c *conn) survives(err error) error {
 	defer c.mu.Unlock()
 	c.newest = max(c.newest, e.StreamID)
 	c.reset(e.StreamID, e.Code)
+	c.temper.fault(1)
 	return c.wasted()
 }
 
@@ -358,6 +362,7 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 
 // refuse answers a request without a handler. The caller holds the lock.
 func (c *conn) refuse(id uint32, why *refusal, ended bool) {
+	c.temper.fault(1)
 	block := appendResponse(nil, why.http)
 	if why.Code() == codes.Unimplemented {
 		block = appendField(block, "grpc-accept-encoding", "identity")
@@ -426,6 +431,9 @@ func (c *conn) tellWhy(err error) {
 		code, why = http2.ErrCodeEnhanceYourCalm, "too_many_pings" // a word that clients know
 	case code == http2.ErrCodeNo:
 		return
+	}
+	if code == http2.ErrCodeEnhanceYourCalm {
+		c.temper.tell(floodFaults)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -368,6 +368,9 @@ func (s *Stream) finish(answer mem.BufferSlice, err error, quietly bool) {
 		st = status.FromContextError(err)
 	}
 	c := s.conn
+	if st.Code() == codes.Unauthenticated {
+		c.temper.fault(1)
+	}
 	c.mu.Lock()
 	if !s.gone {
 		c.conclude(s, answer, st)

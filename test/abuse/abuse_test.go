@@ -32,8 +32,13 @@ var attacks = []struct {
 	{"peers", "nonsense and silence on the node-to-node port", bother},
 }
 
-// mostGrowth is by how much a broker's memory may grow under any of the attacks.
-const mostGrowth = 700 << 20
+// inFlight is what messages on their way may take, and mostGrowth by how much a broker's
+// memory may grow under any of the attacks: a collector of garbage takes once more what
+// is in use.
+var (
+	inFlight   = sized(128, 512)
+	mostGrowth = int64(sized(450, 1700)) << 20
+)
 
 // A broker under attack takes no more memory than there is, and goes on to serve those
 // who behave.

@@ -2,6 +2,7 @@ package abuse
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -53,7 +54,7 @@ func newVictim(t *testing.T) *victim {
 		_ = l.Close()
 		v.from.LocalAddr = other
 	}
-	v.Server = harness.Start(t, harness.Options{Args: []string{"--peer-listen", v.peer}})
+	v.Server = harness.Start(t, harness.Options{Args: []string{"--peer-listen", v.peer, "--max-in-flight", fmt.Sprint(inFlight, "MiB")}})
 	v.key = v.Secure(t)
 	v.CreateCache(t, cache)
 	return v
