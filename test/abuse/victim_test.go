@@ -49,15 +49,20 @@ var victims atomic.Uint32
 func newVictim(t *testing.T) *victim {
 	t.Helper()
 	v := &victim{peer: harness.FreeAddr(t)}
+	v.comeFromElsewhere()
+	v.Server = harness.Start(t, harness.Options{Args: []string{"--peer-listen", v.peer, "--max-in-flight", fmt.Sprint(inFlight, "MiB")}})
+	v.key = v.Secure(t)
+	v.CreateCache(t, cache)
+	return v
+}
+
+// comeFromElsewhere gives attackers an address of their own.
+func (v *victim) comeFromElsewhere() {
 	other := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(victims.Add(1)))}
 	if l, err := net.ListenTCP("tcp", other); err == nil {
 		_ = l.Close()
 		v.from.LocalAddr = other
 	}
-	v.Server = harness.Start(t, harness.Options{Args: []string{"--peer-listen", v.peer, "--max-in-flight", fmt.Sprint(inFlight, "MiB")}})
-	v.key = v.Secure(t)
-	v.CreateCache(t, cache)
-	return v
 }
 
 // dial connects an attacker. The connection ends with ctx.
