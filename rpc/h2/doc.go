@@ -90,9 +90,9 @@
 //
 // Requests that lead to nothing are told to a socket that wants to know (temper.go). It
 // says how long nothing more is to be read from it.
-// Compression is
-// not spoken: requests that use it are refused with UNIMPLEMENTED, as by grpc-go
-// without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
+//
+// Compression is not spoken: requests that use it are refused with UNIMPLEMENTED, as by
+// grpc-go without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
 // are written to without a goroutine that may wait. One that wraps such a socket
 // and shows it (syscall.Conn) is passed by once the client has said its preface, and
 // told of what went by if it has a method Moved(received, sent int).
@@ -104,8 +104,8 @@
 // # Concurrency and memory
 //
 // A Server may be used by many goroutines; GracefulStop and Stop wait for every
-// goroutine that it started. Lock order: that of a share.Pool is taken last; a source's own locks may be held when
-// Stream.Wake is called, and no lock of a connection but that of its queue is
+// goroutine that it started. Lock order: that of a share.Pool is taken last; a source's
+// own locks may be held when Stream.Wake is called, and no lock of a connection but that of its queue is
 // taken then; a source is asked with only its stream's feed lock held.
 //
 // Bytes that a codec or a source returns are only read, and held until they were
