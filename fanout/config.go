@@ -13,13 +13,15 @@ import (
 // has to outlast the pauses of a scheduler, a garbage collection and a TCP retransmission (0.2 s and more), none of
 // which is worth a loss. With it the bytes are the bound of all items above 192 bytes, and 0.2 MiB of slots the most
 // that small ones take beside. A log's room grows with what is in it, so a topic that is used little costs nothing more.
+//
+// A topic that was used once takes some 800 bytes with its item, so a million of them stay below 1 GiB.
 const (
 	DefaultTopicItems  = 4096
 	DefaultTopicBytes  = 1 << 20
 	DefaultTotalBytes  = 256 << 20
 	DefaultRetention   = time.Minute
 	DefaultForgetAfter = 5 * time.Minute
-	DefaultMaxTopics   = 2_000_000
+	DefaultMaxTopics   = 1_000_000
 	DefaultLinger      = 10 * time.Second
 
 	maxTopicItems = 1 << 16

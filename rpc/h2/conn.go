@@ -48,7 +48,10 @@ type conn struct {
 	waiting, weighed int64
 	waitRoom         share.Holder
 	// room is what is taken for messages on their way and answers that are not read.
-	room     share.Holder
+	room share.Holder
+	// crammed: an answer found no room. New calls are refused until one was read, before
+	// they make answers for nothing.
+	crammed  bool
 	lookout  *time.Timer // see look
 	temper   temper      // has no lock
 	looking  bool

@@ -3,10 +3,12 @@ package h2
 import (
 	"errors"
 	"io"
+	"net/http"
 	"time"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // maxStrikes is how many pings too many a client may send in a row.
@@ -337,6 +339,10 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 	}
 	m := c.server.methods[head.path]
+	if refused == nil && c.crammed {
+		c.server.counts.shed.Add(1)
+		refused = &refusal{http.StatusOK, status.Convert(errNoRoom)}
+	}
 	if refused == nil && m == nil {
 		refused = refuse(200, codes.Unimplemented, c.server.unknown(head.path))
 	}

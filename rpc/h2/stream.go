@@ -320,6 +320,10 @@ func (s *Stream) run(quietly bool) {
 		s.finish(nil, m.stream(m.impl, serverStream{transportStream{s}}), false)
 		return
 	}
+	if s.conn.isCrammed() { // since it began
+		s.finish(nil, errNoRoom, quietly)
+		return
+	}
 	answer, err := m.unary(m.impl, s.ctx, s.decode, nil)
 	if err != nil {
 		s.finish(nil, err, quietly)

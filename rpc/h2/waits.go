@@ -202,6 +202,7 @@ func (s *Stream) discharge() {
 	if s.charged > 0 {
 		s.conn.room.Give(s.charged)
 		s.charged = 0
+		s.conn.crammed = false
 	}
 }
 
@@ -226,6 +227,7 @@ func (c *conn) hoard(s *Stream) {
 		return
 	}
 	c.server.counts.shed.Add(1)
+	c.crammed = c.room.Held() > 0 // otherwise it is not for this client to make room
 	if s.offset > 0 || s.sent > 0 {
 		c.reset(s.id, http2.ErrCodeEnhanceYourCalm)
 		return
@@ -233,6 +235,14 @@ func (c *conn) hoard(s *Stream) {
 	s.pending, s.trailer = nil, nil
 	s.trailers = appendStatus(nil, status.Convert(errNoRoom), nil)
 	c.push(s)
+}
+
+// isCrammed reports whether an answer found no room, and none was read since. Calls that
+// came together with its own would make theirs for nothing.
+func (c *conn) isCrammed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.crammed
 }
 
 // errNoRoom is what clients are told whose messages or answers find no room.

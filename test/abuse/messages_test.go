@@ -115,7 +115,9 @@ func unread(ctx context.Context, v *victim) {
 				return false
 			}
 			defer func() { _ = r.Close() }()
-			_ = r.framer.WriteWindowUpdate(0, 1<<31-1-65_535)
+			if window > 0 {
+				_ = r.framer.WriteWindowUpdate(0, 1<<31-1-65_535)
+			}
 			for range 500 {
 				if r.call(cachepb.Scs_Get_FullMethodName, v.key, &cachepb.GetRequest{CacheKey: []byte("large")}) != nil || r.out.Flush() != nil {
 					return true

@@ -41,6 +41,9 @@ func (v *victim) rude(ctx context.Context, reads bool, settings ...http2.Setting
 	r.hpack = hpack.NewEncoder(&r.block)
 	_, _ = r.out.WriteString(http2.ClientPreface)
 	_ = r.framer.WriteSettings(settings...)
+	if reads {
+		_ = r.framer.WriteWindowUpdate(0, 1<<31-1-65_535)
+	}
 	if err := r.out.Flush(); err != nil {
 		return nil, err
 	}
