@@ -174,7 +174,7 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
-	n.doors.room = api.NewRoom(n.config.Limits)
+	n.doors.room = api.NewRoom(n.limits())
 	n.doors.web, err = web.NewServer(web.Config{
 		Room:    n.doors.room,
 		Ready:   n.unready,
@@ -227,15 +227,13 @@ func (n *Node) openDoor() (err error) {
 	if n.steward != nil {
 		operators = office{n}
 	}
-	limits := n.config.Limits
-	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
 	n.doors.server, err = api.NewServer(api.Config{
 		Endpoint:  n.endpoint(),
 		Node:      string(n.host.Node()),
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
-		Limits:    limits,
+		Limits:    n.limits(),
 		Room:      n.doors.room,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
@@ -263,6 +261,13 @@ func (n *Node) openDoor() (err error) {
 		Usage:       n.accounts.reader,
 	})
 	return err
+}
+
+// limits are the product limits, within the memory that there is.
+func (n *Node) limits() api.Limits {
+	limits := n.config.Limits
+	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
+	return limits
 }
 
 // topics narrows the router's subscriptions to what the door asks of them.

@@ -151,7 +151,7 @@ func DefaultLimits() Limits {
 // never so little that none would fit.
 func NewRoom(limits Limits) *share.Pool {
 	fill(&limits.InFlightBytes, DefaultLimits().InFlightBytes)
-	return share.New(max(limits.InFlightBytes, 4*maxReceive), byteGreed)
+	return share.New(max(limits.InFlightBytes, 2*maxReceive), byteGreed)
 }
 
 // byteGreed: one connection may have as many bytes under way as are free.
