@@ -49,9 +49,9 @@ type conn struct {
 	waitRoom         share.Holder
 	// room is what is taken for messages on their way and answers that are not read.
 	room share.Holder
-	// crammed: an answer found no room. New calls are refused until one was read, before
-	// they make answers for nothing.
-	crammed  bool
+	// crammed is until when calls are refused, before they make answers for nothing,
+	// because one found no room; sooner if another was read.
+	crammed  time.Duration
 	lookout  *time.Timer // see look
 	temper   temper      // has no lock
 	looking  bool

@@ -339,7 +339,7 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 	}
 	m := c.server.methods[head.path]
-	if refused == nil && c.crammed {
+	if refused == nil && c.crammed > 0 && c.crammed > c.age() {
 		c.server.counts.shed.Add(1)
 		refused = &refusal{http.StatusOK, status.Convert(errNoRoom)}
 	}
