@@ -7,14 +7,14 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/mayfly-broker/mayfly/cmd/cli.version=$(VERSION)
 # Every package but those that drive the real binary, which `stories` runs.
-UNITS    = $(shell $(GO) list ./... | grep -v -e '/test$$' -e '/test/faults$$')
+UNITS    = $(shell $(GO) list ./... | grep -v -e '/test$$' -e '/test/faults$$' -e '/test/abuse$$')
 
 # The console's pages, and all they are made of.
 CONSOLE  := rpc/console/app
 CONSOLE_SOURCES := $(shell find $(CONSOLE) -name node_modules -prune -o -path $(CONSOLE)/dist -prune -o -type f ! -name '.*' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help build console run cluster test units sdks stories faults conformance race lint fuzz fuzz-long bench proto check sbom reproduce clean
+.PHONY: help build console run cluster test units sdks stories faults abuse conformance race lint fuzz fuzz-long bench proto check sbom reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,11 +50,14 @@ stories: build sdks ## Run the stories: real processes, real SDKs
 	cd $(CONSOLE) && npm test --silent
 	cd test/wire && $(GO) test ./...
 	cd test/gosdk && $(GO) vet ./...
-	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 20m ./test ./test/faults
+	MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -p 1 -count=1 -timeout 20m ./test ./test/faults ./test/abuse
 
 faults: build ## Hurt a cluster in every way for MINUTES (default 10), from SEED (default random), and judge what its clients saw
 	FAULTS_SEED=$(SEED) FAULTS_MINUTES=$(or $(MINUTES),10) MAYFLY_BIN=$(CURDIR)/bin/mayfly \
 		$(GO) test -count=1 -v -timeout 24h -run '^TestRounds$$' ./test/faults
+
+abuse: build ## Attack a broker in every way there is, and print its memory and how honest clients fare
+	ABUSE=full MAYFLY_BIN=$(CURDIR)/bin/mayfly $(GO) test -count=1 -v -timeout 30m -run '^TestAttacks$$' ./test/abuse
 
 conformance: build sdks ## Call everything the SDKs have, on one node and on three, and write docs/compatibility.md from what passed
 	MAYFLY_BIN=$(CURDIR)/bin/mayfly COMPATIBILITY=write $(GO) test -count=1 -run '^TestCompatibility$$' ./test

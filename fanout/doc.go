@@ -146,6 +146,7 @@
 // again and shared by all readers, which must not change them either; they stay valid after the log has dropped them.
 // Keys are copied. A topic costs a small struct and its map entry; log and reader list exist only while there are
 // items and readers. [Broker.Sweep] drops items by age and forgets topics that nobody used for a while; it visits
-// only topics that are due. Shards rebuild their map when most of it was deleted, because Go maps keep the room of
+// only topics that are due. More topics than [Config.MaxTopics] make those be forgotten early that nobody listens to, so
+// that whoever makes up names in endless number keeps nobody from using one. Shards rebuild their map when most of it was deleted, because Go maps keep the room of
 // their largest moment.
 package fanout

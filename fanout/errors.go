@@ -30,8 +30,8 @@ var (
 	// ErrBadPosition: a position from outside that no leader gives out.
 	ErrBadPosition = errors.New("fanout: position is out of range")
 
-	// ErrTooManyTopics: a new topic would exceed Config.MaxTopics. Topics nobody uses are forgotten in time, so a
-	// later attempt may succeed.
+	// ErrTooManyTopics: a new topic would exceed Config.MaxTopics, and those that are there are listened to. A later
+	// attempt may succeed.
 	ErrTooManyTopics = errors.New("fanout: too many topics")
 
 	// ErrCacheDropped ends the subscriptions of a deleted cache, at once and without what was still unread.

@@ -29,8 +29,16 @@ func newShard(b *Broker, p *partition) *shard {
 }
 
 // with calls use with the topic of that name, which is created if need be, while the topic cannot be forgotten nor the
-// partition change hands.
+// partition change hands. If there are too many topics, those that nobody uses make room.
 func (s *shard) with(key Key, why purpose, now int64, use func(*topic)) error {
+	err := s.try(key, why, now, use)
+	if err == ErrTooManyTopics && s.broker.makeRoom(now) { //nolint:errorlint // create's own, never wrapped
+		err = s.try(key, why, now, use)
+	}
+	return err
+}
+
+func (s *shard) try(key Key, why purpose, now int64, use func(*topic)) error {
 	if done, err := s.withExisting(key, why, use); done {
 		return err
 	}
@@ -93,8 +101,9 @@ func (s *shard) remove(t *topic) bool {
 	return true
 }
 
-// forget removes t if nobody needs it. The topic just left the idling timeline.
-func (s *shard) forget(t *topic, now int64) {
+// forget removes t if nobody needs it, early even if it was used lately. The topic just left the idling timeline. It
+// reports whether t is gone.
+func (s *shard) forget(t *topic, now int64, early bool) (gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.mu.Lock()
@@ -103,16 +112,18 @@ func (s *shard) forget(t *topic, now int64) {
 	b := s.broker
 	switch {
 	case t.ended != alive || t.log != nil || t.audience != nil || t.interest != nil:
-		return // gone, or in use again: settle enters it anew
-	case t.used+b.forgetAfter > now:
+		// Gone, or in use again: settle enters it anew.
+	case !early && t.used+b.forgetAfter > now:
 		t.settle()
 	case s.remove(t):
 		t.ended = forgotten
 		s.fit()
+		return true
 	default:
 		t.used = now // pages are used up: ask again later, the partition may change hands
 		t.settle()
 	}
+	return false
 }
 
 // finish ends the topics that match and returns their waiting readers. The caller holds the lock exclusively.

@@ -22,7 +22,7 @@ func (b *Broker) Sweep(now time.Time) {
 	}
 	for due, ok := b.idling.take(at); ok; due, ok = b.idling.take(at) {
 		for _, t := range due {
-			t.shard.forget(t, at)
+			t.shard.forget(t, at, false)
 		}
 	}
 }
@@ -36,4 +36,40 @@ func (b *Broker) giveWay() {
 		}
 		t.giveWay()
 	}
+}
+
+const (
+	// roomMade is how many topics are forgotten at once when there are too many: looking for them has its price.
+	roomMade = 32
+	// roomSought is how many are looked at for that.
+	roomSought = 8 * roomMade
+)
+
+// makeRoom forgets topics that nobody listens to before their time, since there are too many: first those without
+// items, the longest unused first, then those whose items are oldest. It reports whether there is room now.
+func (b *Broker) makeRoom(at int64) bool {
+	var inUse []*topic
+	made := 0
+	for range roomSought {
+		if made == roomMade {
+			break
+		}
+		if t := b.idling.pop(); t != nil {
+			if t.shard.forget(t, at, true) {
+				made++
+			}
+			continue
+		}
+		t := b.aging.pop()
+		if t == nil {
+			break
+		}
+		if !t.abandon() {
+			inUse = append(inUse, t)
+		}
+	}
+	for _, t := range inUse {
+		t.resettle()
+	}
+	return made > 0 || b.topics.Load() < int64(b.config.MaxTopics)
 }

@@ -251,3 +251,67 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyTopics: more topics than may be remembered make those be forgotten that nobody listens to, the longest
+// unused first and those with items last. Whoever comes back to one finds another page.
+func TestTooManyTopics(t *testing.T) {
+	const most = 1000
+	b := ownedBroker(t, Config{MaxTopics: most, Retention: time.Minute, ForgetAfter: 5 * time.Minute})
+	key := func(kind string, i int) Key { return Key{"chat", fmt.Sprint(kind, i)} }
+	for i := range 10 {
+		publish(t, b, key("listened", i), 0)
+		defer subscribe(t, b, key("listened", i), Position{}, 0).Close()
+	}
+	first := publish(t, b, key("older", 0), 0)
+	for i := range 100 {
+		publish(t, b, key("older", i), 0)
+	}
+	for i := range 300 {
+		publish(t, b, key("old", i), 30*time.Second)
+	}
+	b.Sweep(epoch.Add(2 * time.Minute)) // they have no items any more
+	for i := range 400 {
+		publish(t, b, key("new", i), 2*time.Minute)
+	}
+	for i := range 500 {
+		publish(t, b, key("more", i), 2*time.Minute)
+		if n := b.Stats().Topics; n > most {
+			t.Fatalf("%d topics, the most is %d", n, most)
+		}
+	}
+	for kind, want := range map[string]bool{"listened": true, "new": true, "more": true} {
+		s := subscribe(t, b, key(kind, 0), Position{Sequence: 1}, 2*time.Minute)
+		if events := take(t, s); (len(events) > 0) != want {
+			t.Errorf("%s0 has %v, want something: %v", kind, events, want)
+		}
+		s.Close()
+	}
+	again := publish(t, b, key("older", 0), 2*time.Minute)
+	if again.Sequence != 1 || again.Page <= first.Page {
+		t.Errorf("a topic that was forgotten goes on with %v after %v", again, first)
+	}
+	for i := range 10 * most {
+		publish(t, b, key("flood", i), 3*time.Minute)
+	}
+	if n := b.Stats().Topics; n > most {
+		t.Errorf("%d topics after a flood, the most is %d", n, most)
+	}
+	expect(t, subscribe(t, b, key("listened", 3), Position{Sequence: 1}, 2*time.Minute), "gap 0>1@1")
+}
+
+// TestTooManyInUse: topics that are all listened to make no room, and are still aged.
+func TestTooManyInUse(t *testing.T) {
+	b := ownedBroker(t, Config{MaxTopics: 400, Retention: time.Minute})
+	for i := range 400 {
+		key := Key{"chat", fmt.Sprint(i)}
+		publish(t, b, key, 0)
+		defer subscribe(t, b, key, Position{}, 0).Close()
+	}
+	if _, err := b.Publish(0, room, epoch, encodePosition); err != ErrTooManyTopics { //nolint:errorlint // it is documented
+		t.Errorf("one more: %v, want ErrTooManyTopics", err)
+	}
+	b.Sweep(epoch.Add(2 * time.Minute))
+	if n := b.Stats().Items; n != 0 {
+		t.Errorf("%d items are kept past their time", n)
+	}
+}

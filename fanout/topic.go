@@ -176,6 +176,29 @@ func (t *topic) giveWay() {
 	t.settle()
 }
 
+// abandon drops all items of a topic without readers, which is then one that may be forgotten; false if it has readers.
+// The topic just left the aging timeline, and stays out of it if it has.
+func (t *topic) abandon() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.aging = false
+	if t.audience != nil || t.interest != nil {
+		t.aging = true // nobody else enters it meanwhile
+		return false
+	}
+	t.clear()
+	t.settle()
+	return true
+}
+
+// resettle enters a topic that has left the aging timeline where it belongs.
+func (t *topic) resettle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.aging = false
+	t.settle()
+}
+
 // clear drops the whole log.
 func (t *topic) clear() {
 	if t.log == nil {

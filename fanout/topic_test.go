@@ -115,8 +115,10 @@ func TestEncodePanicPublishesNothing(t *testing.T) {
 // TestKeyIsolation: names are not run together, and the bound on topics holds.
 func TestKeyIsolation(t *testing.T) {
 	b := ownedBroker(t, Config{MaxTopics: 2})
-	publish(t, b, Key{"a", "bc"}, 0)
-	publish(t, b, Key{"ab", "c"}, 0)
+	for _, key := range []Key{{"a", "bc"}, {"ab", "c"}} {
+		publish(t, b, key, 0)
+		defer subscribe(t, b, key, Position{}, 0).Close() // keeps it
+	}
 	if got := b.Stats().Topics; got != 2 {
 		t.Fatalf("%d topics, want 2", got)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/h2"
 	"github.com/mayfly-broker/mayfly/rpc/metrics"
 	"github.com/mayfly-broker/mayfly/rpc/route"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 	"github.com/mayfly-broker/mayfly/rpc/vend"
 	"github.com/mayfly-broker/mayfly/rpc/web"
 )
@@ -36,6 +37,7 @@ type doors struct {
 	vending  *vend.Machine
 	console  *console.Console
 	open     atomic.Bool // calls are served
+	room     *share.Pool // for large messages and answers
 	// certificates are those of the port's files, and keeper has those that are
 	// ordered; each nil for none. Without both the port speaks no TLS.
 	certificates *web.Certificates
@@ -172,7 +174,9 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
+	n.doors.room = api.NewRoom(n.limits())
 	n.doors.web, err = web.NewServer(web.Config{
+		Room:    n.doors.room,
 		Ready:   n.unready,
 		Metrics: n.doors.measured.Handler(),
 		Gate:    n.doors.gate,
@@ -223,15 +227,14 @@ func (n *Node) openDoor() (err error) {
 	if n.steward != nil {
 		operators = office{n}
 	}
-	limits := n.config.Limits
-	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
 	n.doors.server, err = api.NewServer(api.Config{
 		Endpoint:  n.endpoint(),
 		Node:      string(n.host.Node()),
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
-		Limits:    limits,
+		Limits:    n.limits(),
+		Room:      n.doors.room,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
 		Book:      n.book,
@@ -258,6 +261,13 @@ func (n *Node) openDoor() (err error) {
 		Usage:       n.accounts.reader,
 	})
 	return err
+}
+
+// limits are the product limits, within the memory that there is.
+func (n *Node) limits() api.Limits {
+	limits := n.config.Limits
+	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
+	return limits
 }
 
 // topics narrows the router's subscriptions to what the door asks of them.

@@ -23,7 +23,7 @@ const (
 	// itemsPart of it is for items, all replicas counted: half.
 	itemsPart = 2
 	// An eighth each is the most for the items of topics, for requests being served,
-	// for commands in the queues of the groups, and for logs that are kept in memory.
+	// for messages on their way with answers that are not read, for commands in the queues of the groups, and for logs that are kept in memory.
 	otherPart = 8
 	// leastMemory is what a node needs to do anything.
 	leastMemory = 64 << 20

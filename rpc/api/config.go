@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/rpc/metering"
 	"github.com/mayfly-broker/mayfly/rpc/quota"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Config is what a Server is told at birth.
@@ -40,6 +41,9 @@ type Config struct {
 	// Meter returns what is told about the calls of a method, whose full name
 	// this is. It is asked once for each method; nil counts nothing.
 	Meter func(method string, stream bool) Meter
+	// Room is what messages on their way and answers that are not read share, in
+	// bytes; see NewRoom. nil is one of its own.
+	Room *share.Pool
 	// Other serves requests over HTTP/2 that are not gRPC; nil refuses them.
 	Other http.Handler
 	// Lookup is told about every question about an item whether the item was there.
@@ -142,6 +146,17 @@ func DefaultLimits() Limits {
 	}
 }
 
+// NewRoom makes what large messages share that are on their way, and answers that are
+// not read: Limits.InFlightBytes, as the requests that are being served once more, and
+// never so little that none would fit.
+func NewRoom(limits Limits) *share.Pool {
+	fill(&limits.InFlightBytes, DefaultLimits().InFlightBytes)
+	return share.New(max(limits.InFlightBytes, 2*maxReceive), byteGreed)
+}
+
+// byteGreed: one connection may have as many bytes under way as are free.
+const byteGreed = 1
+
 // Ports are the parts of the node that a Server translates for. All but Cluster,
 // Usage and Memory are needed.
 type Ports struct {
@@ -178,6 +193,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Heartbeat, DefaultHeartbeat)
 	fill(&c.Stall, DefaultStall)
 	fill(&c.DrainSpread, DefaultDrainSpread)
+	if c.Room == nil {
+		c.Room = NewRoom(*l)
+	}
 	if c.Meter == nil {
 		c.Meter = func(string, bool) Meter { return noMeter{} }
 	}

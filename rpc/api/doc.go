@@ -18,6 +18,13 @@
 // than any official SDK sends). Beyond that rpc/h2 refuses the message itself:
 // RESOURCE_EXHAUSTED in its own words and without the err trailer.
 //
+// # Strangers
+//
+// A key that a credential names and this node has not heard of may be new, so the
+// cluster is asked before it is refused; for all callers together, twenty times a second
+// at most (inquiry.go). Methods that need no credential take small messages only, and
+// have few streams. Nothing is logged of a refusal: calls are counted by their status.
+//
 // # A subscription's stream
 //
 // The handler places the subscription, greets, and leaves the rest to the

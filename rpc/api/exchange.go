@@ -38,7 +38,8 @@ type Call struct {
 type Exchange interface {
 	// Receive returns the request's message. It is called at most once, and not
 	// before the caller has shown a good credential. A message of more than max
-	// bytes need not be read to its end: the error is then ErrTooLarge. Another
+	// bytes need not be read to its end: the error is then ErrTooLarge, or ErrNoRoom
+	// if it would be welcome at another time. Another
 	// error is the client's mistake, in words for its eyes.
 	Receive(max int) ([]byte, error)
 	// Send sends one message of the answer, which may stay behind until Flush. It
@@ -61,6 +62,10 @@ type SharedSender interface {
 
 // ErrTooLarge is what Exchange.Receive returns for a message above its limit.
 var ErrTooLarge = errors.New("the message is too large")
+
+// ErrNoRoom is what Exchange.Receive and Send return when a large message, or a large
+// answer, finds no room beside all others.
+var ErrNoRoom error = limited("operations_rate_limit_exceeded", "too many operations with much in them at this moment, try again later")
 
 // ErrEnough is what Exchange.Send and Flush return when the client of a subscription
 // has what it came for.
@@ -137,7 +142,10 @@ func (f *foreign) answer(h handler) error {
 		return err
 	}
 	f.patient = true // the status follows at once
-	return f.SendMsg(answer)
+	if err := f.SendMsg(answer); !errors.Is(err, ErrNoRoom) {
+		return err
+	}
+	return status.Error(codes.ResourceExhausted, ErrNoRoom.Error())
 }
 
 // maxAge is MaxAge, a little less for each stream in its own way, so that those
@@ -176,6 +184,8 @@ func (f *foreign) RecvMsg(message any) error {
 		return nil
 	case f.ctx.Err() != nil:
 		return f.ctx.Err()
+	case errors.Is(err, ErrNoRoom):
+		return ErrNoRoom
 	case err != nil:
 		return invalid("%v", err)
 	}

@@ -22,7 +22,6 @@ import (
 	tokenpb "github.com/mayfly-broker/mayfly/proto/token"
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 	"github.com/mayfly-broker/mayfly/rpc/h2"
-	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Transport settings. The reasons are in protocol.md 5.8 and reliability.md 8.
@@ -45,8 +44,6 @@ const (
 	// back by themselves when they are.
 	idleTime  = 10 * time.Minute
 	firstTime = time.Minute
-	// byteGreed: one connection may have as many bytes under way as are free.
-	byteGreed = 1
 )
 
 // watchPeriod is how soon a live subscription notices a revocation.
@@ -130,7 +127,7 @@ func transport(config Config) h2.Config {
 		IdleTime:      idleTime,
 		FirstTime:     firstTime,
 		Unguarded:     func(method string) bool { return rules[method].isUnguarded() },
-		Room:          share.New(max(config.Limits.InFlightBytes, 4*maxReceive), byteGreed),
+		Room:          config.Room,
 		Prompt:        func(method string) bool { return prompt[method] },
 		Other:         config.Other,
 	}

@@ -48,8 +48,12 @@ type conn struct {
 	waiting, weighed int64
 	waitRoom         share.Holder
 	// room is what is taken for messages on their way and answers that are not read.
-	room     share.Holder
+	room share.Holder
+	// crammed is until when calls are refused, before they make answers for nothing,
+	// because one found no room; sooner if another was read.
+	crammed  time.Duration
 	lookout  *time.Timer // see look
+	temper   temper      // has no lock
 	looking  bool
 	turn     sync.Cond   // something that somebody may wait for has happened
 	waits    int         // how many do
@@ -116,6 +120,7 @@ func newConn(s *Server, socket net.Conn) *conn {
 		room:    s.config.Room.Holder(),
 	}
 	c.waitRoom = s.waitRoom.Holder()
+	c.temper.socket = faultyOf(socket)
 	ctx := peer.NewContext(s.ctx, &peer.Peer{Addr: socket.RemoteAddr(), LocalAddr: socket.LocalAddr()})
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.turn.L = &c.mu

@@ -78,10 +78,21 @@
 // Headers, streams at a time, messages, credit, pings, frames that carry nothing,
 // and answers that nobody reads are bounded; see Config and the constants. A
 // stream counts until its client has seen its end and its handler has returned,
-// so opening and resetting streams fast gains nothing. A message larger than the
-// first window is not taken in before its handler asks for it. Compression is
-// not spoken: requests that use it are refused with UNIMPLEMENTED, as by grpc-go
-// without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
+// and resets are paced (calm.go), so opening and resetting streams fast gains nothing.
+//
+// A handler begins when the first message is there, or when that turns out to be larger
+// than the first window. Until then its stream holds what came (waits.go); if that is
+// too much, on one connection or on all, the handlers begin that ask who calls before
+// they take in anything, which is the only filter that there is, and the other streams
+// are refused. The rest of a large message is asked for when there is room for it
+// (Config.Room), which answers share that are not read. Who waits for a client has a
+// time: for the rest of a message, and between two steps of an answer.
+//
+// Requests that lead to nothing are told to a socket that wants to know (temper.go). It
+// says how long nothing more is to be read from it.
+//
+// Compression is not spoken: requests that use it are refused with UNIMPLEMENTED, as by
+// grpc-go without a compressor. Sockets may be any net.Conn, TLS included; only TCP's own
 // are written to without a goroutine that may wait. One that wraps such a socket
 // and shows it (syscall.Conn) is passed by once the client has said its preface, and
 // told of what went by if it has a method Moved(received, sent int).
@@ -93,8 +104,8 @@
 // # Concurrency and memory
 //
 // A Server may be used by many goroutines; GracefulStop and Stop wait for every
-// goroutine that it started. Lock order: a source's own locks may be held when
-// Stream.Wake is called, and no lock of a connection but that of its queue is
+// goroutine that it started. Lock order: that of a share.Pool is taken last; a source's
+// own locks may be held when Stream.Wake is called, and no lock of a connection but that of its queue is
 // taken then; a source is asked with only its stream's feed lock held.
 //
 // Bytes that a codec or a source returns are only read, and held until they were

@@ -239,6 +239,13 @@ func (x *exchange) head() []byte {
 	return block
 }
 
+// Fault counts so many requests that led to nothing. The connection rests for it; the
+// handler need not, so that it returns no time.
+func (x *exchange) Fault(n int) time.Duration {
+	x.stream.conn.temper.fault(n)
+	return 0
+}
+
 // oneLine keeps what a handler put into a header from becoming another one where
 // the answer is written as HTTP/1.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")

@@ -3,10 +3,12 @@ package h2
 import (
 	"errors"
 	"io"
+	"net/http"
 	"time"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // maxStrikes is how many pings too many a client may send in a row.
@@ -59,8 +61,11 @@ func (c *conn) greet() error {
 func (c *conn) read() {
 	for {
 		whole := c.buffered()
-		if !whole && (!c.endBatch() || !c.say()) {
-			return
+		if !whole {
+			if !c.endBatch() || !c.say() {
+				return
+			}
+			c.temper.rest(c.ctx)
 		}
 		frame, err := c.framer.ReadFrame()
 		if !whole {
@@ -147,6 +152,7 @@ func (c *conn) survives(err error) error {
 	defer c.mu.Unlock()
 	c.newest = max(c.newest, e.StreamID)
 	c.reset(e.StreamID, e.Code)
+	c.temper.fault(1)
 	return c.wasted()
 }
 
@@ -333,6 +339,10 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 	}
 	m := c.server.methods[head.path]
+	if refused == nil && c.crammed > 0 && c.crammed > c.age() {
+		c.server.counts.shed.Add(1)
+		refused = &refusal{http.StatusOK, status.Convert(errNoRoom)}
+	}
 	if refused == nil && m == nil {
 		refused = refuse(200, codes.Unimplemented, c.server.unknown(head.path))
 	}
@@ -358,6 +368,7 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 
 // refuse answers a request without a handler. The caller holds the lock.
 func (c *conn) refuse(id uint32, why *refusal, ended bool) {
+	c.temper.fault(1)
 	block := appendResponse(nil, why.http)
 	if why.Code() == codes.Unimplemented {
 		block = appendField(block, "grpc-accept-encoding", "identity")
@@ -402,7 +413,7 @@ func (c *conn) data(f *http2.DataFrame) (*Stream, error) {
 	if s.inbox.window -= size; s.inbox.window < 0 {
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeFlowControl}
 	}
-	s.inbox.buf = append(s.inbox.buf, f.Data()...)
+	s.inbox.add(f.Data())
 	if s.weight > 0 {
 		c.addWeight(s, size)
 	}
@@ -426,6 +437,9 @@ func (c *conn) tellWhy(err error) {
 		code, why = http2.ErrCodeEnhanceYourCalm, "too_many_pings" // a word that clients know
 	case code == http2.ErrCodeNo:
 		return
+	}
+	if code == http2.ErrCodeEnhanceYourCalm {
+		c.temper.tell(floodFaults)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

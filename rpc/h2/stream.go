@@ -136,6 +136,19 @@ func (in *inbox) next() (size int, ok bool) {
 	return prefixSize + int(binary.BigEndian.Uint32(in.buf[1:])), true
 }
 
+// add appends what has come. There is never twice as much room as that took, and never
+// more than the message needs.
+func (in *inbox) add(b []byte) {
+	if need := len(in.buf) + len(b); need > cap(in.buf) {
+		room := max(2*cap(in.buf), need)
+		if size, ok := in.next(); ok && size >= need {
+			room = min(room, size)
+		}
+		in.buf = append(make([]byte, 0, room), in.buf...)
+	}
+	in.buf = append(in.buf, b...)
+}
+
 // receive waits for the next message. It returns io.EOF when there is none.
 func (s *Stream) receive() ([]byte, error) {
 	c := s.conn
@@ -307,6 +320,10 @@ func (s *Stream) run(quietly bool) {
 		s.finish(nil, m.stream(m.impl, serverStream{transportStream{s}}), false)
 		return
 	}
+	if s.conn.isCrammed() { // since it began
+		s.finish(nil, errNoRoom, quietly)
+		return
+	}
 	answer, err := m.unary(m.impl, s.ctx, s.decode, nil)
 	if err != nil {
 		s.finish(nil, err, quietly)
@@ -355,6 +372,9 @@ func (s *Stream) finish(answer mem.BufferSlice, err error, quietly bool) {
 		st = status.FromContextError(err)
 	}
 	c := s.conn
+	if st.Code() == codes.Unauthenticated {
+		c.temper.fault(1)
+	}
 	c.mu.Lock()
 	if !s.gone {
 		c.conclude(s, answer, st)

@@ -25,6 +25,9 @@ const (
 	messageRate = 64 << 10 // bytes a second
 	// roomTime is how long a large message waits for others to make room.
 	roomTime = 5 * time.Second
+	// crammedTime is how long calls are refused on a connection whose answers find no
+	// room: others may make some.
+	crammedTime = time.Second
 	// lookTime is how often somebody looks for streams that wait for their clients.
 	// Two looks without progress are the end of one.
 	lookTime = messageTime
@@ -202,6 +205,7 @@ func (s *Stream) discharge() {
 	if s.charged > 0 {
 		s.conn.room.Give(s.charged)
 		s.charged = 0
+		s.conn.crammed = 0
 	}
 }
 
@@ -226,6 +230,7 @@ func (c *conn) hoard(s *Stream) {
 		return
 	}
 	c.server.counts.shed.Add(1)
+	c.crammed = c.age() + crammedTime
 	if s.offset > 0 || s.sent > 0 {
 		c.reset(s.id, http2.ErrCodeEnhanceYourCalm)
 		return
@@ -233,6 +238,14 @@ func (c *conn) hoard(s *Stream) {
 	s.pending, s.trailer = nil, nil
 	s.trailers = appendStatus(nil, status.Convert(errNoRoom), nil)
 	c.push(s)
+}
+
+// isCrammed reports whether an answer found no room, and none was read since. Calls that
+// came together with its own would make theirs for nothing.
+func (c *conn) isCrammed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.crammed > 0 && c.crammed > c.age()
 }
 
 // errNoRoom is what clients are told whose messages or answers find no room.

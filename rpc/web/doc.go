@@ -15,6 +15,13 @@
 // and when there are too many the one that waited longest makes room: a peer
 // with something to say has said it within a round trip.
 //
+// There are only so many connections at a time (guests.go), and one network gets most
+// of them and never all; see rpc/share for the rule. What a network asks for in vain is
+// counted (temper.go): each connection has the number from its wrapper, rpc/h2 by the
+// method Fault, the HTTP side by the context of the request. Whoever is told to rest
+// does so in its own goroutine, so that resting costs nothing and nobody else waits.
+// Bodies and answers above 64 KiB take room (room.go) from what all requests share.
+//
 // Within TLS (secure.go) what was agreed on in the handshake (ALPN) tells the sides
 // apart, and nothing else: a client that agreed on nothing speaks HTTP/1. A browser
 // agrees on HTTP/2, so rpc/h2 hands requests that are not native gRPC to Handler,
@@ -56,14 +63,6 @@
 // What a topic says goes to many in the same words: encodings.go keeps the last
 // messages in the form in which they are sent, so that an item for ten thousand
 // readers is made into JSON once.
-//
-// A WebSocket is many such calls on a connection that net/http no longer looks
-// after: socket.go is its life, socketwords.go what is said on it, socketstream.go
-// its subscriptions. Each has a goroutine, as have the socket's reader and its
-// watch, and the socket waits for all of them. It is never the end of a socket that
-// one subscription fails; when one ends well, as streams do whose node stops or
-// whose topic moves, all of them are asked to, and the socket is closed, so that its
-// client has one way to come back.
 //
 // A browser is also a way around a loopback address and a firewall: any page in it
 // may send requests. origin.go keeps out those that have no business here.

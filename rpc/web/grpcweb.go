@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // A page keeps everything that it received on a stream in memory for as long as
@@ -129,12 +130,13 @@ type exchange struct {
 	control *http.ResponseController
 	until   time.Time // when the write deadline is
 	cut     *atomic.Bool
+	room    *share.Holder
 }
 
 var errCut = errors.New("the client did not read")
 
 func newExchange(w http.ResponseWriter, r *http.Request) exchange {
-	return exchange{w: w, r: r, control: http.NewResponseController(w), cut: new(atomic.Bool)}
+	return exchange{w: w, r: r, control: http.NewResponseController(w), cut: new(atomic.Bool), room: roomOf(r)}
 }
 
 // body reads the request's body, of at most max bytes.
@@ -142,10 +144,12 @@ func (x *exchange) body(max int) ([]byte, error) {
 	if x.r.ContentLength > int64(max) {
 		return nil, api.ErrTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(x.r.Body, int64(max)+1))
+	body, err := readAll(io.LimitReader(x.r.Body, int64(max)+1), x.room)
 	switch {
 	case len(body) > max:
 		return nil, api.ErrTooLarge
+	case errors.Is(err, api.ErrNoRoom):
+		return nil, err
 	case err != nil:
 		return nil, errors.New("the body did not come to its end")
 	}
@@ -231,7 +235,15 @@ func (x *pageExchange) Receive(max int) ([]byte, error) {
 }
 
 // Send implements api.Exchange.
-func (x *pageExchange) Send(message []byte) error { return x.frame(flagMessage, message) }
+func (x *pageExchange) Send(message []byte) error {
+	if len(message) > unasked {
+		if !x.room.Take(int64(len(message))) {
+			return api.ErrNoRoom
+		}
+		defer x.room.Give(int64(len(message)))
+	}
+	return x.frame(flagMessage, message)
+}
 
 func (x *pageExchange) frame(flags byte, content []byte) error {
 	x.buf = appendFrame(x.buf[:0], flags, content, x.text)

@@ -48,6 +48,7 @@ type guests struct {
 // guest is a network that has connections.
 type guest struct {
 	network       netip.Prefix
+	isProxy       bool
 	conns         int
 	places, waits share.Holder
 	waiting       list.List // of *conn that did not tell yet, oldest first
@@ -77,12 +78,12 @@ func (g *guests) enter(from net.Addr) *guest {
 	one := g.known[who]
 	if one == nil {
 		one = &guest{network: who, places: g.places.Holder(), waits: g.waits.Holder()}
-		if isAmong(addr, g.limits.Proxies) {
+		if one.isProxy = isAmong(addr, g.limits.Proxies); one.isProxy {
 			one.places, one.waits = g.places.Trusted(), g.waits.Trusted()
 		}
 	}
 	switch {
-	case g.limits.PerAddress > 0 && one.conns >= g.limits.PerAddress && !isAmong(addr, g.limits.Proxies):
+	case g.limits.PerAddress > 0 && one.conns >= g.limits.PerAddress && !one.isProxy:
 		g.refused.Address++
 		return nil
 	case one.places.Take(1):

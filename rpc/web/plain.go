@@ -143,7 +143,7 @@ func (c *plainCall) Cut() {}
 
 // do makes a unary call, and answers for it unless it ended well.
 func (s *Server) do(w http.ResponseWriter, r *http.Request, method string, md metadata.MD, c *plainCall) (ok bool) {
-	end, trailer := s.call(r.Context(), api.Call{Method: method, Header: md}, c)
+	end, trailer := s.call(r.Context(), api.Call{Method: method, Header: md}, roomyCall{c, roomOf(r)})
 	if end.Code() != codes.OK {
 		x := newExchange(w, r)
 		x.discard()

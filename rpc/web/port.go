@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -32,6 +33,8 @@ type Port struct {
 	quit       chan struct{}
 	quitOnce   sync.Once
 
+	debts debts
+
 	mu      sync.Mutex
 	guests  guests
 	waiting int // connections that did not tell yet
@@ -49,6 +52,7 @@ func NewPort(l net.Listener, logger *slog.Logger) *Port {
 	return &Port{
 		listener: l, logger: logger, sniffTime: sniffTime, guests: newGuests(Limits{}, maxWaiting),
 		grpc: newSide(l.Addr()), http: newSide(l.Addr()), quit: make(chan struct{}),
+		debts: debts{due: make(map[netip.Prefix]time.Time)},
 	}
 }
 
@@ -154,6 +158,7 @@ func (p *Port) forget(c *conn) {
 
 // sort finds out which side the connection belongs to and hands it over.
 func (p *Port) sort(c *conn) {
+	p.receive(c)
 	_ = c.SetDeadline(time.Now().Add(p.sniffTime)) // fails only on a connection that is dead
 	carried, isHTTP2, err := p.listenTo(c)
 	p.mu.Lock()
@@ -172,6 +177,23 @@ func (p *Port) sort(c *conn) {
 		p.grpc.give(c, carried)
 	} else {
 		p.http.give(c, carried)
+	}
+}
+
+// receive has a connection wait whose network opens very many.
+func (p *Port) receive(c *conn) {
+	if c.guest.isProxy {
+		return
+	}
+	pause := p.debts.charge(c.guest.network, connectionCost, time.Now())
+	if pause == 0 {
+		return
+	}
+	late := time.NewTimer(pause)
+	defer late.Stop()
+	select {
+	case <-late.C:
+	case <-p.quit:
 	}
 }
 

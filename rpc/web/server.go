@@ -20,6 +20,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Bounds for HTTP clients. A request's header carries a credential of at most
@@ -50,6 +51,8 @@ type Config struct {
 	Proxies []netip.Prefix
 	// Vending answers /vend/NAME; nil has no endpoint.
 	Vending Vending
+	// Room is what large bodies and answers share, in bytes; nil: enough for all.
+	Room *share.Pool
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -95,15 +98,20 @@ func NewServer(config Config) (*Server, error) {
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
-		Handler:           s.watched(bounded(s.introduced(s.guarded(s.routes())))),
+		Handler:           s.watched(bounded(tempered(s.introduced(s.guarded(plainOnly(s.roomy(s.routes()))))))),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		// What net/http has to say is about clients that misbehave.
 		ErrorLog: slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
-		// Calls take turns by where they come from, as those of gRPC.
+		// Calls take turns by where they come from, as those of gRPC, and requests that
+		// lead to nothing are told to their connection.
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return peer.NewContext(ctx, &peer.Peer{Addr: c.RemoteAddr()})
+			ctx = peer.NewContext(ctx, &peer.Peer{Addr: c.RemoteAddr()})
+			if inner, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+				c = inner.NetConn()
+			}
+			return context.WithValue(ctx, connKey{}, c)
 		},
 		// A connection is new before Serve has returned, and closed after its
 		// last handler has. That of a socket is counted on by its handler.
@@ -195,7 +203,11 @@ func (s *Server) call(ctx context.Context, call api.Call, x api.Exchange) (*stat
 	if calls == nil {
 		return status.New(codes.Unavailable, "this node is starting, try another one or wait"), nil
 	}
-	return (*calls).Call(ctx, call, x)
+	end, md := (*calls).Call(ctx, call, x)
+	if end.Code() != codes.Unauthenticated && end.Code() != codes.Unimplemented {
+		proven(ctx)
+	}
+	return end, md
 }
 
 // turnAway leaves a page without an answer while calls are not served: any status

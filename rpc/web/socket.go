@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
 // Bounds of a WebSocket.
@@ -98,18 +98,21 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 			failed(w, status.New(codes.Unauthenticated, err.Error()), nil)
 			return
 		}
+		proven(r.Context())
 	}
 	// The connection is no longer net/http's when it is a socket.
 	s.busy.Add(1)
 	defer s.busy.Done()
+	temper := newSocketTemper(r)
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // guarded has looked at the origin already
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     temper.pinged,
 	})
 	if err != nil {
 		return // and has been answered
 	}
-	k := &socket{server: s, conn: conn, cache: request.GetCacheName(), topic: request.GetTopic(), header: md,
+	k := &socket{server: s, conn: conn, room: roomOf(r), temper: temper, cache: request.GetCacheName(), topic: request.GetTopic(), header: md,
 		subs: make(map[string]*socketExchange), quiet: make(chan struct{})}
 	ctx := s.life
 	if p, ok := peer.FromContext(r.Context()); ok {
@@ -141,6 +144,8 @@ func (s *Server) checkCredential(md metadata.MD) error {
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
+	room   *share.Holder // for the message at hand
+	temper *socketTemper // of the reader
 	cache  string
 	topic  string                     // what messages mean that name none
 	first  *pubsubpb.SubscribeRequest // what the path asks for; nil for nothing
@@ -188,6 +193,7 @@ func (k *socket) serve(known bool) {
 			return
 		}
 		k.handle(raw)
+		k.room.Give(k.room.Held())
 	}
 }
 
@@ -196,18 +202,21 @@ func (k *socket) read() (raw []byte, ok bool) {
 	for {
 		kind, r, err := k.conn.Reader(k.ctx)
 		if err != nil {
+			k.temper.ended(err)
 			return nil, false
 		}
 		late := time.AfterFunc(exchangeTime, k.cut)
-		raw, err := io.ReadAll(r)
+		raw, err := readAll(r, k.room)
 		late.Stop()
 		switch {
 		case err != nil:
+			k.temper.ended(err)
 			return nil, false
 		case kind == websocket.MessageText:
 			return raw, true
 		}
 		k.complain("", "", codes.InvalidArgument, "a message is text that holds JSON, bytes go into it as base64")
+		k.temper.fault(k.ctx)
 	}
 }
 

@@ -87,6 +87,7 @@ func (k *socket) handle(raw []byte) {
 	switch {
 	case err != nil:
 		k.complain(m.ID, "", codes.InvalidArgument, err.Error())
+		k.temper.fault(k.ctx)
 	case m.Token != nil:
 		k.complain(m.ID, "", codes.FailedPrecondition, "this socket has its credential; open another one for another")
 	case m.Publish != nil:

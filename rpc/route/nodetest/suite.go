@@ -380,7 +380,15 @@ func overload(t *testing.T, face Face) {
 	}
 	var err error
 	for i := 0; i <= topics && err == nil; i++ {
-		_, err = s.face.Publish(t.Context(), 1, fanout.Key{Cache: "chat", Topic: string(rune('a' + i))}, route.Message{})
+		topic := fanout.Key{Cache: "chat", Topic: string(rune('a' + i))}
+		if _, err = s.face.Publish(t.Context(), 1, topic, route.Message{}); err != nil {
+			break
+		}
+		reader, err := s.node.Local.Subscribe(1, topic, fanout.Position{}) // so that it is not forgotten
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
 	}
 	if !errors.Is(err, route.ErrOverloaded) {
 		t.Errorf("one topic too many: %v", err)
