@@ -108,18 +108,42 @@ func pair(t *testing.T, names []string, begins, ends time.Time) []byte {
 	return text
 }
 
-// keeper is one whose orders succeed at once unless fails says otherwise, and are
-// noted.
-func keeper(t *testing.T, n *node, orders *[]time.Time, fails *error, names ...string) *Keeper {
+// ledger notes when orders were made, and what becomes of them.
+type ledger struct {
+	mu    sync.Mutex
+	times []time.Time
+	fails error
+}
+
+func (l *ledger) note(at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.times = append(l.times, at)
+	return l.fails
+}
+
+func (l *ledger) all() []time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.times)
+}
+
+func (l *ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fails = err
+}
+
+// keeper is one whose orders succeed at once unless the ledger says otherwise.
+func keeper(t *testing.T, n *node, orders *ledger, names ...string) *Keeper {
 	t.Helper()
 	k, err := New(Config{Names: names, Shelf: n})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.order = func(ctx context.Context) error {
-		*orders = append(*orders, time.Now())
-		if *fails != nil {
-			return *fails
+		if err := orders.note(time.Now()); err != nil {
+			return err
 		}
 		return n.PutDeposit(ctx, certificateName, pair(t, k.config.Names, time.Now(), time.Now().Add(90*24*time.Hour)))
 	}
@@ -146,13 +170,12 @@ func TestLeaderOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		a, b := &node{shelf: s}, &node{shelf: s}
-		var ofA, ofB []time.Time
-		var fine error
-		first, second := keeper(t, a, &ofA, &fine, "a.test", "b.test"), keeper(t, b, &ofB, &fine, "a.test", "b.test")
+		var ofA, ofB ledger
+		first, second := keeper(t, a, &ofA, "a.test", "b.test"), keeper(t, b, &ofB, "a.test", "b.test")
 		begin := time.Now()
 		run(t, first, second)
 		synctest.Wait()
-		if first.Certificate() != nil || len(ofA)+len(ofB) > 0 {
+		if first.Certificate() != nil || len(ofA.all())+len(ofB.all()) > 0 {
 			t.Fatal("somebody ordered who does not lead")
 		}
 		s.lead(a)
@@ -164,14 +187,14 @@ func TestLeaderOrders(t *testing.T) {
 		time.Sleep(59 * day)
 		s.lead(b) // which finds a good one
 		synctest.Wait()
-		if len(ofA) != 1 || len(ofB) != 0 {
-			t.Fatalf("ordered at %v and %v", ofA, ofB)
+		if len(ofA.all()) != 1 || len(ofB.all()) != 0 {
+			t.Fatalf("ordered at %v and %v", ofA.all(), ofB.all())
 		}
 		time.Sleep(2 * day)
-		if len(ofA) != 1 || len(ofB) != 1 {
-			t.Fatalf("ordered at %v and %v", ofA, ofB)
+		if len(ofA.all()) != 1 || len(ofB.all()) != 1 {
+			t.Fatalf("ordered at %v and %v", ofA.all(), ofB.all())
 		}
-		if after := ofB[0].Sub(begin); after < 60*day || after > 60*day+2*lookAgain {
+		if after := ofB.all()[0].Sub(begin); after < 60*day || after > 60*day+2*lookAgain {
 			t.Errorf("renewed after %v", after)
 		}
 		if first.Certificate().Leaf.Equal(shown.Leaf) {
@@ -189,9 +212,8 @@ func TestOrdersThatFail(t *testing.T) {
 		old := pair(t, []string{"a.test"}, time.Now().Add(-80*day), time.Now().Add(10*day))
 		s.kept[certificateName] = old
 		s.leader = a
-		var orders []time.Time
-		fails := errors.New("the server is down")
-		k := keeper(t, a, &orders, &fails, "a.test")
+		orders := ledger{fails: errors.New("the server is down")}
+		k := keeper(t, a, &orders, "a.test")
 		begin := time.Now()
 		run(t, k)
 		time.Sleep(4 * time.Hour)
@@ -200,7 +222,7 @@ func TestOrdersThatFail(t *testing.T) {
 			t.Fatal("what is there is not shown")
 		}
 		var after []time.Duration
-		for _, at := range orders {
+		for _, at := range orders.all() {
 			after = append(after, at.Sub(begin))
 		}
 		want := []time.Duration{0, time.Minute, 4 * time.Minute, 13 * time.Minute, 40 * time.Minute, 100 * time.Minute, 160 * time.Minute, 220 * time.Minute}
@@ -208,22 +230,22 @@ func TestOrdersThatFail(t *testing.T) {
 			t.Errorf("tried after %v, want %v", after, want)
 		}
 		// News of other things is no reason to try at once.
-		tried := len(orders)
+		tried := len(orders.all())
 		if err := a.PutDeposit(t.Context(), "other", []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(orders) != tried {
+		if len(orders.all()) != tried {
 			t.Error("it did not wait")
 		}
-		fails = nil
+		orders.fail(nil)
 		time.Sleep(lastRetry)
 		synctest.Wait()
-		if len(orders) != tried+1 || time.Until(k.Certificate().Leaf.NotAfter) < 80*day {
-			t.Errorf("%d tries; the certificate ends at %v", len(orders), k.Certificate().Leaf.NotAfter)
+		if len(orders.all()) != tried+1 || time.Until(k.Certificate().Leaf.NotAfter) < 80*day {
+			t.Errorf("%d tries; the certificate ends at %v", len(orders.all()), k.Certificate().Leaf.NotAfter)
 		}
 		time.Sleep(2 * day)
-		if len(orders) != tried+1 {
+		if len(orders.all()) != tried+1 {
 			t.Error("it went on ordering")
 		}
 	})
@@ -245,9 +267,8 @@ func TestDue(t *testing.T) {
 	} {
 		s := newShelf()
 		s.kept[certificateName] = pair(t, tt.names, now.Add(tt.begins), now.Add(tt.ends))
-		var orders []time.Time
-		var fine error
-		k := keeper(t, &node{shelf: s}, &orders, &fine, "B.test", "a.test")
+		var orders ledger
+		k := keeper(t, &node{shelf: s}, &orders, "B.test", "a.test")
 		k.take()
 		if due := k.due(now) <= 0; due != tt.due {
 			t.Errorf("%s: due is %v", name, due)
@@ -260,9 +281,8 @@ func TestDue(t *testing.T) {
 func TestChallenges(t *testing.T) {
 	s := newShelf()
 	late := &node{shelf: s, known: map[string][]byte{}}
-	var orders []time.Time
-	var fine error
-	k := keeper(t, late, &orders, &fine, "a.test", "b.test")
+	var orders ledger
+	k := keeper(t, late, &orders, "a.test", "b.test")
 	text, err := encodeChallenges(map[string][]byte{"a.test": pair(t, []string{"a.test"}, time.Now(), time.Now().Add(time.Hour))})
 	if err != nil {
 		t.Fatal(err)
@@ -290,9 +310,8 @@ func TestChallenges(t *testing.T) {
 // A record that is damaged leaves what is in use in place.
 func TestDamagedRecord(t *testing.T) {
 	s := newShelf()
-	var orders []time.Time
-	var fine error
-	k := keeper(t, &node{shelf: s}, &orders, &fine, "a.test")
+	var orders ledger
+	k := keeper(t, &node{shelf: s}, &orders, "a.test")
 	s.kept[certificateName] = pair(t, []string{"a.test"}, time.Now(), time.Now().Add(time.Hour))
 	k.take()
 	good := k.Certificate()
