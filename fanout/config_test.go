@@ -33,7 +33,7 @@ func TestConfig(t *testing.T) {
 		})
 	}
 	b := newBroker(t, Config{})
-	want := Config{4096, 1 << 20, 256 << 20, time.Minute, 5 * time.Minute, 2_000_000, 10 * time.Second, nil}
+	want := Config{4096, 1 << 20, 256 << 20, time.Minute, 5 * time.Minute, 1_000_000, 10 * time.Second, nil}
 	got := b.config
 	got.Notify(0) // a default that does nothing
 	got.Notify = nil

@@ -108,7 +108,7 @@ func TestResetsAreCheap(t *testing.T) {
 // TestMillionTopics: what was used once leaves memory where it was.
 func TestMillionTopics(t *testing.T) {
 	const topics = manyTopics
-	b := ownedBroker(t, Config{})
+	b := ownedBroker(t, Config{MaxTopics: topics + 1})
 	busy := subscribe(t, b, room, Position{}, 0)
 	encoded := make([]byte, 64)
 	before := heap()
