@@ -192,7 +192,8 @@ func checkAPIKey(key *APIKey) string {
 		return "the digest of a refresh token is a SHA-256, 32 bytes, or empty"
 	case len(key.GetDigest()) != 0 && len(key.GetDigest()) != digestBytes:
 		return "the digest of an API key is a SHA-256, 32 bytes, or empty"
-	case key.GetSuccessor() != "" && !validName(key.GetSuccessor()), key.GetRefreshedFrom() != "" && !validName(key.GetRefreshedFrom()):
+	case key.GetSuccessor() != "" && !validName(key.GetSuccessor()), key.GetRefreshedFrom() != "" && !validName(key.GetRefreshedFrom()),
+		key.GetFamily() != "" && !validName(key.GetFamily()):
 		return badID
 	}
 	return ""

@@ -29,6 +29,10 @@ const (
 	// MaxRefreshes is how many keys are made with one refresh token at most, since
 	// its holder needs no other right to fill the catalog with keys.
 	MaxRefreshes = 10
+	// MaxFamily is how many keys there may be at a time that come from one key by
+	// refreshing it and what came of it: each has a refresh token of its own, so
+	// MaxRefreshes alone bounds nothing.
+	MaxFamily = 100
 )
 
 // CredentialRevision grows with every change of what credentials are good for,
@@ -218,7 +222,13 @@ func (c *Catalog) refreshAPIKey(op *storev1.RefreshApiKey) *CatalogResult {
 	case old.GetRefreshes() >= MaxRefreshes:
 		return invalidCatalog("ten keys were made with this refresh token, which is the most; use one of them")
 	}
-	if r := c.addAPIKey(op.GetKey()); r.GetStatus() != storev1.CatalogStatus_CATALOG_STATUS_OK {
+	family := familyOf(old)
+	if c.relatives(family) >= MaxFamily {
+		return invalidCatalog("one hundred keys that come from the same one by refreshing are there, which is the most; old ones go when they expire")
+	}
+	key := proto.Clone(op.GetKey()).(*APIKey)
+	key.Family = family
+	if r := c.addAPIKey(key); r.GetStatus() != storev1.CatalogStatus_CATALOG_STATUS_OK {
 		return r
 	}
 	refreshed := proto.Clone(old).(*APIKey)
@@ -228,6 +238,25 @@ func (c *Catalog) refreshAPIKey(op *storev1.RefreshApiKey) *CatalogResult {
 	}
 	c.apiKeys.Set(refreshed.GetId(), refreshed)
 	return c.credentialsChanged()
+}
+
+// familyOf names the key that a key comes from by refreshing, which may be gone.
+func familyOf(key *APIKey) string {
+	if key.GetFamily() != "" {
+		return key.GetFamily()
+	}
+	return key.GetId()
+}
+
+// relatives counts the keys of a family, revoked ones too, which take room as well.
+func (c *Catalog) relatives(family string) (n int) {
+	c.apiKeys.Scan(func(_ string, key *APIKey) bool {
+		if familyOf(key) == family {
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 // revokeAPIKey revokes a key, and those that its holder made with its refresh

@@ -118,6 +118,36 @@ func TestRefreshTokensWorkForAWhile(t *testing.T) {
 	}
 }
 
+// Every refreshed key has a refresh token of its own, which makes no difference to
+// how much of the catalog one holder can fill, also when the first key is gone.
+func TestRefreshedKeysFillNoCatalog(t *testing.T) {
+	c := NewCatalog()
+	runCatalog(t, c, []step{{1, apiKey("k", 100), catalogOK, 0}, {1, apiKey("bystander", 0), catalogOK, 0}})
+	ids := []string{"k"}
+	grow := func(at uint64) {
+		t.Helper()
+		for i := 0; i < len(ids) && len(ids) < 3*MaxFamily; i++ {
+			for n := range MaxRefreshes {
+				id := fmt.Sprint(ids[i], ".", n)
+				if r := c.Apply(catalogCommand(at, refreshment(ids[i], id))); r.GetStatus() == catalogOK {
+					ids = append(ids, id)
+				}
+			}
+		}
+		if n := c.relatives("k"); n != MaxFamily {
+			t.Errorf("at %d there are %d keys that come from one, want %d", at, n, MaxFamily)
+		}
+	}
+	grow(2)
+	runCatalog(t, c, []step{{3, refreshment("bystander", "b2"), catalogOK, 0}, {100, &storev1.SweepCredentials{}, catalogOK, 0}})
+	restored := NewCatalog()
+	if err := restored.Restore(bytes.NewReader(catalogBytes(t, c))); err != nil {
+		t.Fatal(err)
+	}
+	c, ids = restored, ids[1:]
+	grow(101)
+}
+
 // A key may be called as one that is long gone, so who was made from whom may run in
 // a circle.
 func TestRevokingEnds(t *testing.T) {

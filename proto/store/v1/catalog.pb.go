@@ -1341,6 +1341,9 @@ type ApiKey struct {
 	RefreshedFrom string `protobuf:"bytes,11,opt,name=refreshed_from,json=refreshedFrom,proto3" json:"refreshed_from,omitempty"`
 	RefreshedAtMs uint64 `protobuf:"varint,12,opt,name=refreshed_at_ms,json=refreshedAtMs,proto3" json:"refreshed_at_ms,omitempty"` // for the first time; 0 = never
 	Refreshes     uint32 `protobuf:"varint,13,opt,name=refreshes,proto3" json:"refreshes,omitempty"`
+	// The first key of those that were made one from the other by refreshing; empty
+	// for that one and for keys that are not refreshed.
+	Family string `protobuf:"bytes,14,opt,name=family,proto3" json:"family,omitempty"`
 	// Since version 3.
 	Limits        *KeyLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1466,6 +1469,13 @@ func (x *ApiKey) GetRefreshes() uint32 {
 		return x.Refreshes
 	}
 	return 0
+}
+
+func (x *ApiKey) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
 }
 
 func (x *ApiKey) GetLimits() *KeyLimits {
@@ -2876,7 +2886,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x10RemoveSigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"6\n" +
 	"\tPutApiKey\x12)\n" +
-	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xe1\x03\n" +
+	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xf9\x03\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x19\n" +
@@ -2891,7 +2901,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	" \x01(\tR\tsuccessor\x12%\n" +
 	"\x0erefreshed_from\x18\v \x01(\tR\rrefreshedFrom\x12&\n" +
 	"\x0frefreshed_at_ms\x18\f \x01(\x04R\rrefreshedAtMs\x12\x1c\n" +
-	"\trefreshes\x18\r \x01(\rR\trefreshes\x122\n" +
+	"\trefreshes\x18\r \x01(\rR\trefreshes\x12\x16\n" +
+	"\x06family\x18\x0e \x01(\tR\x06family\x122\n" +
 	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.store.v1.KeyLimitsR\x06limits\"\xb3\x01\n" +
 	"\tKeyLimits\x12(\n" +
 	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
