@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,22 @@ func applicationClaims(raw []byte, key SigningKey) (claims, error) {
 	case *c.ExpiresAt <= c.IssuedAt:
 		return claims{}, errors.New(`claim "exp" is not after "iat"`)
 	}
+	if err := checkLabel(`claim "jti"`, c.ID, maxIDLength); err != nil {
+		return claims{}, err
+	}
+	c.ID = applicationTokenID(raw, c.ID, key)
 	return c, checkLabel("token id", c.TokenID, MaxTokenIDLength)
+}
+
+// applicationTokenID tells a token of an application from all others, which limits
+// and records go by: an application may leave the id out, and neither another one nor
+// the cluster knows which it gives.
+func applicationTokenID(payload []byte, said string, key SigningKey) string {
+	if said == "" {
+		sum := sha256.Sum256(payload)
+		said = tokenIDPrefix + idEncoding.EncodeToString(sum[:])[:20]
+	}
+	return key.ID + "." + said
 }
 
 // scopeClaim reads what a token of an application may do: a list of statements. A

@@ -91,6 +91,36 @@ func TestApplicationTokensEndWithTheirKey(t *testing.T) {
 	}
 }
 
+// Limits per token go by its id, so no two tokens have the same, whatever an
+// application calls them.
+func TestTokensOfApplicationsAreToldApart(t *testing.T) {
+	w := newWorld(t)
+	key, other := w.application(t, w.admin(t)), w.application(t, w.admin(t))
+	id := func(key SigningKey, body string) string {
+		return w.verify(t, signed(key.Secret, w.headOf(key), body), birth).ID
+	}
+	named := func(key SigningKey) string {
+		return swap(t, scoped(key, roomScope), `"sub"`, `"jti":"t_1","sub"`)
+	}
+	nameless := scoped(key, roomScope)
+	all := map[string]string{}
+	for what, got := range map[string]string{
+		"one without an id":     id(key, nameless),
+		"another without an id": id(key, swap(t, nameless, "alice", "bob")),
+		"one with an id":        id(key, named(key)),
+		"another application's": id(other, named(other)),
+		"that of the cluster":   "t_1",
+	} {
+		if twin, there := all[got]; there || got == "" {
+			t.Errorf("%s has the id %q, as has %s", what, got, twin)
+		}
+		all[got] = what
+	}
+	if id(key, nameless) != id(key, nameless) {
+		t.Error("one token has two ids")
+	}
+}
+
 // Every text here would be good but for the one thing its name says.
 func TestApplicationsMayNotMintAnything(t *testing.T) {
 	w := newWorld(t)
@@ -124,6 +154,7 @@ func TestApplicationsMayNotMintAnything(t *testing.T) {
 		"no beginning":             {sign(swap(t, good, `"iat"`, `"iau"`)), ErrMalformed},
 		"a life too long":          {sign(swap(t, good, fmt.Sprint(birth.Unix()+3600), fmt.Sprint(birth.Unix()+25*3600+1))), ErrUnauthenticated},
 		"a long token id":          {sign(swap(t, good, "alice", strings.Repeat("a", 65))), ErrMalformed},
+		"a jti of controls":        {sign(swap(t, good, `"sub"`, `"jti":"\u001b[2J","sub"`)), ErrMalformed},
 		"a long jti":               {sign(swap(t, good, `"sub"`, `"jti":"`+strings.Repeat("j", 65)+`","sub"`)), ErrMalformed},
 		"no scope":                 {sign(swap(t, good, `"scope"`, `"skope"`)), ErrMalformed},
 		"scope twice":              {sign(swap(t, good, `"scope"`, `"scope":[],"scope"`)), ErrMalformed},
