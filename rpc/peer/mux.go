@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,9 @@ import (
 )
 
 const (
-	// maxStrangers bounds the connections that have not said hello yet.
+	// maxStrangers bounds the connections that have not said hello yet. The one that
+	// has been silent for longest makes room: who has something to say has said it
+	// within a round trip or two.
 	maxStrangers = 256
 	// backlog is how many welcomed connections wait for their listener.
 	backlog = 16
@@ -71,15 +74,15 @@ type Mux struct {
 	refused, spurned hush          // callers by this node, and this node by others
 	turned           atomic.Uint64 // callers that did not prove who they are
 
-	ctx       context.Context // of what newborn nodes ask; ends with Close
-	end       context.CancelFunc
-	running   sync.WaitGroup
-	strangers chan struct{} // one token for each
+	ctx     context.Context // of what newborn nodes ask; ends with Close
+	end     context.CancelFunc
+	running sync.WaitGroup
 
-	mu       sync.Mutex
-	closed   bool
-	open     map[net.Conn]struct{} // said no hello yet
-	replicas map[string]*portion   // by replica id
+	mu        sync.Mutex
+	closed    bool
+	open      map[net.Conn]*list.Element // being heard, with their place among the strangers
+	strangers list.List                  // of net.Conn that did not say hello yet, oldest first
+	replicas  map[string]*portion        // by replica id
 }
 
 // NewMux starts to accept on the peer port. Connections for which nobody
@@ -95,10 +98,9 @@ func NewMux(config MuxConfig) *Mux {
 		config.speaks = ourVersions
 	}
 	m := &Mux{
-		config:    config,
-		strangers: make(chan struct{}, maxStrangers),
-		open:      make(map[net.Conn]struct{}),
-		replicas:  make(map[string]*portion),
+		config:   config,
+		open:     make(map[net.Conn]*list.Element),
+		replicas: make(map[string]*portion),
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	m.calls = newPortion(m, config.Listener.Addr(), nil)
@@ -243,10 +245,8 @@ func (m *Mux) Close() error {
 // accept takes connections in. It never waits for what a caller says.
 func (m *Mux) accept() {
 	for {
-		m.strangers <- struct{}{}
 		conn, err := m.config.Listener.Accept()
 		if err != nil {
-			<-m.strangers
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
@@ -256,13 +256,9 @@ func (m *Mux) accept() {
 		}
 		if !m.meet(conn) {
 			_ = conn.Close()
-			<-m.strangers
 			continue
 		}
-		m.running.Go(func() {
-			defer func() { <-m.strangers }()
-			m.welcome(conn)
-		})
+		m.running.Go(func() { m.welcome(conn) })
 	}
 }
 
@@ -270,19 +266,44 @@ func (m *Mux) accept() {
 func (m *Mux) meet(conn net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.closed {
-		m.open[conn] = struct{}{}
+	if m.closed {
+		return false
 	}
-	return !m.closed
+	if m.strangers.Len() >= maxStrangers {
+		oldest := m.strangers.Front().Value.(net.Conn)
+		m.known(oldest)
+		_ = oldest.Close() // its goroutine finds out
+	}
+	m.open[conn] = m.strangers.PushBack(conn)
+	return true
+}
+
+// known takes a connection from among the strangers. The caller holds the lock.
+func (m *Mux) known(conn net.Conn) {
+	if place := m.open[conn]; place != nil {
+		m.strangers.Remove(place)
+		m.open[conn] = nil
+	}
+}
+
+// greeted notes that a stranger has said who it is.
+func (m *Mux) greeted(conn net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known(conn)
+}
+
+// part forgets a connection that was heard.
+func (m *Mux) part(conn net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known(conn)
+	delete(m.open, conn)
 }
 
 // welcome hears a caller out and hands the connection to whom it is for.
 func (m *Mux) welcome(raw net.Conn) {
-	defer func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.open, raw)
-	}()
+	defer m.part(raw)
 	shaking, shaken := context.WithTimeout(m.ctx, helloTime)
 	conn, claimed, err := trust.Port{Members: m.config.Wallet, Founders: m.config.Founders}.Accept(shaking, raw)
 	shaken()
@@ -300,6 +321,7 @@ func (m *Mux) welcome(raw net.Conn) {
 		_ = raw.Close() // whoever it is does not speak our language
 		return
 	}
+	m.greeted(raw)
 	version, refusal := m.config.speaks.common(theirs)
 	newborn := conn.Purpose != trust.Peer
 	var to *portion

@@ -189,7 +189,7 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("the log tells of them: %s", text)
 	}
 	var silent []net.Conn
-	for range 50 {
+	for range 2 * maxStrangers {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
