@@ -17,8 +17,8 @@ type Act = storev1.Act
 const (
 	// MaxActs is how many acts are kept: the newest.
 	MaxActs = 10_000
-	// MaxRefusedActs is how many refused attempts are kept beside those, so that
-	// whoever is refused pushes nothing out.
+	// MaxRefusedActs is how many refused attempts and humble acts are kept beside
+	// those, so that whoever has no right to do more pushes nothing out.
 	MaxRefusedActs = 1_000
 	// MaxActAgeMs is how long an act is kept: 400 days, a year and a bit.
 	MaxActAgeMs = 400 * 24 * 3600 * 1000
@@ -27,8 +27,8 @@ const (
 	MaxActText    = 512
 )
 
-// acts is the record of what operators did. Refused attempts have a place of their
-// own; the numbers are given across both.
+// acts is the record of what operators did. Refused attempts and humble acts have a
+// place of their own; the numbers are given across both.
 type acts struct {
 	last    uint64
 	kept    *btree.Map[uint64, *Act]
@@ -43,9 +43,9 @@ func (a *acts) copy() acts {
 	return acts{last: a.last, kept: a.kept.Copy(), refused: a.refused.Copy()}
 }
 
-// place returns where an act of that outcome is kept, and how many are at most.
-func (a *acts) place(outcome storev1.ActOutcome) (*btree.Map[uint64, *Act], int) {
-	if outcome == storev1.ActOutcome_ACT_OUTCOME_REFUSED {
+// place returns where an act is kept, and how many are at most.
+func (a *acts) place(act *Act) (*btree.Map[uint64, *Act], int) {
+	if act.GetHumble() || act.GetOutcome() == storev1.ActOutcome_ACT_OUTCOME_REFUSED {
 		return a.refused, MaxRefusedActs
 	}
 	return a.kept, MaxActs
@@ -55,7 +55,7 @@ func (a *acts) place(outcome storev1.ActOutcome) (*btree.Map[uint64, *Act], int)
 func (a *acts) add(act *Act, now uint64) {
 	a.last++
 	act.Sequence, act.AtMs = a.last, now
-	at, most := a.place(act.GetOutcome())
+	at, most := a.place(act)
 	at.Set(act.GetSequence(), act)
 	for {
 		sequence, oldest, _ := at.Min()
@@ -126,6 +126,8 @@ func (c *Catalog) record(carried *Act, result *CatalogResult) *CatalogResult {
 	case act.GetOutcome() != storev1.ActOutcome_ACT_OUTCOME_UNSPECIFIED: // it tells itself
 	case result.GetStatus() == storev1.CatalogStatus_CATALOG_STATUS_OK:
 		act.Outcome = storev1.ActOutcome_ACT_OUTCOME_DONE
+	case act.GetHumble():
+		return result
 	default:
 		act.Outcome, act.Why = storev1.ActOutcome_ACT_OUTCOME_FAILED, result.GetDetail()
 	}
@@ -169,7 +171,7 @@ func (c *Catalog) loadActs(m *storev1.CatalogSnapshot) string {
 			return "acts out of order"
 		}
 		before = act.GetSequence()
-		at, _ := c.acts.place(act.GetOutcome())
+		at, _ := c.acts.place(act)
 		at.Set(act.GetSequence(), act)
 	}
 	if c.acts.kept.Len() > MaxActs || c.acts.refused.Len() > MaxRefusedActs {

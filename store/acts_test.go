@@ -103,6 +103,37 @@ func TestActsAreBounded(t *testing.T) {
 	}
 }
 
+// Who has a key and no right at all can ask again and again to have it refreshed. That
+// must not push out what operators did.
+func TestHumbleActsPushNobodyOut(t *testing.T) {
+	c := NewCatalog()
+	c.Apply(acting(1, create("a"), 0))
+	humbly := func(at uint64, op any) {
+		cmd := acting(at, op, 0)
+		cmd.Act.Humble = true
+		c.Apply(cmd)
+	}
+	runCatalog(t, c, []step{{1, apiKey("k", 0), catalogOK, 0}})
+	humbly(2, refreshment("k", "k2"))
+	for range 10 {
+		humbly(3, refreshment("k", "k2")) // there is one already
+	}
+	if all := c.Acts(0); len(all) != 2 || !all[1].GetHumble() || all[1].GetOutcome() != actDone {
+		t.Errorf("one change and one refreshed key are on record as %v", all)
+	}
+	for range MaxActs {
+		humbly(4, &storev1.RecordAct{})
+	}
+	all := c.Acts(0)
+	if len(all) != 1+MaxRefusedActs || all[0].GetSequence() != 1 {
+		t.Errorf("%d acts, the first is %v", len(all), all[0])
+	}
+	restored := NewCatalog()
+	if err := restored.Restore(bytes.NewReader(catalogBytes(t, c))); err != nil || len(restored.Acts(0)) != len(all) {
+		t.Errorf("%d of %d acts after restoring: %v", len(restored.Acts(0)), len(all), err)
+	}
+}
+
 func TestActsThatAreRefused(t *testing.T) {
 	long := strings.Repeat("x", MaxActText+1)
 	for name, change := range map[string]func(a *Act){

@@ -150,6 +150,8 @@ func (c *call) beginAct(message any) error {
 		return nil
 	}
 	act := c.newAct()
+	// Nothing but the own key is asked of who refreshes it.
+	act.Humble = c.method.name == authpb.Auth_RefreshApiToken_FullMethodName
 	act.Details = details(message.(proto.Message), rule.about)
 	c.act = &route.Act{Record: act}
 	if rule.record == carried {

@@ -1908,7 +1908,11 @@ type Act struct {
 	// Why it failed or was refused.
 	Why string `protobuf:"bytes,12,opt,name=why,proto3" json:"why,omitempty"`
 	// How many refused attempts at the node were left out since the one before.
-	LeftOut       uint64 `protobuf:"varint,13,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	LeftOut uint64 `protobuf:"varint,13,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// Done by who holds a credential, with that credential and no other right, such as
+	// refreshing a key. Attempts of that kind are on record only when they succeed, and
+	// beside the refused ones: nobody without rights pushes acts of operators out.
+	Humble        bool `protobuf:"varint,14,opt,name=humble,proto3" json:"humble,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2032,6 +2036,13 @@ func (x *Act) GetLeftOut() uint64 {
 		return x.LeftOut
 	}
 	return 0
+}
+
+func (x *Act) GetHumble() bool {
+	if x != nil {
+		return x.Humble
+	}
+	return false
 }
 
 // ActDetail is one thing that an act was about.
@@ -2929,7 +2940,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x02 \x01(\x04R\vnotBeforeMs\x12\x19\n" +
 	"\buntil_ms\x18\x03 \x01(\x04R\auntilMs\x12 \n" +
 	"\fdenied_at_ms\x18\x04 \x01(\x04R\n" +
-	"deniedAtMs\"\xfa\x02\n" +
+	"deniedAtMs\"\x92\x03\n" +
 	"\x03Act\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n" +
@@ -2946,7 +2957,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	" \x03(\v2\x1a.mayfly.store.v1.ActDetailR\adetails\x125\n" +
 	"\aoutcome\x18\v \x01(\x0e2\x1b.mayfly.store.v1.ActOutcomeR\aoutcome\x12\x10\n" +
 	"\x03why\x18\f \x01(\tR\x03why\x12\x19\n" +
-	"\bleft_out\x18\r \x01(\x04R\aleftOut\"5\n" +
+	"\bleft_out\x18\r \x01(\x04R\aleftOut\x12\x16\n" +
+	"\x06humble\x18\x0e \x01(\bR\x06humble\"5\n" +
 	"\tActDetail\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\v\n" +
