@@ -93,6 +93,27 @@ func (m *Machine) Sample(cache string, generation uint64, of uint32, n int, seed
 	return buf
 }
 
+// Remaining returns those of some items picked earlier that are still there and of the
+// kinds that are set in of, with what they take now. It reads only, and reuses items.
+func (m *Machine) Remaining(cache string, generation uint64, of uint32, items []Candidate) []Candidate {
+	c, known := m.caches.Get(cache)
+	if !known || c.forgetAt != 0 || c.generation != generation {
+		return items[:0]
+	}
+	remaining := items[:0]
+	for _, item := range items {
+		shelf := c.space(item.Space)
+		if shelf == nil {
+			continue
+		}
+		if it := shelf.items[item.Key]; it != nil && it.expires > m.clock && of&(1<<it.kind()) != 0 {
+			item.Bytes = it.size()
+			remaining = append(remaining, item)
+		}
+	}
+	return remaining
+}
+
 const (
 	// sampleTries is how often an item is drawn for each that is wanted.
 	sampleTries = 4

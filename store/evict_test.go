@@ -151,3 +151,34 @@ func BenchmarkSample(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/item")
 }
+
+func TestRemaining(t *testing.T) {
+	m := NewMachine()
+	m.Apply(command(1000, "stays", setOf("v", 60_000)))
+	m.Apply(command(1000, "grows", setOf("v", 60_000)))
+	m.Apply(command(1000, "grows", setOf("longer", 60_000)))
+	m.Apply(command(1000, "list", pushOf(back, "x", 0)))
+	m.Apply(command(1000, "old", setOf("v", 1)))
+	m.Apply(command(1001, "", &storev1.Tick{})) // refused, which moves the clock
+	g := m.Cache("c").Generation
+	picked := func() (all []Candidate) {
+		for _, key := range []string{"grows", "list", "gone", "old", "stays"} {
+			all = append(all, Candidate{Space: storev1.Space_SPACE_ITEMS, Key: key, Bytes: 1})
+		}
+		return append(all, Candidate{Space: storev1.Space_SPACE_LEADERBOARDS, Key: "stays"})
+	}
+	if got, want := fmt.Sprint(m.Remaining("c", g, noLists, picked())), fmt.Sprint([]Candidate{
+		{Space: storev1.Space_SPACE_ITEMS, Key: "grows", Bytes: 208 + 5 + 6}, {Space: storev1.Space_SPACE_ITEMS, Key: "stays", Bytes: 208 + 5 + 1},
+	}); got != want {
+		t.Errorf("%s remain, want %s", got, want)
+	}
+	for what, got := range map[string][]Candidate{
+		"no kind":            m.Remaining("c", g, 0, picked()),
+		"another generation": m.Remaining("c", g+1, allKinds, picked()),
+		"an unknown cache":   m.Remaining("none", g, allKinds, picked()),
+	} {
+		if len(got) != 0 {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}

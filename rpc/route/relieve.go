@@ -260,6 +260,9 @@ func (l *Local) evict(ctx context.Context, p *partition, cache string, bytes, la
 		}
 		p.mu.RLock()
 		held := p.machine.Cache(cache)
+		pool.Keep(func(kept []store.Candidate) []store.Candidate {
+			return p.machine.Remaining(cache, record.GetGeneration(), evictable(record.GetLimits()), kept)
+		})
 		p.mu.RUnlock()
 		most := int(min((bytes-freed)*uint64(held.Items)/max(held.Bytes, 1)+1, evictItems))
 		at := p.clock.milliseconds()

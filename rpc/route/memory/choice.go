@@ -25,6 +25,13 @@ func Picks(most int) int { return pickiness * most }
 // zero value is ready.
 type Pool struct{ kept []store.Candidate }
 
+// Keep replaces what is kept by what remains of it, as still tells: an
+// item may be gone, or something else may have its name. The slice it gets is still's to
+// reuse.
+func (p *Pool) Keep(still func(kept []store.Candidate) []store.Candidate) {
+	p.kept = still(p.kept)
+}
+
 // Choice says what a Choose wants.
 type Choice struct {
 	// Use tells what is remembered of an item.
@@ -49,7 +56,7 @@ type weighed struct {
 
 // Choose returns those of the items picked, and of those kept from before, that
 // should go: the worst, as many as are needed, but an eighth of them at most. It
-// changes picked. An item that is kept may be gone by the time it is chosen.
+// changes picked. What is kept should be looked at again before; see Keep.
 func (p *Pool) Choose(picked []store.Candidate, c Choice) []store.Candidate {
 	all := make([]weighed, 0, len(picked)+len(p.kept))
 	for _, items := range [][]store.Candidate{p.kept, picked} {

@@ -1,0 +1,61 @@
+package route
+
+import (
+	"fmt"
+	"testing"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
+
+// What was nearly chosen stays once its cache evicts nothing any more.
+func TestNothingGivesWayOnceEvictionIsOff(t *testing.T) {
+	const budget = 1 << 20
+	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(budget))})
+	flood(t, r, "item-", 3000)
+	if err := r.Update(t.Context(), "chat", &storev1.CacheLimits{Eviction: storev1.Eviction_EVICTION_OFF.Enum()}); err != nil {
+		t.Fatal(err)
+	}
+	r.local.relieve(t.Context()) // who was about to evict has done so
+	before := r.held(t, "chat").EvictedItems
+	if refused := flood(t, r, "more-", 300); refused == 0 {
+		t.Error("nothing was refused, though nothing may give way")
+	}
+	if after := r.held(t, "chat").EvictedItems; after != before {
+		t.Errorf("%d items gave way in a cache that evicts nothing", after-before)
+	}
+}
+
+// An item that was nearly chosen may be gone since, and one of a kind that is kept may
+// have its name.
+func TestANameIsNotEvictedForWhatItWas(t *testing.T) {
+	const budget, names = 1 << 20, 600
+	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(budget)), KeptKinds: new(uint32(listBit))})
+	flood(t, r, "item-", 3000)
+	// Whatever is still there becomes a list.
+	lists := 0
+	for i := range 3000 {
+		key := fmt.Sprint("item-", i)
+		if _, found := get(t, r, key); !found {
+			continue
+		}
+		must(t, r, &storev1.Command{Cache: "chat", Key: []byte(key), Op: &storev1.Command_Delete{Delete: &storev1.Delete{}}})
+		must(t, r, pushOne(key, "m"))
+		lists++
+	}
+	flood(t, r, "more-", 3000)
+	left := 0
+	for i := range 3000 {
+		result, err := r.View(t.Context(), &storev1.Query{
+			Cache: "chat", Key: fmt.Append(nil, "item-", i), Op: &storev1.Query_Exists_{Exists: &storev1.Query_Exists{}},
+		}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.GetExists() {
+			left++
+		}
+	}
+	if lists < names || left != lists {
+		t.Errorf("%d of %d lists are left, of a kind that is kept", left, lists)
+	}
+}
