@@ -158,7 +158,7 @@ func (s *checkedStream) SendMsg(message any) error {
 	if err != nil {
 		return err
 	}
-	return s.ServerStream.SendMsg(message)
+	return s.call.send(s.ServerStream, message)
 }
 
 // call is one RPC: the context its handler gets, and what the door found out.
@@ -177,9 +177,10 @@ type call struct {
 	// cache is the cache the call is about; nil when it is about none.
 	cache *storev1.CacheRecord
 	// lane is where the call waits for its turn, nil for nowhere, and pass what it was
-	// let in with.
+	// let in with. away: the pass was given up while the client did not read.
 	lane *admit.Lane
 	pass admit.Pass
+	away bool
 	// debts are whom the answer is charged to.
 	debts debts
 	// topic is the topic the call is about; empty when it is about none.

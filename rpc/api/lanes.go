@@ -3,7 +3,9 @@ package api
 import (
 	"cmp"
 	"net"
+	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 
 	"github.com/mayfly-broker/mayfly/rpc/admit"
@@ -60,6 +62,35 @@ func (c *call) enter(size int) (err error) {
 	c.pass.Leave() // another message of the same call
 	c.pass, err = c.lane.Enter(c, size, c.caller)
 	return err
+}
+
+// sendPatience is how long a call keeps its place while its client does not read.
+const sendPatience = 100 * time.Millisecond
+
+// send sends a message of a stream that is in a lane. While its client reads slowly
+// others have its place, and before it sends more it waits for its turn again.
+func (c *call) send(stream grpc.ServerStream, message any) error {
+	if c.lane == nil || c.method.need == subscribe { // which leaves before it has anything to send
+		return stream.SendMsg(message)
+	}
+	if c.away {
+		c.away = false
+		if err := c.enter(0); err != nil {
+			return err
+		}
+	}
+	left := make(chan struct{})
+	slow := time.AfterFunc(sendPatience, func() {
+		defer close(left)
+		c.pass.Leave()
+	})
+	defer func() {
+		if !slow.Stop() {
+			<-left
+			c.away = true
+		}
+	}()
+	return stream.SendMsg(message)
 }
 
 // caller is who takes turns: those with one API key, or of one kind, together, and
