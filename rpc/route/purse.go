@@ -34,7 +34,7 @@ type purse struct {
 
 	mu      sync.Mutex // held while counting; over what follows
 	at      time.Time  // of the last count
-	heard   map[cluster.NodeID]MemoryReport
+	heard   map[cluster.NodeID]heardMemory
 	budgets budgets
 	kept    map[string]*account // by cache
 	nodes   map[cluster.NodeID]*account
@@ -73,7 +73,7 @@ type account struct {
 func newPurse(l *Local, self cluster.NodeID, budget uint64) *purse {
 	m := &purse{
 		local: l, self: self, budget: budget, wanting: make(chan struct{}, 1),
-		heard: map[cluster.NodeID]MemoryReport{}, kept: map[string]*account{}, nodes: map[cluster.NodeID]*account{},
+		heard: map[cluster.NodeID]heardMemory{}, kept: map[string]*account{}, nodes: map[cluster.NodeID]*account{},
 	}
 	m.losses.logger = l.logger
 	m.now.Store(new(accounts))
@@ -219,7 +219,7 @@ func (m *purse) countNodes(held []holding, next *accounts) {
 	})
 	for node, share := range shares {
 		a := m.node(node)
-		a.pressed.Store(node != m.self && m.heard[node].Pressed)
+		a.pressed.Store(node != m.self && m.heard[node].pressed(m.at))
 		a.settle(*share)
 	}
 }
@@ -381,11 +381,25 @@ func (l *Local) MemoryReport(all bool) MemoryReport {
 	return report
 }
 
+// heardMemory is what another node told last, and when it was heard.
+type heardMemory struct {
+	MemoryReport
+	at time.Time
+}
+
+// pressedLife is how long a node that said so is believed to have hardly any memory
+// left. One that was ended for it says nothing else, and what it held is free: the
+// others serve without it.
+const pressedLife = 5 * time.Second
+
+// pressed reports whether the node is to be taken for one that has hardly any memory left.
+func (h heardMemory) pressed(now time.Time) bool { return h.Pressed && now.Sub(h.at) < pressedLife }
+
 // HearMemory takes in what another node told of its groups' memory.
 func (l *Local) HearMemory(node cluster.NodeID, report MemoryReport) {
 	l.memory.mu.Lock()
 	defer l.memory.mu.Unlock()
-	l.memory.heard[node] = report
+	l.memory.heard[node] = heardMemory{report, time.Now()}
 }
 
 // ForgetMemory forgets what a node told that is no member any more.
