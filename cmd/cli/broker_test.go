@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"path"
 	"strings"
@@ -68,7 +69,7 @@ func (b *broker) start(t *testing.T) *broker {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(b.listener); err != nil {
+		if err := server.Serve(b.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Error(err)
 		}
 	}()
@@ -77,6 +78,13 @@ func (b *broker) start(t *testing.T) *broker {
 		<-done
 	})
 	return b
+}
+
+// The broker of a test that makes no call may be told to stop before it begins.
+func TestBrokerWithoutCalls(t *testing.T) {
+	for range 200 {
+		t.Run("", func(t *testing.T) { new(broker).start(t) })
+	}
 }
 
 func (b *broker) intercept(ctx context.Context, request any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
