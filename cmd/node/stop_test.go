@@ -44,6 +44,12 @@ func TestNotice(t *testing.T) {
 }
 
 func TestOwnGrace(t *testing.T) {
+	config := small(t)
+	config.StopGrace = 0
+	alone, err := New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		given  time.Duration
 		listen string
@@ -54,22 +60,17 @@ func TestOwnGrace(t *testing.T) {
 		{0, "127.0.0.1:0", 0},
 		{time.Minute, "127.0.0.1:0", time.Minute},
 	} {
-		config := small(t)
-		config.StopGrace = c.given
-		n, err := New(t.Context(), config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.config.Listen = c.listen
+		// The configuration of a node that runs is read by all it does.
+		n := &Node{config: config, local: alone.local}
+		n.config.StopGrace, n.config.Listen = c.given, c.listen
 		if got := n.grace(); got != c.want {
 			t.Errorf("alone, listening on %s, told %v: %v, want %v", c.listen, c.given, got, c.want)
 		}
-		n.config.StopGrace = 0
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := n.Run(ended); err != nil {
-			t.Error(err)
-		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := alone.Run(ended); err != nil {
+		t.Error(err)
 	}
 	n := &Node{config: small(t)}
 	n.config.StopGrace, n.config.Listen = -2, "0.0.0.0:0"
