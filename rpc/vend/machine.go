@@ -31,8 +31,8 @@ type Config struct {
 	Minter Minter
 	// Host is the base host that tokens carry for the SDKs. Needed.
 	Host string
-	// Logger is told of every token, by its id, and of every refusal; nil is
-	// silent.
+	// Logger is told of every token, by its id, and of refusals: once a minute for
+	// each endpoint and reason, with their number. Nil is silent.
 	Logger *slog.Logger
 	// Transport carries requests to issuers; nil = one of its own, which keeps no
 	// connections.
@@ -48,9 +48,10 @@ type Machine struct {
 // endpoint is an Endpoint at work.
 type endpoint struct {
 	*plan
-	limiter *limiter
-	tokens  *idTokens // nil unless Check is CheckOIDC
-	tally   tally
+	limiter  *limiter
+	tokens   *idTokens // nil unless Check is CheckOIDC
+	tally    tally
+	refusals refusals
 }
 
 // NewMachine makes a Machine. It fails when an endpoint cannot work.
@@ -128,16 +129,12 @@ func (m *Machine) Vend(ctx context.Context, name string, ask Ask, now time.Time)
 		return Token{}, TooOften{wait}
 	}
 	made, tokenID, err := m.vend(ctx, e, ask, now)
-	logger := m.config.Logger.With(slog.String("endpoint", name), slog.String("caller", ask.From.String()))
+	logger := m.config.Logger.With(slog.String("endpoint", name))
 	if err != nil {
-		reason := err
-		if hidden, ok := errors.AsType[*unreachable](err); ok {
-			reason = hidden.cause
-		}
-		logger.Info("no token was vended", slog.Any("err", reason))
+		e.refusals.tell(logger, ask.From, err, now)
 		return Token{}, err
 	}
-	logger.Info("vended a token", slog.String("token", made.ID), slog.String("token_id", tokenID), slog.Time("expires_at", made.ExpiresAt))
+	logger.Info("vended a token", slog.String("caller", ask.From.String()), slog.String("token", made.ID), slog.String("token_id", tokenID), slog.Time("expires_at", made.ExpiresAt))
 	text, err := auth.Wrap(m.config.Host, made.Text)
 	return Token{Text: text, ExpiresAt: made.ExpiresAt}, err
 }
