@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
 // callFunc serves calls as a test likes.
@@ -29,6 +30,10 @@ type callFunc func(ctx context.Context, call api.Call, x api.Exchange) (*status.
 
 func (f callFunc) Call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {
 	return f(ctx, call, x)
+}
+
+func (callFunc) Identify(context.Context, string) (auth.Principal, error) {
+	return auth.Principal{}, auth.ErrForged
 }
 
 // echo sends back what it received.

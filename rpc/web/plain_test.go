@@ -23,6 +23,7 @@ import (
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
 // backend remembers the last call and answers as it is told.
@@ -34,6 +35,10 @@ type backend struct {
 	method string
 	header metadata.MD
 	got    proto.Message
+}
+
+func (*backend) Identify(context.Context, string) (auth.Principal, error) {
+	return auth.Principal{}, auth.ErrForged
 }
 
 func (b *backend) Call(_ context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD) {

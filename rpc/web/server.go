@@ -61,6 +61,7 @@ type Config struct {
 // which does, for the promises.
 type Calls interface {
 	Call(ctx context.Context, call api.Call, x api.Exchange) (*status.Status, metadata.MD)
+	Identify(ctx context.Context, credential string) (auth.Principal, error)
 }
 
 // Server serves the HTTP side of a node's client port.

@@ -28,7 +28,7 @@ const (
 	socketPing   = 30 * time.Second // between two pings, and for the answer to one
 	socketTopics = 100              // subscriptions at a time
 	socketEnd    = 2 * time.Second  // for the client's word that it has heard the farewell
-	tokenTime    = 10 * time.Second // for the token, when it is the first message
+	tokenTime    = 10 * time.Second // for the token, when it is the first message, and for its key to be found
 	tokenMessage = 16 << 10         // the size of that message
 	// A message holds what is published as JSON, so it is larger than that. What
 	// does not fit can be sent by POST.
@@ -94,7 +94,10 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	known := len(md) > 0 || s.config.Gate.Open()
 	if known {
-		if err := s.checkCredential(md); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), tokenTime)
+		err := s.checkCredential(ctx, md)
+		cancel()
+		if err != nil {
 			failed(w, status.New(codes.Unauthenticated, err.Error()), nil)
 			return
 		}
@@ -126,17 +129,19 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request) {
 	k.serve(known)
 }
 
-// checkCredential finds what is wrong with a credential as far as this node knows; a
-// key that it has not heard of may be so new that only a call will find it.
-func (s *Server) checkCredential(md metadata.MD) error {
+// checkCredential finds what is wrong with a credential. A key that this node has not
+// heard of may be new, so that the others are asked until ctx is done; anybody can make
+// one up, so that nothing is for its holder before they know it.
+func (s *Server) checkCredential(ctx context.Context, md metadata.MD) error {
 	text := ""
 	if v := md.Get("authorization"); len(v) > 0 {
 		text = v[0]
 	}
-	if _, err := s.config.Gate.Authenticate(text, time.Now()); !errors.Is(err, auth.ErrUnheardOf) {
-		return err
+	_, err := s.config.Gate.Authenticate(text, time.Now())
+	if calls := s.calls.Load(); calls != nil && errors.Is(err, auth.ErrUnheardOf) {
+		_, err = (*calls).Identify(ctx, text)
 	}
-	return nil
+	return err
 }
 
 // socket is a WebSocket. Its reader is the goroutine of the request; another one keeps
@@ -230,6 +235,7 @@ func (k *socket) awaitToken() bool {
 		k.cut()
 		return false
 	}
+	late.Stop()
 	m, err := parseWish(raw)
 	switch {
 	case err != nil:
@@ -240,7 +246,9 @@ func (k *socket) awaitToken() bool {
 		return false
 	}
 	k.header = metadata.Pairs("authorization", *m.Token)
-	if err := k.server.checkCredential(k.header); err != nil {
+	ctx, cancel := context.WithTimeout(k.leaving, tokenTime)
+	defer cancel()
+	if err := k.server.checkCredential(ctx, k.header); err != nil {
 		k.leave(unauthorized(err.Error()))
 		return false
 	}
@@ -291,7 +299,7 @@ func (k *socket) check(identified <-chan struct{}) {
 	default:
 		return
 	}
-	if err := k.server.checkCredential(k.header); err != nil {
+	if err := k.server.checkCredential(ctx, k.header); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		k.leave(unauthorized(err.Error()))
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
 	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
 // hub is a broker as far as a socket can tell: what is published to a topic, its
@@ -34,6 +35,8 @@ type hub struct {
 	ends   map[string]*status.Status // how a subscription to a topic ends at once
 	// flood: subscriptions are sent items without end.
 	flood bool
+	// identify settles whose key this node has not heard of; nil finds nobody.
+	identify func() error
 }
 
 func newHub() *hub {
@@ -57,6 +60,13 @@ func (h *hub) Call(ctx context.Context, call api.Call, x api.Exchange) (*status.
 		return status.New(codes.Internal, err.Error()), nil
 	}
 	return h.subscribe(ctx, call, x, m), nil
+}
+
+func (h *hub) Identify(context.Context, string) (auth.Principal, error) {
+	if h.identify == nil {
+		return auth.Principal{}, auth.ErrForged
+	}
+	return auth.Principal{}, h.identify()
 }
 
 func (h *hub) publish(call api.Call, m *pubsubpb.PublishRequest) *status.Status {
@@ -360,6 +370,53 @@ func TestSocketCredentials(t *testing.T) {
 				defer h.mu.Unlock()
 				if strings.HasPrefix(test.says, "closed") && len(h.heard) > 0 {
 					t.Errorf("it called all the same: %q", h.heard)
+				}
+			})
+		})
+	}
+}
+
+// A key that this node has not heard of is looked for once. Whoever made it up gets no
+// socket, and none to be silent on above all.
+func TestSocketsOfUnheardOfKeys(t *testing.T) {
+	const path = "/topics/c/t?subscribe=false"
+	for name, made := range map[string]bool{"a new key": true, "a made up key": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				elsewhere, here := newKeyring(t), newKeyring(t)
+				key, token, _ := elsewhere.mint(t, elsewhere.gate(t))
+				gate := here.gate(t)
+				here.mint(t, gate) // the cluster is secured
+				asked := 0
+				h := newHub()
+				h.identify = func() error {
+					asked++
+					if !made {
+						return auth.ErrForged
+					}
+					time.Sleep(tokenTime / 2) //nolint:forbidigo // in synthetic time
+					return nil
+				}
+				s := newTestServer(t, gate, nil)
+				s.Open(h)
+				d := openDoorTo(t, s)
+				for i, credential := range []string{key, token} {
+					c, a := knock(d, path, "Authorization", credential)
+					if made != (c != nil) || !made && a.status != 401 {
+						t.Errorf("by its header: %d %s", a.status, a.body)
+					}
+					if c != nil {
+						_ = c.CloseNow()
+					}
+					c = mustKnock(t, d, path)
+					tell(t, c, websocket.MessageText, `{"id":"1","token":"`+credential+`"}`)
+					if got, want := next(c), map[bool]string{true: `{"id":"1","ok":true}`, false: "closed 4401"}[made]; !strings.HasPrefix(got, want) {
+						t.Errorf("by its first message: %s, want %s", got, want)
+					}
+					_ = c.CloseNow()
+					if asked != 2*(i+1) {
+						t.Errorf("asked %d times for %d sockets", asked, 2*(i+1))
+					}
 				}
 			})
 		})

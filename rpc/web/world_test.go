@@ -179,4 +179,8 @@ func (noCalls) Call(context.Context, api.Call, api.Exchange) (*status.Status, me
 	return status.New(codes.Unimplemented, "no calls here"), nil
 }
 
+func (noCalls) Identify(context.Context, string) (auth.Principal, error) {
+	return auth.Principal{}, auth.ErrForged
+}
+
 var errBroken = errors.New("the listener broke")
