@@ -116,8 +116,8 @@ func TestTokensOfApplicationsAreToldApart(t *testing.T) {
 		}
 		all[got] = what
 	}
-	if id(key, nameless) != id(key, nameless) {
-		t.Error("one token has two ids")
+	if again := all[id(key, nameless)]; again != "one without an id" {
+		t.Errorf("one token has two ids, or that of %q", again)
 	}
 }
 
