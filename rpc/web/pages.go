@@ -81,6 +81,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	case who.Kind == auth.KindToken:
 		text(w, http.StatusForbidden, "The metrics need an API key; a disposable token is not enough.")
 	default:
+		proven(r.Context())
 		s.config.Metrics.ServeHTTP(w, r)
 	}
 }

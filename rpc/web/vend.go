@@ -51,6 +51,7 @@ func (s *Server) vend(w http.ResponseWriter, r *http.Request) {
 		vendingFailed(w, err)
 		return
 	}
+	proven(r.Context())
 	answerJSON(w, http.StatusOK, struct {
 		AuthToken string `json:"authToken"`
 		ExpiresAt int64  `json:"expiresAt"` // epoch seconds

@@ -122,6 +122,23 @@ func TestWhoAsksForTokens(t *testing.T) {
 	}
 }
 
+// An application's server that has many tokens made asks for none of them in vain.
+func TestVendedTokensAreNoFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		faults int
+	}{"vended": {nil, 0}, "refused": {auth.ErrExpired, 1}} {
+		s, c := newTestServer(t, newKeyring(t).gate(t), nil), new(restful)
+		s.config.Vending = &counter{err: test.err}
+		r := httptest.NewRequest("GET", "/vend/chat", nil)
+		r.Host = "localhost"
+		s.http.Handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(t.Context(), connKey{}, c)))
+		if c.faults != test.faults {
+			t.Errorf("%s: %d faults, want %d", name, c.faults, test.faults)
+		}
+	}
+}
+
 func TestTokensThatAreNotVended(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    error
