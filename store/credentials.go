@@ -267,7 +267,8 @@ func (c *Catalog) revokeAPIKey(id string) *CatalogResult {
 	}
 	all := c.apiKeys.Values()
 	news := false
-	// An id may come again, in a circle even: nobody else sees to that.
+	// An id may come again, in a circle even: nobody else sees to that. Of the key that
+	// all of them come from the family is meant: one in between may be gone.
 	for ids, i := []string{id}, 0; i < len(ids); i++ {
 		old, _ := c.apiKeys.Get(ids[i])
 		if old.GetRevokedAtMs() == 0 {
@@ -277,7 +278,7 @@ func (c *Catalog) revokeAPIKey(id string) *CatalogResult {
 			news = true
 		}
 		for _, key := range all {
-			if key.GetRefreshedFrom() == ids[i] && !slices.Contains(ids, key.GetId()) {
+			if (key.GetRefreshedFrom() == ids[i] || key.GetFamily() == id) && !slices.Contains(ids, key.GetId()) {
 				ids = append(ids, key.GetId())
 			}
 		}

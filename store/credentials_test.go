@@ -166,6 +166,27 @@ func TestRevokingEnds(t *testing.T) {
 	}
 }
 
+// A key in between may have ended before the one that its holder began with.
+func TestRevokingReachesBeyondKeysThatAreGone(t *testing.T) {
+	c := NewCatalog()
+	runCatalog(t, c, []step{
+		{1, apiKey("k", 0), catalogOK, 0},
+		{2, refreshment("k", "k2"), catalogOK, 0},
+		{3, refreshment("k2", "k3"), catalogOK, 0},
+		{4, rotation("k2", "instead", 5), catalogOK, 0},
+		{5, &storev1.SweepCredentials{}, catalogOK, 0},
+		{6, &storev1.RevokeApiKey{Id: "k"}, catalogOK, 0},
+	})
+	if _, there := c.APIKey("k2"); there {
+		t.Fatal("the key in between is still there")
+	}
+	for id, want := range map[string]bool{"k": true, "k3": true, "instead": false} {
+		if key, _ := c.APIKey(id); (key.GetRevokedAtMs() != 0) != want {
+			t.Errorf("%s is %v, want revoked %v", id, key, want)
+		}
+	}
+}
+
 func TestTokensAreDenied(t *testing.T) {
 	const life = 90_000
 	c := NewCatalog()
