@@ -51,12 +51,12 @@ type Book struct {
 	// that the others do.
 	led, elsewhere atomic.Pointer[map[string]uint64]
 	elsewhereMu    sync.Mutex
-	told           map[string]map[string]uint64 // by node, then by cache
+	told           map[string]*ledKeys // by node
 }
 
 // NewBook makes a Book without accounts, of a node that has all of every limit.
 func NewBook() *Book {
-	b := &Book{accounts: make(map[Subject]*Account), told: make(map[string]map[string]uint64)}
+	b := &Book{accounts: make(map[Subject]*Account), told: make(map[string]*ledKeys)}
 	b.led.Store(new(map[string]uint64))
 	b.elsewhere.Store(new(map[string]uint64))
 	b.latest.Store(alone)

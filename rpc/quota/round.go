@@ -194,14 +194,25 @@ func (b *Book) Share(members []string, self string, heard map[string][]Use) (eno
 	return enough
 }
 
+// ledKeys is how many items a node leads, by cache, as it told last, and for how many
+// rounds it was not heard since.
+type ledKeys struct {
+	keys   map[string]uint64
+	silent int
+}
+
+// silence is how many rounds a node may miss before others lead what it did, and count
+// it as theirs: an election and some.
+const silence = 5
+
 // count adds up the items that other members lead. Of those that were not heard what
-// they told last holds.
+// they told last holds for some rounds.
 func (b *Book) count(members []string, self string, heard map[string][]Use) {
 	b.elsewhereMu.Lock()
 	defer b.elsewhereMu.Unlock()
 	sum := make(map[string]uint64)
-	for node := range b.told {
-		if !slices.Contains(members, node) {
+	for node, told := range b.told {
+		if told.silent++; told.silent > silence || !slices.Contains(members, node) {
 			delete(b.told, node)
 		}
 	}
@@ -215,10 +226,10 @@ func (b *Book) count(members []string, self string, heard map[string][]Use) {
 				keys[u.Subject.Name] = u.Keys
 			}
 		}
-		b.told[node] = keys
+		b.told[node] = &ledKeys{keys: keys}
 	}
-	for _, keys := range b.told {
-		for cache, n := range keys {
+	for _, told := range b.told {
+		for cache, n := range told.keys {
 			sum[cache] += n
 		}
 	}

@@ -259,8 +259,8 @@ func TestFleetFillsEveryPlace(t *testing.T) {
 	t.Error("a place that is free on one node cannot be had on another")
 }
 
-// Items that others lead are added up; of a node that is silent they stay, of one that
-// is no member they go.
+// Items that others lead are added up; of a node that is silent they stay until others
+// lead them, of one that is no member they go.
 func TestKeysElsewhere(t *testing.T) {
 	b := NewBook()
 	keys := func(n uint64) []Use { return []Use{{Subject: Subject{Cache, "c"}, Keys: n}} }
@@ -278,6 +278,29 @@ func TestKeysElsewhere(t *testing.T) {
 		if got := b.KeysElsewhere("c"); got != test.want {
 			t.Errorf("%d elsewhere, want %d", got, test.want)
 		}
+	}
+}
+
+// What a node led that died is led by others soon, and is not counted twice until it
+// comes back.
+func TestKeysOfTheDeadAreNotCountedTwice(t *testing.T) {
+	b := NewBook()
+	keys := func(n uint64) []Use { return []Use{{Subject: Subject{Cache, "c"}, Keys: n}} }
+	members := []string{"a", "b", "c"}
+	b.Share(members, "a", map[string][]Use{"a": nil, "b": keys(30), "c": keys(30)})
+	for i := range silence {
+		b.Share(members, "a", map[string][]Use{"a": nil, "c": keys(60)})
+		if got := b.KeysElsewhere("c"); got != 90 {
+			t.Errorf("%d elsewhere after %d rounds, while nobody knows who leads", got, i+1)
+		}
+	}
+	b.Share(members, "a", map[string][]Use{"a": nil, "c": keys(60)})
+	if got := b.KeysElsewhere("c"); got != 60 {
+		t.Errorf("%d elsewhere, want the 60 that are led", got)
+	}
+	b.Share(members, "a", map[string][]Use{"a": nil, "b": keys(20), "c": keys(40)})
+	if got := b.KeysElsewhere("c"); got != 60 {
+		t.Errorf("%d elsewhere once it is back", got)
 	}
 }
 
