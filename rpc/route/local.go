@@ -232,12 +232,12 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 	if err != nil {
 		return nil, err
 	}
-	done, err := l.grow(p, command)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	if now, _ := p.group.Leadership(); now.Leading { // otherwise it is refused anyway
+	if now, _ := p.group.Leadership(); now.Leading { // otherwise it is refused anyway, and who leads is asked
+		done, err := l.grow(p, command)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		taken, refusal, err := l.memory.admit(ctx, g, command)
 		if refusal != nil || err != nil {
 			return refusal, err
