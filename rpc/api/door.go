@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -178,9 +179,10 @@ type call struct {
 	cache *storev1.CacheRecord
 	// lane is where the call waits for its turn, nil for nowhere, and pass what it was
 	// let in with. away: the pass was given up while the client did not read.
-	lane *admit.Lane
-	pass admit.Pass
-	away bool
+	lane    *admit.Lane
+	passing sync.Mutex // over pass
+	pass    admit.Pass
+	away    bool
 	// debts are whom the answer is charged to.
 	debts debts
 	// topic is the topic the call is about; empty when it is about none.
@@ -200,7 +202,7 @@ type callKey struct{}
 
 // Value makes the call findable from contexts derived from it.
 func (c *call) Value(key any) any {
-	if key == (callKey{}) {
+	if key == (callKey{}) || key == (route.IdlerKey{}) {
 		return c
 	}
 	return c.Context.Value(key)
@@ -321,7 +323,7 @@ func (p *panicked) Error() string { return "panic of type " + p.kind }
 func (c *call) leave(err error, thrown any) error {
 	defer c.door.underWay.Add(-1)
 	c.release()
-	c.pass.Leave()
+	c.Idle()
 	err = c.told(err, thrown)
 	c.count(err)
 	c.endAct(err)

@@ -55,13 +55,24 @@ func (l *lanes) of(n need) *admit.Lane {
 
 // enter waits until it is the call's turn. The message is here, and nothing was done
 // with it yet.
-func (c *call) enter(size int) (err error) {
+func (c *call) enter(size int) error {
 	if c.lane == nil {
 		return nil
 	}
-	c.pass.Leave() // another message of the same call
-	c.pass, err = c.lane.Enter(c, size, c.caller)
+	c.Idle() // another message of the same call
+	pass, err := c.lane.Enter(c, size, c.caller)
+	c.passing.Lock()
+	defer c.passing.Unlock()
+	c.pass = pass
 	return err
+}
+
+// Idle gives the call's place to another. It implements route.Idler: groups that have
+// lost their leader keep nobody from what others lead.
+func (c *call) Idle() {
+	c.passing.Lock()
+	defer c.passing.Unlock()
+	c.pass.Leave()
 }
 
 // sendPatience is how long a call keeps its place while its client does not read.
@@ -82,7 +93,7 @@ func (c *call) send(stream grpc.ServerStream, message any) error {
 	left := make(chan struct{})
 	slow := time.AfterFunc(sendPatience, func() {
 		defer close(left)
-		c.pass.Leave()
+		c.Idle()
 	})
 	defer func() {
 		if !slow.Stop() {

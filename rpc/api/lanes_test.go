@@ -12,6 +12,7 @@ import (
 
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	"github.com/mayfly-broker/mayfly/rpc/admit"
+	"github.com/mayfly-broker/mayfly/rpc/route"
 )
 
 // Who asks for batches and does not read them keeps nobody from what is theirs, and
@@ -48,6 +49,37 @@ func TestWhoReadsSlowlyHoldsNoPlace(t *testing.T) {
 		}
 		giveUp()
 		synctest.Wait()
+		if s := w.server.door.lanes.quick.Stats(); s != (admit.Stats{}) {
+			t.Errorf("left behind: %+v", s)
+		}
+	})
+}
+
+// Calls that wait for a group to have a leader keep nobody from what other groups hold,
+// whoever of a batch's goroutines finds out.
+func TestWhoWaitsForALeaderHoldsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{})
+		elected := make(chan struct{})
+		w.lost = func(ctx context.Context) {
+			if caller, ok := ctx.Value(route.IdlerKey{}).(route.Idler); ok {
+				caller.Idle()
+			}
+			<-elected
+		}
+		keys := &cachepb.KeysExistRequest{CacheKeys: [][]byte{[]byte("lost"), []byte("lost"), []byte("lost")}}
+		done := make(chan error, quickRoom)
+		for range quickRoom {
+			go func() { done <- second(w.scs.KeysExist(in(t.Context()), keys)) }()
+		}
+		synctest.Wait()
+		waiting, cancel := context.WithTimeout(in(t.Context()), time.Second)
+		defer cancel()
+		wants(t, second(w.scs.Get(waiting, &cachepb.GetRequest{CacheKey: []byte("k")})), codes.OK)
+		close(elected)
+		for range quickRoom {
+			wants(t, <-done, codes.OK)
+		}
 		if s := w.server.door.lanes.quick.Stats(); s != (admit.Stats{}) {
 			t.Errorf("left behind: %+v", s)
 		}

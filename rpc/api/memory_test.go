@@ -24,6 +24,8 @@ type memory struct {
 
 	// fault, if set, is asked before every call of a port.
 	fault func(call string) error
+	// lost is where questions about the key "lost" wait.
+	lost func(ctx context.Context)
 }
 
 const partition, firstPage = 0, 1 << 21
@@ -82,6 +84,9 @@ func (m *memory) Apply(ctx context.Context, c *storev1.Command) (*storev1.Result
 func (m *memory) View(ctx context.Context, q *storev1.Query, _ bool) (*storev1.Result, error) {
 	if err := m.failing("View"); err != nil {
 		return nil, err
+	}
+	if string(q.GetKey()) == "lost" {
+		m.lost(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -65,7 +65,7 @@ func (p *pubsub) Subscribe(r *pubsubpb.SubscribeRequest, stream grpc.ServerStrea
 		return err
 	}
 	defer sub.Close()
-	c.pass.Leave() // what is left costs nobody's turn
+	c.Idle() // what is left costs nobody's turn
 	awaitPlace(c, sub)
 	if err := hello.send(); err != nil {
 		return err

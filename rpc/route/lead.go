@@ -95,6 +95,7 @@ func (r *Router) Chase(ctx context.Context, g cluster.GroupID, ask func(context.
 			r.waiting.Add(-1)
 			return failure
 		}
+		idle(ctx)
 		again := time.NewTimer(lookAgain)
 		select {
 		case <-moved:
