@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
@@ -57,5 +58,27 @@ func TestANameIsNotEvictedForWhatItWas(t *testing.T) {
 	}
 	if lists < names || left != lists {
 		t.Errorf("%d of %d lists are left, of a kind that is kept", left, lists)
+	}
+}
+
+// However many caches hold more and evict nothing, the one that does is found.
+func TestASmallCacheGivesWayBesideManyThatDoNot(t *testing.T) {
+	const budget, kept = 5 << 20, 6 * weighCaches
+	r := limited(t, budget, nil)
+	for i := range kept {
+		name := fmt.Sprint("kept-", i)
+		if err := r.Create(t.Context(), name, &storev1.CacheLimits{Eviction: storev1.Eviction_EVICTION_OFF.Enum()}); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 8 {
+			c := set(fmt.Sprint(j), kilobyte, time.Hour)
+			c.Cache = name
+			must(t, r, c)
+		}
+	}
+	for round := range 2 {
+		if refused := flood(t, r, fmt.Sprint(round, "-"), 3000); refused > 0 {
+			t.Errorf("%d writes were refused although others of their cache may give way", refused)
+		}
 	}
 }

@@ -194,6 +194,10 @@ func (l *Local) spread(p *partition, bytes uint64) map[string]uint64 {
 	p.mu.RLock()
 	held := p.machine.Caches()
 	p.mu.RUnlock()
+	held = slices.DeleteFunc(held, func(h store.Held) bool {
+		record, ok := l.meta.Load().cache(h.Cache)
+		return !ok || h.Of(evictable(record.GetLimits())) == 0
+	})
 	if len(held) > weighCaches {
 		rand.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
 		slices.SortStableFunc(held[:], func(a, b store.Held) int { return int(min(b.Bytes>>20, 1<<30)) - int(min(a.Bytes>>20, 1<<30)) })
@@ -202,7 +206,7 @@ func (l *Local) spread(p *partition, bytes uint64) map[string]uint64 {
 	weights, sum := make([]float64, len(held)), 0.0
 	for i, h := range held {
 		record, ok := l.meta.Load().cache(h.Cache)
-		if !ok || h.Of(evictable(record.GetLimits())) == 0 {
+		if !ok { // since
 			continue
 		}
 		idle := uint64(0)
