@@ -296,13 +296,22 @@ func (m *purse) holdings(caches []*storev1.CacheRecord) []holding {
 	for g := range held {
 		held[g].caches = amounts[g*len(caches) : (g+1)*len(caches)]
 	}
+	places := make(map[string]int, len(caches))
+	if len(m.heard) > 0 {
+		for i, record := range caches {
+			places[record.GetName()] = i
+		}
+	}
 	for _, report := range m.heard {
 		for _, told := range report.Groups {
 			if g := int(told.Group); g < len(held) && told.Term >= terms[g] {
 				terms[g] = told.Term
 				held[g].known, held[g].bytes = true, told.Bytes
-				for i, record := range caches {
-					held[g].caches[i] = told.of(record.GetName())
+				clear(held[g].caches) // of an earlier term
+				for _, c := range told.Caches {
+					if i, budgeted := places[c.Cache]; budgeted {
+						held[g].caches[i] = c.Bytes
+					}
 				}
 			}
 		}
@@ -341,15 +350,6 @@ type GroupMemory struct {
 	Bytes uint64
 	// Caches are those that have a budget, or all of them.
 	Caches []store.Held
-}
-
-func (g *GroupMemory) of(cache string) uint64 {
-	for _, c := range g.Caches {
-		if c.Cache == cache {
-			return c.Bytes
-		}
-	}
-	return 0
 }
 
 // MemoryReport tells of the groups that this node leads: of the caches that have a
