@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/mayfly-broker/mayfly/cmd/node"
+	"github.com/mayfly-broker/mayfly/rpc/address"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -44,7 +44,7 @@ func findCredential(opts *clientOptions, access access) (credential, error) {
 		key, err := innerKey(text)
 		return credential{text: key, given: true}, err
 	}
-	if access != asAdmin || !isLoopback(opts.server) {
+	if access != asAdmin || !address.LoopbackPort(opts.server) {
 		return credential{}, nil
 	}
 	text, err := readSmall(filepath.Join(opts.dataDir, node.AdminTokenFile))
@@ -66,15 +66,6 @@ func innerKey(text string) (string, error) {
 		return key, nil
 	}
 	return text, nil
-}
-
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // readSmall reads a file that holds one credential.

@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cmd/config"
 	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
+	"github.com/mayfly-broker/mayfly/rpc/address"
 )
 
 // callError is a failed call in a sentence that says what to do next.
@@ -86,7 +87,7 @@ func (s *session) unavailable(said string) string {
 		return fmt.Sprintf("the server at %s is not available: %s; try again in a moment", s.opts.server, said)
 	}
 	next := "is the address right, and the port open?"
-	if isLoopback(s.opts.server) {
+	if address.LoopbackPort(s.opts.server) {
 		next = "is the server running? start one with `mayfly dev`"
 	}
 	return fmt.Sprintf("cannot reach %s: %s; %s", s.opts.server, reason, next)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
+	"github.com/mayfly-broker/mayfly/rpc/address"
 	"github.com/mayfly-broker/mayfly/rpc/api"
 	"github.com/mayfly-broker/mayfly/rpc/hook"
 	"github.com/mayfly-broker/mayfly/rpc/web"
@@ -230,19 +231,7 @@ func (c Config) Validate() error {
 }
 
 // loopbackOnly reports whether only this machine can reach the client port.
-func (c Config) loopbackOnly() bool { return isLoopback(c.Listen) }
-
-func isLoopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
+func (c Config) loopbackOnly() bool { return address.LoopbackPort(c.Listen) }
 
 // alone reports whether the node has no way to others.
 func (c Config) alone() bool { return c.PeerListen == "" && c.GossipListen == "" }

@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/gossip"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/rpc/address"
 	"github.com/mayfly-broker/mayfly/rpc/peer"
 	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
@@ -108,11 +109,11 @@ func (n *Node) foundingSecret() (string, error) {
 // foundsOnLoopback reports whether only this machine has a part in founding.
 func (c Config) foundsOnLoopback() bool {
 	for _, addr := range append([]string{c.PeerListen}, c.Join...) {
-		if !isLoopback(addr) {
+		if !address.LoopbackPort(addr) {
 			return false
 		}
 	}
-	return c.Advertise == "" || isLoopback(net.JoinHostPort(c.Advertise, "0"))
+	return c.Advertise == "" || address.LoopbackPort(net.JoinHostPort(c.Advertise, "0"))
 }
 
 // watchTrust has this node trust as its cluster has agreed to, and renews its

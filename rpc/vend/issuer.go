@@ -3,10 +3,11 @@ package vend
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/mayfly-broker/mayfly/rpc/address"
 )
 
 // algorithms are those of signatures that are checked with a public key; nothing
@@ -58,18 +59,8 @@ func checkURL(text string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" && u.Scheme != "https" {
 		return fmt.Errorf("%q is no address; want an https:// one", text)
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && address.Loopback(u.Hostname()) {
 		return nil
 	}
 	return fmt.Errorf("%q is not https, so others could answer in its place; want an https:// one", text)
-}
-
-// loopback reports whether a host, without a port, is this machine.
-func loopback(host string) bool {
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761, 6.3
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

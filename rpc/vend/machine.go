@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
+	"github.com/mayfly-broker/mayfly/rpc/address"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
@@ -183,7 +184,7 @@ func (e *endpoint) identify(ctx context.Context, ask Ask) (jwt.MapClaims, error)
 	default:
 		// A proxy on this machine would stand for everybody, and a name that is not
 		// this machine's own may be any page's.
-		if !ask.From.Unmap().IsLoopback() || ask.Relayed || !loopback(ask.Host) {
+		if !ask.From.Unmap().IsLoopback() || ask.Relayed || !address.Loopback(ask.Host) {
 			return nil, denied("this endpoint checks nobody, so it answers programs of its own machine only, at localhost or 127.0.0.1")
 		}
 		return nil, nil

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/mayfly-broker/mayfly/rpc/address"
 )
 
 const (
@@ -36,7 +38,7 @@ func newLimiter(perMinute int) *limiter {
 func (l *limiter) allow(from netip.Addr, now time.Time) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	who := l.place(network(from), now)
+	who := l.place(address.Network(from), now)
 	due := l.due[who]
 	if due.Before(now) {
 		due = now
@@ -68,15 +70,4 @@ func (l *limiter) place(who netip.Prefix, now time.Time) netip.Prefix {
 		return who
 	}
 	return netip.Prefix{}
-}
-
-// network is what one customer of a provider has: an address, or 64 bits of IPv6.
-func network(from netip.Addr) netip.Prefix {
-	from = from.Unmap().WithZone("")
-	bits := from.BitLen()
-	if from.Is6() {
-		bits = 64
-	}
-	p, _ := from.Prefix(bits) // fails only for more bits than there are
-	return p
 }

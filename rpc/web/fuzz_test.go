@@ -140,14 +140,14 @@ func FuzzForwarded(f *testing.F) {
 			s.config.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}
 		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}}
-		from, direct := s.from(r), address(remote)
+		from, direct := s.from(r), readAddress(remote)
 		if from == direct {
 			return
 		}
 		if !trusted || !netip.MustParsePrefix("10.0.0.0/8").Contains(direct) {
 			t.Fatalf("%s said that it is %s, and was believed", direct, from)
 		}
-		named := slices.ContainsFunc(strings.Split(forwarded, ","), func(text string) bool { return address(strings.TrimSpace(text)) == from })
+		named := slices.ContainsFunc(strings.Split(forwarded, ","), func(text string) bool { return readAddress(strings.TrimSpace(text)) == from })
 		if !from.IsValid() || !named {
 			t.Fatalf("%s is not in %q", from, forwarded)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/rpc/address"
 	"github.com/mayfly-broker/mayfly/rpc/share"
 )
 
@@ -74,7 +75,7 @@ func newGuests(limits Limits, waiting int) guests {
 // enter finds a place for a connection. It returns nil if there is none.
 func (g *guests) enter(from net.Addr) *guest {
 	addr := addressOf(from)
-	who := network(addr)
+	who := address.Network(addr)
 	one := g.known[who]
 	if one == nil {
 		one = &guest{network: who, places: g.places.Holder(), waits: g.waits.Holder()}
@@ -150,14 +151,4 @@ func addressOf(from net.Addr) netip.Addr {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	return netip.Addr{}
-}
-
-// network is what one customer of a provider has: an address, or 64 bits of IPv6.
-func network(addr netip.Addr) netip.Prefix {
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.Prefix(bits) // fails only for more bits than there are
-	return p
 }

@@ -37,13 +37,13 @@ func ParseProxies(texts []string) ([]netip.Prefix, error) {
 // proxy adds an address at the end of X-Forwarded-For, so what a client wrote into it
 // stands before what was seen of the client.
 func (s *Server) from(r *http.Request) netip.Addr {
-	from := address(r.RemoteAddr)
+	from := readAddress(r.RemoteAddr)
 	way := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for range maxRelays {
 		if len(way) == 0 || !s.isProxy(from) {
 			break
 		}
-		before := address(strings.TrimSpace(way[len(way)-1]))
+		before := readAddress(strings.TrimSpace(way[len(way)-1]))
 		if !before.IsValid() {
 			break
 		}
@@ -66,8 +66,8 @@ func isAmong(addr netip.Addr, networks []netip.Prefix) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
 }
 
-// address reads an address with or without a port; what is none is the zero one.
-func address(text string) netip.Addr {
+// readAddress reads an address with or without a port; what is none is the zero one.
+func readAddress(text string) netip.Addr {
 	if with, err := netip.ParseAddrPort(text); err == nil {
 		return with.Addr().Unmap()
 	}
