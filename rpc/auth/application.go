@@ -70,15 +70,8 @@ func applicationClaims(raw []byte, key SigningKey) (claims, error) {
 		return claims{}, err
 	}
 	c := claims{Use: useToken, Parent: key.Parent}
-	for name, field := range map[string]*string{"iss": &c.Issuer, "aud": &c.Audience, "jti": &c.ID, "sub": &c.TokenID} {
-		value, there := members[name]
-		if !there {
-			continue
-		}
-		var ok bool
-		if *field, ok = stringValue(value); !ok {
-			return claims{}, fmt.Errorf("claim %q is not a string", name)
-		}
+	if err := readStrings(members, map[string]*string{"iss": &c.Issuer, "aud": &c.Audience, "jti": &c.ID, "sub": &c.TokenID}); err != nil {
+		return claims{}, err
 	}
 	if err := c.readDates(members); err != nil {
 		return claims{}, err

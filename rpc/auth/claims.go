@@ -66,23 +66,32 @@ func parseClaims(raw []byte) (claims, error) {
 		return claims{}, err
 	}
 	var c claims
-	for name, field := range map[string]*string{
+	err = readStrings(members, map[string]*string{
 		"iss": &c.Issuer, "aud": &c.Audience, "jti": &c.ID, "use": &c.Use,
 		"t": &c.Mark, "tid": &c.TokenID, "prm": &c.Permissions, "par": &c.Parent,
-	} {
+	})
+	if err != nil {
+		return claims{}, err
+	}
+	if err := c.readDates(members); err != nil {
+		return claims{}, err
+	}
+	return c, c.check()
+}
+
+// readStrings reads the claims of those names, as far as they are there.
+func readStrings(members map[string]json.RawMessage, fields map[string]*string) error {
+	for name, field := range fields {
 		value, there := members[name]
 		if !there {
 			continue
 		}
 		var ok bool
 		if *field, ok = stringValue(value); !ok {
-			return claims{}, fmt.Errorf("claim %q is not a string", name)
+			return fmt.Errorf("claim %q is not a string", name)
 		}
 	}
-	if err := c.readDates(members); err != nil {
-		return claims{}, err
-	}
-	return c, c.check()
+	return nil
 }
 
 func (c *claims) readDates(members map[string]json.RawMessage) (err error) {
