@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/mayfly-broker/mayfly/cluster"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/route/memory"
-	"github.com/mayfly-broker/mayfly/store"
 )
 
 // purse keeps account of the memory that items take: of each cache that has a
@@ -47,27 +45,6 @@ type purse struct {
 type accounts struct {
 	caches map[string]*account
 	groups [cluster.MaxGroups + 1][]*account // of the nodes that hold the group
-}
-
-// account is one budget as far as this node may use it.
-type account struct {
-	cache string // empty for a node's
-	node  cluster.NodeID
-
-	mu      sync.Mutex
-	room    int64 // what writes may still take
-	pending int64 // taken by writes under way
-	before  int64 // pending when the count began that is under way, or was last
-	since   int64 // taken since then
-
-	budget  atomic.Uint64
-	most    atomic.Int64 // more could never be taken
-	wanted  atomic.Int64 // what a write waits for that did not get it
-	spare   atomic.Int64 // less room than this is to be made up for
-	dry     atomic.Bool  // nothing gives way
-	pressed atomic.Bool  // the node has hardly any memory left
-
-	share memory.Share // by the last count; guarded by purse.mu
 }
 
 func newPurse(l *Local, self cluster.NodeID, budget uint64) *purse {
@@ -234,60 +211,6 @@ func (m *purse) node(node cluster.NodeID) *account {
 	return a
 }
 
-// spare is the part of what this node could use up of a budget that is less than it
-// wants to have left. It is half of what is kept free.
-const spare = 40
-
-// begin notes that a count begins. What is under way now may be in it or not, and so
-// may what is taken from now on: settle believes that none of it is.
-func (a *account) begin() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.before, a.since = a.pending, 0
-}
-
-// take takes bytes, if there are so many.
-func (a *account) take(bytes int64) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.room < bytes {
-		return false
-	}
-	a.room -= bytes
-	a.since += bytes
-	a.pending += bytes
-	return true
-}
-
-// end says that what was taken was applied, or will not be.
-func (a *account) end(bytes int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.pending -= bytes
-}
-
-// low reports whether the account should be made up for.
-func (a *account) low() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.room < a.spare.Load() && !a.dry.Load()
-}
-
-// settle ends a count.
-func (a *account) settle(share memory.Share) {
-	share.Wanted = uint64(max(a.wanted.Load(), 0))
-	a.share = share
-	a.budget.Store(share.Budget)
-	a.most.Store(share.Most())
-	a.spare.Store(share.Most() / spare)
-	a.mu.Lock()
-	a.room = share.Room() - a.before - a.since
-	a.mu.Unlock()
-	if share.Excess() == 0 {
-		a.dry.Store(false)
-	}
-}
-
 // holdings returns what is known of each group. Caller holds mu.
 func (m *purse) holdings(caches []*storev1.CacheRecord) []holding {
 	held := make([]holding, cluster.MaxGroups+1)
@@ -332,84 +255,6 @@ func (m *purse) holdings(caches []*storev1.CacheRecord) []holding {
 	return held
 }
 
-// MemoryReport is what a node tells the others of the memory of its items.
-type MemoryReport struct {
-	// Budget is what all items on the node may take, in bytes; 0 for no bound.
-	Budget uint64
-	// Pressed: the process has hardly any memory left.
-	Pressed bool
-	// Groups are those that the node leads.
-	Groups []GroupMemory
-}
-
-// GroupMemory is what one group holds, by the count of its leader of that term.
-type GroupMemory struct {
-	Group cluster.GroupID
-	Term  uint64
-	// Bytes is the size of all items.
-	Bytes uint64
-	// Caches are those that have a budget, or all of them.
-	Caches []store.Held
-}
-
-// MemoryReport tells of the groups that this node leads: of the caches that have a
-// budget, or of all caches.
-func (l *Local) MemoryReport(all bool) MemoryReport {
-	m := l.memory
-	m.mu.Lock()
-	caches := m.budgeted()
-	m.mu.Unlock()
-	report := MemoryReport{Budget: m.budget, Pressed: m.pressed.Load()}
-	for g, p := range l.data {
-		now, _ := p.group.Leadership()
-		if !now.Leading {
-			continue
-		}
-		group := GroupMemory{Group: g, Term: now.Term}
-		p.mu.RLock()
-		group.Bytes = p.machine.Bytes()
-		if all {
-			group.Caches = p.machine.Caches()
-		} else {
-			for _, record := range caches {
-				group.Caches = append(group.Caches, p.machine.Cache(record.GetName()))
-			}
-		}
-		p.mu.RUnlock()
-		report.Groups = append(report.Groups, group)
-	}
-	return report
-}
-
-// heardMemory is what another node told last, and when it was heard.
-type heardMemory struct {
-	MemoryReport
-	at time.Time
-}
-
-// pressedLife is how long a node that said so is believed to have hardly any memory
-// left. One that was ended for it says nothing else, and what it held is free: the
-// others serve without it.
-const pressedLife = 5 * time.Second
-
-// pressed reports whether the node is to be taken for one that has hardly any memory left.
-func (h heardMemory) pressed(now time.Time) bool { return h.Pressed && now.Sub(h.at) < pressedLife }
-
-// HearMemory takes in what another node told of its groups' memory.
-func (l *Local) HearMemory(node cluster.NodeID, report MemoryReport) {
-	l.memory.mu.Lock()
-	defer l.memory.mu.Unlock()
-	l.memory.heard[node] = heardMemory{report, time.Now()}
-}
-
-// ForgetMemory forgets what a node told that is no member any more.
-func (l *Local) ForgetMemory(node cluster.NodeID) {
-	l.memory.mu.Lock()
-	defer l.memory.mu.Unlock()
-	delete(l.memory.heard, node)
-	delete(l.memory.nodes, node)
-}
-
 // Pressed tells what Press noted last.
 func (l *Local) Pressed() bool { return l.memory.pressed.Load() }
 
@@ -436,74 +281,4 @@ func (l *Local) Press(pressed bool) {
 	if less := m.squeezed.Load(); !pressed && less > 0 {
 		m.squeezed.Store(less - min(less, m.budget/relax))
 	}
-}
-
-// CacheBudget is a cache that has a budget.
-type CacheBudget struct {
-	// Budget is that of the cache, and Led what it holds in the groups that this
-	// node leads, in bytes.
-	Budget, Led uint64
-}
-
-// BudgetedCaches returns the caches that have a budget, by name.
-func (l *Local) BudgetedCaches() map[string]CacheBudget {
-	m := l.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := map[string]CacheBudget{}
-	for _, record := range m.budgeted() {
-		c := CacheBudget{Budget: record.GetLimits().GetMaxMemory()}
-		if a := m.kept[record.GetName()]; a != nil {
-			c.Led = a.share.Mine
-		}
-		all[record.GetName()] = c
-	}
-	return all
-}
-
-// CacheMemory is what one cache holds in the groups that this node knows.
-type CacheMemory struct {
-	// Items and Bytes are what it holds now.
-	Items, Bytes uint64
-	// EvictedItems and EvictedBytes are what gave way since it was created.
-	EvictedItems, EvictedBytes uint64
-}
-
-func (c *CacheMemory) add(h store.Held) {
-	c.Items += uint64(h.Items)
-	c.Bytes += h.Bytes
-	c.EvictedItems += h.EvictedItems
-	c.EvictedBytes += h.EvictedBytes
-}
-
-// CacheMemory returns what the caches hold, by name: in the groups that have a
-// replica here, by that, and in the others as the reports say.
-func (l *Local) CacheMemory(reports []MemoryReport) map[string]CacheMemory {
-	total := map[string]CacheMemory{}
-	add := func(held []store.Held) {
-		for _, h := range held {
-			c := total[h.Cache]
-			c.add(h)
-			total[h.Cache] = c
-		}
-	}
-	seen := map[cluster.GroupID]GroupMemory{}
-	for _, report := range reports {
-		for _, g := range report.Groups {
-			if other, twice := seen[g.Group]; !twice || cmp.Less(other.Term, g.Term) {
-				seen[g.Group] = g
-			}
-		}
-	}
-	for g, p := range l.data {
-		delete(seen, g)
-		p.mu.RLock()
-		held := p.machine.Caches()
-		p.mu.RUnlock()
-		add(held)
-	}
-	for _, g := range seen {
-		add(g.Caches)
-	}
-	return total
 }
