@@ -321,3 +321,57 @@ func TestEmptyOperationsDoNotPanic(t *testing.T) {
 		verify(t, m)
 	}
 }
+
+// What a command adds is foretold to the byte.
+func TestGrowth(t *testing.T) {
+	ttl := &storev1.CollectionTtl{TtlMs: 100}
+	bytesOf := func(texts ...string) (all [][]byte) {
+		for _, text := range texts {
+			all = append(all, []byte(text))
+		}
+		return all
+	}
+	for name, test := range map[string]struct {
+		before, op any
+		late       uint64
+	}{
+		"a new scalar":           {op: setOf("value", 9)},
+		"a longer scalar":        {before: setOf("value", 9), op: setOf("a longer value", 9)},
+		"a shorter scalar":       {before: setOf("value", 9), op: setOf("v", 9)},
+		"an expired scalar":      {before: setOf("value", 9), op: setOf("a longer value", 9), late: 9},
+		"a scalar for a list":    {before: pushOf(back, "1 2 3", 0), op: setOf("v", 9)},
+		"a new list":             {op: pushOf(back, "1 22 333", 0)},
+		"a longer list":          {before: pushOf(back, "1 2", 0), op: pushOf(front, "1 22 333", 0)},
+		"a list cut at the end":  {before: pushOf(back, "1 22 333 4444", 0), op: pushOf(front, "55555 6", 4)},
+		"a list cut in front":    {before: pushOf(back, "1 22 333 4444", 0), op: pushOf(back, "55555", 3)},
+		"a list cut to less":     {before: pushOf(back, "1 22 333 4444", 0), op: pushOf(back, "55555 6", 1)},
+		"a list of another type": {before: setOf("value", 9), op: pushOf(back, "55555 6", 1)},
+		"a list after its end":   {before: setOf("value", 9), op: pushOf(back, "55555 6", 1), late: 10},
+		"new fields": {
+			before: &storev1.DictionarySet{Fields: bytesOf("a", "b"), Values: bytesOf("1", "2"), Ttl: ttl},
+			op:     &storev1.DictionarySet{Fields: bytesOf("b", "c"), Values: bytesOf("22", "3"), Ttl: ttl},
+		},
+		"new elements":   {before: &storev1.SetAdd{Elements: bytesOf("a", "b"), Ttl: ttl}, op: &storev1.SetAdd{Elements: bytesOf("b", "cc"), Ttl: ttl}},
+		"another set":    {before: &storev1.SetAdd{Elements: bytesOf("a", "b"), Ttl: ttl}, op: &storev1.SetComplement{Elements: bytesOf("ccc", "ddd", "eee")}},
+		"no set":         {op: &storev1.SetComplement{Elements: bytesOf("ccc")}},
+		"new members":    {before: &storev1.SortedSetPut{Members: bytesOf("a"), Scores: []float64{1}, Ttl: ttl}, op: &storev1.SortedSetPut{Members: bytesOf("a", "bb"), Scores: []float64{2, 3}, Ttl: ttl}},
+		"another score":  {before: &storev1.SortedSetPut{Members: bytesOf("a"), Scores: []float64{1}, Ttl: ttl}, op: &storev1.SortedSetIncrement{Member: []byte("a"), Amount: 1, Ttl: ttl}},
+		"a union":        {before: setOf("value", 9), op: &storev1.SortedSetUnion{Members: bytesOf("a", "bb"), Scores: []float64{2, 3}, TtlMs: 9}},
+		"a union of own": {before: &storev1.SortedSetPut{Members: bytesOf("a"), Scores: []float64{1}, Ttl: ttl}, op: &storev1.SortedSetUnion{Members: bytesOf("bb"), Scores: []float64{3}, OwnWeights: []float32{1}, TtlMs: 9}},
+		"nothing":        {op: &storev1.Delete{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMachine()
+			if test.before != nil {
+				m.Apply(command(1, "k", test.before))
+			}
+			before := m.Bytes()
+			cmd := command(1+test.late, "k", test.op)
+			foretold := m.Growth(cmd, cmd.GetAtMs())
+			m.Apply(cmd)
+			if grown := max(m.Bytes(), before) - before; foretold != grown {
+				t.Errorf("it grew by %d bytes, not by %d", grown, foretold)
+			}
+		})
+	}
+}

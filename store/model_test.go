@@ -140,7 +140,11 @@ func (h *history) command(t *rapid.T) {
 		t.Fatalf("decoded %v, %v; encoded %v", decoded, err, cmd)
 	}
 	h.log = append(h.log, cmd)
+	held, growth := h.machine.Bytes(), h.machine.Growth(cmd, cmd.AtMs)
 	got, twin := h.machine.Apply(cmd), h.twin.Apply(decoded)
+	if now := h.machine.Bytes(); now > held+growth && cmd.GetDictionaryAdd() == nil {
+		t.Fatalf("it held %d bytes and was to grow by %d at most, but holds %d after %v", held, growth, now, cmd)
+	}
 	h.naive.chosen = texts(got.GetValues().GetValues())
 	want := h.naive.apply(cmd)
 	if !proto.Equal(got, twin) {

@@ -128,7 +128,17 @@ func TestNodesThatAreToldToGo(t *testing.T) {
 	)
 	var log safeLog
 	all := founders(t, 3, &log)
+	for _, m := range all[1:] {
+		m.config.StopGrace = time.Hour
+	}
 	startAll(t, all)
+	defer func() { // nobody waits that long
+		for _, m := range all[1:] {
+			m.cancel()
+			m.readiness(t, http.StatusServiceUnavailable)
+			m.node.end(ErrLeft)
+		}
+	}()
 	if _, err := controlpb.NewScsControlClient(all[0].conn).CreateCache(t.Context(), &controlpb.CreateCacheRequest{CacheName: "story"}); err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +172,6 @@ func TestNodesThatAreToldToGo(t *testing.T) {
 	if len(b.node.host.LeadingGroups()) == 0 {
 		b = all[2] // one of them leads, since a was drained
 	}
-	b.node.config.StopGrace = time.Hour
-	t.Cleanup(func() { b.node.end(ErrLeft) }) // nobody waits that long
 	b.cancel()
 	if says := b.readiness(t, http.StatusServiceUnavailable); !strings.Contains(says, "draining: this node is stopping") {
 		t.Errorf("a node that stops says %q", says)

@@ -105,8 +105,8 @@ func (g grant) low() bool {
 // items gave way if there is not enough. The caller ends the grant once the command
 // has been applied. A refusal says whose memory is used up; the error is
 // ErrOverloaded or the context's.
-func (m *purse) admit(ctx context.Context, g cluster.GroupID, c *storev1.Command) (grant, *storev1.Result, error) {
-	bytes := mayAdd(c)
+func (m *purse) admit(ctx context.Context, p *partition, c *storev1.Command) (grant, *storev1.Result, error) {
+	g, bytes := p.group.ID(), mayAdd(c)
 	if bytes == 0 {
 		return grant{}, nil, nil
 	}
@@ -129,7 +129,7 @@ func (m *purse) admit(ctx context.Context, g cluster.GroupID, c *storev1.Command
 		}
 		return taken, nil, nil
 	}
-	return m.await(ctx, g, c, taken)
+	return m.await(ctx, p, c)
 }
 
 // grant finds the accounts that a command draws on.
@@ -156,7 +156,7 @@ func (m *purse) outdated(cache string, g grant) bool {
 var errPressed = fmt.Errorf("%w: this node, or one that keeps a copy, has hardly any memory left", ErrOverloaded)
 
 // await is admit for a write that found no room.
-func (m *purse) await(ctx context.Context, g cluster.GroupID, c *storev1.Command, taken grant) (grant, *storev1.Result, error) {
+func (m *purse) await(ctx context.Context, p *partition, c *storev1.Command) (grant, *storev1.Result, error) {
 	late := time.NewTimer(roomPatience)
 	defer late.Stop()
 	// Writes that replaced something have taken more than they need, and what was
@@ -165,9 +165,13 @@ func (m *purse) await(ctx context.Context, g cluster.GroupID, c *storev1.Command
 		return grant{}, nil, ctx.Err()
 	}
 	m.recount()
+	bytes := p.adds(c)
+	if bytes == 0 {
+		return grant{}, nil, nil // where nothing grows, nothing need be left
+	}
 	for {
 		counted := m.counted.next()
-		taken = m.grant(g, c, taken.bytes)
+		taken := m.grant(p.group.ID(), c, bytes)
 		short := taken.take()
 		if short == nil {
 			return taken, nil, nil

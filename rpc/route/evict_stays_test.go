@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,39 @@ func TestNothingGivesWayOnceEvictionIsOff(t *testing.T) {
 	if after := r.held(t, "chat").EvictedItems; after != before {
 		t.Errorf("%d items gave way in a cache that evicts nothing", after-before)
 	}
+}
+
+// What takes no more than it replaces is written however full a cache is that evicts
+// nothing.
+func TestAFullCacheIsOverwritten(t *testing.T) {
+	const budget = 1 << 20
+	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(budget)), Eviction: storev1.Eviction_EVICTION_OFF.Enum()})
+	for _, value := range []string{"first", "second"} {
+		must(t, r, pushOne("room", strings.Repeat(value, 1024)[:5*1024]))
+	}
+	if flood(t, r, "item-", 2000) == 0 {
+		t.Fatal("the cache is not full")
+	}
+	if refused := flood(t, r, "one more-", 1); refused != 1 {
+		t.Fatal("the cache is not full")
+	}
+	overwritten := ""
+	for i := range 100 { // the first of those that came, so they are there
+		overwritten = fmt.Sprint("item-", i)
+		for _, value := range []string{strings.ToUpper(kilobyte), kilobyte[1:]} {
+			must(t, r, set(overwritten, value, time.Hour))
+			if got, _ := get(t, r, overwritten); got != value {
+				t.Fatalf("%s was not overwritten", overwritten)
+			}
+		}
+	}
+	larger := set(overwritten, strings.Repeat(kilobyte, 3), time.Hour)
+	if result, err := r.Apply(t.Context(), larger); err != nil || result.GetStatus() != storev1.Status_STATUS_NO_MEMORY {
+		t.Errorf("an item three times as large: %v, %v", result, err)
+	}
+	push := pushOne("room", strings.Repeat("x", 5*1024))
+	push.GetListPush().TruncateToSize = 2
+	must(t, r, push)
 }
 
 // An item that was nearly chosen may be gone since, and one of a kind that is kept may

@@ -72,6 +72,7 @@ type Local struct {
 	clock  *clock
 	memory *purse
 
+	relieving sync.Mutex // held by who has items give way
 	elsewhere func(cache string) uint64
 	growth    growth
 
@@ -238,7 +239,7 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 			return nil, err
 		}
 		defer done()
-		taken, refusal, err := l.memory.admit(ctx, g, command)
+		taken, refusal, err := l.memory.admit(ctx, p, command)
 		if refusal != nil || err != nil {
 			return refusal, err
 		}

@@ -15,7 +15,7 @@ type partition struct {
 	clock *clock
 	epoch uint64 // how often the group was brought back offline; set before anybody sees the partition
 	uses  *memory.Table
-	pools map[string]*memory.Pool // by cache, of whoever relieves the group
+	pools map[string]*memory.Pool // by cache; under Local.relieving
 }
 
 func newPartition(clock *clock) *partition {

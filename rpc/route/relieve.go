@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -44,8 +45,11 @@ type relief struct {
 }
 
 // relieve frees memory in the groups led here until every account has what it
-// should have in reserve, or nothing gives way any more.
+// should have in reserve, or nothing gives way any more. It begins when nobody else is
+// at it any more.
 func (l *Local) relieve(ctx context.Context) {
+	l.relieving.Lock()
+	defer l.relieving.Unlock()
 	for l.memory.pause(ctx) {
 		plan, short := l.memory.plan()
 		if len(plan) == 0 {
@@ -146,6 +150,10 @@ func part(excess, held, mine uint64) uint64 {
 // relieveGroup frees what a group is to free: first what has expired, then of the
 // caches over their budgets, then of all.
 func (l *Local) relieveGroup(ctx context.Context, p *partition, need *relief) (freed uint64, err error) {
+	maps.DeleteFunc(p.pools, func(cache string, _ *memory.Pool) bool {
+		_, ok := l.meta.Load().cache(cache)
+		return !ok
+	})
 	before := p.bytes()
 	if err := p.sweep(ctx); err != nil {
 		return 0, err
@@ -172,6 +180,13 @@ func (l *Local) relieveGroup(ctx context.Context, p *partition, need *relief) (f
 		}
 	}
 	return freed, nil
+}
+
+// adds is at most how many bytes a command would add now to what the group holds.
+func (p *partition) adds(c *storev1.Command) int64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return int64(p.machine.Growth(c, p.clock.milliseconds()))
 }
 
 func (p *partition) bytes() uint64 {
@@ -250,7 +265,6 @@ func (p *partition) use(record *storev1.CacheRecord, c store.Candidate, at uint6
 func (l *Local) evict(ctx context.Context, p *partition, cache string, bytes, large uint64) (freed uint64, err error) {
 	record, ok := l.meta.Load().cache(cache)
 	if !ok {
-		delete(p.pools, cache)
 		return 0, nil
 	}
 	pool := p.pools[cache]
