@@ -29,6 +29,9 @@
 // under way. The floor of a get is an empty grpc-go server that answers
 // messages of the same sizes (package echo).
 //
+// Fairness: one caller writes, one write after the other, alone and then beside a
+// client with another API key that has ten thousand writes under way all the time.
+//
 // Memory: what a fresh server's resident memory has grown by a few seconds
 // after everything is in place. Go frees memory late, so this is an upper bound
 // with up to as much garbage as data in it; it is what an operator sees. For

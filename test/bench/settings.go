@@ -30,6 +30,7 @@ var sections = []struct {
 }{
 	{"fanout", (*bench).fanout},
 	{"unary", (*bench).unary},
+	{"fair", (*bench).fair},
 	{"memory", (*bench).memory},
 	{"collections", (*bench).collections},
 	{"sse", (*bench).sse},
@@ -48,7 +49,7 @@ func parseSettings(args []string, out io.Writer) (settings, error) {
 	flags.StringVar(&s.json, "json", "", "file for the results as JSON")
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; medians are reported")
 	flags.Float64Var(&s.seconds, "seconds", 1.5, "length of a fan-out round; calls take half of it")
-	flags.StringVar(&only, "only", "", "comma-separated sections: fanout, unary, memory, collections, sse, cluster")
+	flags.StringVar(&only, "only", "", "comma-separated sections: fanout, unary, fair, memory, collections, sse, cluster")
 	flags.BoolVar(&s.short, "short", false, "three short rounds of fewer cases, to see that it works")
 	flags.Float64Var(&s.deliveries, "deliveries", 200_000, "most deliveries per second that a fan-out is paced for")
 	flags.IntVar(&s.perConnection, "per-connection", 100, "subscriptions that share a connection, where they do")
@@ -75,7 +76,7 @@ func (s settings) validate() error {
 		}) bool {
 			return section.name == name
 		}) {
-			return fmt.Errorf("-only %s: there is no such section; want fanout, unary, memory, collections, sse or cluster", name)
+			return fmt.Errorf("-only %s: there is no such section; want fanout, unary, fair, memory, collections, sse or cluster", name)
 		}
 	}
 	if s.rounds < 1 || s.seconds <= 0 || s.deliveries <= 0 || s.perConnection < 1 {

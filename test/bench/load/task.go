@@ -53,6 +53,10 @@ type Fanout struct {
 type Unary struct {
 	Call    Call
 	Callers int
+	// PerConnection is how many callers share a connection, 0 for the usual number.
+	PerConnection int `json:",omitempty"`
+	// Key is the API key of all callers, empty for none.
+	Key string `json:",omitempty"`
 	// Payload is the size of a value in bytes.
 	Payload int
 	// Lasting is for how long the callers go on.

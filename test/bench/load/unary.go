@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ const (
 	history, page = 100, 10
 	// ttl is the time to live of everything written, in milliseconds.
 	ttl = uint64(time.Hour / time.Millisecond)
-	// callersPerConnection is how many callers share a connection.
+	// callersPerConnection is how many callers share a connection where the task says
+	// nothing.
 	callersPerConnection = 64
 	// warmingUp is for how long calls are made before the run.
 	warmingUp = 200 * time.Millisecond
@@ -50,6 +52,14 @@ func inCache(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "cache", Cache)
 }
 
+// calling is inCache with the credential of the task, if it has one.
+func (j *unaryJob) calling(ctx context.Context) context.Context {
+	if j.Key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", j.Key)
+	}
+	return inCache(ctx)
+}
+
 func (j *unaryJob) prepare(ctx context.Context) error {
 	call, ok := calls(bytes.Repeat([]byte{'.'}, j.Payload))[j.Call]
 	if !ok {
@@ -60,7 +70,7 @@ func (j *unaryJob) prepare(ctx context.Context) error {
 	}
 	var client cachepb.ScsClient
 	for i := range j.Callers {
-		if i%callersPerConnection == 0 {
+		if i%cmp.Or(j.PerConnection, callersPerConnection) == 0 {
 			conn, err := j.pool.dial(j.addr)
 			if err != nil {
 				return err
@@ -70,7 +80,7 @@ func (j *unaryJob) prepare(ctx context.Context) error {
 		j.callers = append(j.callers, caller{client: client, call: call.measured, turn: i * len(j.Names) / j.Callers})
 	}
 	for _, name := range j.Names {
-		if err := call.before(inCache(ctx), client, []byte(name)); err != nil {
+		if err := call.before(j.calling(ctx), client, []byte(name)); err != nil {
 			return fmt.Errorf("before the calls: %w", err)
 		}
 	}
@@ -99,7 +109,7 @@ func (j *unaryJob) run(ctx context.Context) (Report, error) {
 // callFor lets all callers call for a while and returns how many calls they
 // made. Calls under way at the end are finished and counted.
 func (j *unaryJob) callFor(ctx context.Context, lasting time.Duration) (int64, error) {
-	ctx, cancel := context.WithCancelCause(inCache(ctx))
+	ctx, cancel := context.WithCancelCause(j.calling(ctx))
 	defer cancel(nil)
 	var enough atomic.Bool
 	defer time.AfterFunc(lasting, func() { enough.Store(true) }).Stop()
