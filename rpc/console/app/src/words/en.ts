@@ -352,3 +352,7 @@ export const en = {
   'usage.empty': 'Nothing was measured yet. The first point appears within {seconds} seconds.',
   'usage.help': 'Move over a plot, or use the arrow keys in it, to read values.',
 } as const;
+
+export type Key = keyof typeof en;
+/** What a dictionary of any language has. */
+export type Words = Record<Key, string>;

@@ -1,10 +1,9 @@
 // The dictionaries. This file knows nothing of the page, so that tests can read it.
 import type {Lang} from '../lib/format';
-import {en} from './en';
+import {en, type Key, type Words} from './en';
 import {ja} from './ja';
 
-export type Key = keyof typeof en;
-export type Words = Record<Key, string>;
+export type {Key, Words};
 export type Values = Record<string, string | number>;
 
 export const dictionaries: Record<Lang, Words> = {en, ja};

@@ -1,5 +1,5 @@
 // コンソールの日本語。キーは英語の辞書と同じで、{name} は値に置き換わる。
-import type {Words} from './index';
+import type {Words} from './en';
 
 export const ja: Words = {
   'app.title': 'Mayfly コンソール',
