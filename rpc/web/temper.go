@@ -3,8 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
 )
 
@@ -21,56 +19,7 @@ const (
 	faultCredit = 2 * time.Second
 	// faultPause is how long a connection rests at most: pings have to be answered.
 	faultPause = time.Second
-	// maxDebtors is how many networks are told apart at a time, some 100 bytes each.
-	maxDebtors = 8192
-	// debtorsPause is how often room is looked for among them.
-	debtorsPause = time.Second
 )
-
-// debts are what networks have asked for in vain.
-type debts struct {
-	mu sync.Mutex
-	// due is when all that a network has asked for will have been paid.
-	due   map[netip.Prefix]time.Time
-	swept time.Time
-}
-
-// charge counts, and returns how long whoever is charged has to rest.
-func (d *debts) charge(who netip.Prefix, cost time.Duration, now time.Time) time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	who = d.place(who, now)
-	due := d.due[who]
-	if due.Before(now) {
-		due = now
-	}
-	// What nobody pays is forgotten: a debt ends with the longest rest behind the
-	// credit.
-	if latest := now.Add(faultCredit + faultPause); due.Before(latest) {
-		due = due.Add(cost)
-	}
-	d.due[who] = due
-	return min(max(due.Sub(now)-faultCredit, 0), faultPause)
-}
-
-// place makes room for a network. Where there is none, those that are new share one.
-func (d *debts) place(who netip.Prefix, now time.Time) netip.Prefix {
-	if _, known := d.due[who]; known || len(d.due) < maxDebtors {
-		return who
-	}
-	if now.Sub(d.swept) >= debtorsPause {
-		d.swept = now
-		for other, due := range d.due {
-			if !due.After(now) {
-				delete(d.due, other)
-			}
-		}
-		if len(d.due) < maxDebtors {
-			return who
-		}
-	}
-	return netip.Prefix{}
-}
 
 // Fault counts so many requests that led to nothing, and returns how long the
 // connection is to rest before anything else of it is read. It may be called by many

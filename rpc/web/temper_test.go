@@ -12,46 +12,6 @@ import (
 	"time"
 )
 
-func newDebts() *debts { return &debts{due: make(map[netip.Prefix]time.Time)} }
-
-// A network may ask in vain for so much at once and then for a thousand a second; one
-// that asks for more rests, for no longer than pings can wait, and is forgiven in time.
-func TestDebts(t *testing.T) {
-	d, now := newDebts(), time.Unix(1, 0)
-	who, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
-	for i := range int(faultCredit / faultCost) {
-		if rest := d.charge(who, faultCost, now); rest > 0 {
-			t.Fatalf("number %d has to rest for %v", i, rest)
-		}
-	}
-	if rest := d.charge(who, 100*faultCost, now); rest != 100*faultCost {
-		t.Errorf("a hundred too many rest for %v", rest)
-	}
-	for range 100_000 {
-		if rest := d.charge(who, faultCost, now); rest > faultPause {
-			t.Fatalf("a rest of %v", rest)
-		}
-	}
-	if rest := d.charge(other, faultCost, now); rest > 0 {
-		t.Errorf("another network rests for %v", rest)
-	}
-	if rest := d.charge(who, faultCost, now.Add(faultPause+10*faultCost)); rest > 0 {
-		t.Errorf("after the longest rest it rests for %v more", rest)
-	}
-}
-
-// Who comes from ever new addresses fills no memory.
-func TestDebtorsAreBounded(t *testing.T) {
-	d, now := newDebts(), time.Unix(1, 0)
-	for i := range 10 * maxDebtors {
-		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		d.charge(netip.PrefixFrom(addr, 32), faultCost, now.Add(time.Duration(i)*time.Microsecond))
-	}
-	if n := len(d.due); n > maxDebtors+1 {
-		t.Errorf("%d networks are remembered, want at most %d", n, maxDebtors)
-	}
-}
-
 // restful is a connection that asks for a rest.
 type restful struct {
 	net.Conn
