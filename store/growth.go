@@ -1,16 +1,17 @@
 package store
 
-import storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+import (
+	"strconv"
 
-// maxIntegerBytes is the longest text of an int64.
-const maxIntegerBytes = 20
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+)
 
 // Growth returns at most how many bytes a command would add, at a time in milliseconds
 // since the Unix epoch, to what the machine holds; see [Machine.Bytes]. What it would
 // replace is taken off, so it is 0 for one that adds none, and for a DictionaryAdd,
-// which is the system's own. It is exact for a command that is not refused, meets its
-// condition, grows what it changes and names no element twice. It only reads, but
-// takes about as long as Apply.
+// which is the system's own. It is exact for a command that is not refused, grows what it
+// changes, and names no element of a set or sorted set twice. It only reads, but takes
+// about as long as Apply.
 func (m *Machine) Growth(cmd *Command, at uint64) uint64 {
 	if checkChange(cmd) != "" {
 		return 0
@@ -40,10 +41,15 @@ func (m *Machine) Growth(cmd *Command, at uint64) uint64 {
 func (it *item) after(cmd *Command) (bytes uint64, grows bool) {
 	switch op := cmd.GetOp().(type) {
 	case *storev1.Command_Set:
-		return uint64(len(op.Set.GetValue())), true
+		if holds(it, op.Set) {
+			return uint64(len(op.Set.GetValue())), true
+		}
 	case *storev1.Command_Increment:
-		if it == nil || it.held == nil {
-			return maxIntegerBytes, true
+		switch {
+		case it == nil:
+			return digits(nil, op.Increment.GetAmount())
+		case it.held == nil:
+			return digits(&it.value, op.Increment.GetAmount())
 		}
 	case *storev1.Command_ListPush:
 		if d, ok := held[*deque](it); ok {
@@ -51,11 +57,11 @@ func (it *item) after(cmd *Command) (bytes uint64, grows bool) {
 		}
 	case *storev1.Command_DictionarySet:
 		if d, ok := held[*dictionary](it); ok {
-			return d.after(op.DictionarySet.GetFields(), func(i int) int { return len(op.DictionarySet.GetValues()[i]) }), true
+			return d.after(op.DictionarySet), true
 		}
 	case *storev1.Command_DictionaryIncrement:
 		if d, ok := held[*dictionary](it); ok {
-			return d.after([][]byte{op.DictionaryIncrement.GetField()}, func(int) int { return maxIntegerBytes }), true
+			return d.afterIncrement(op.DictionaryIncrement)
 		}
 	case *storev1.Command_SetAdd:
 		if s, ok := held[*set](it); ok {
@@ -105,22 +111,59 @@ func (d *deque) after(op *storev1.ListPush) (bytes uint64) {
 	return bytes
 }
 
-func (d *dictionary) after(names [][]byte, length func(i int) int) (bytes uint64) {
+// digits is how long the text of a number, nil for none, will be when something was
+// added to it. It is false for what is no number, and for a sum that is none.
+func digits(text *[]byte, amount int64) (length uint64, ok bool) {
+	var number int64
+	if text != nil {
+		if number, ok = parseNumber(*text); !ok {
+			return 0, false
+		}
+	}
+	sum, ok := add(number, amount)
+	return uint64(len(strconv.FormatInt(sum, 10))), ok
+}
+
+func (d *dictionary) after(op *storev1.DictionarySet) (bytes uint64) {
+	last := make(map[string]int, len(op.GetFields())) // of a field that comes twice
+	for i, name := range op.GetFields() {
+		last[textOf(name)] = len(op.GetValues()[i])
+	}
 	if bytes = dictionaryOverhead; d != nil {
 		bytes = d.bytes()
 	}
-	for i, name := range names {
-		known, was := false, field{}
-		if d != nil {
-			_, was, known = d.find(textOf(name))
-		}
-		if known {
-			bytes += uint64(max(length(i)-len(was.value), 0)) // a field that shrinks may come once more
+	for name, length := range last {
+		bytes += uint64(length)
+		if old, known := d.lookUp(name); known {
+			bytes -= uint64(len(old))
 		} else {
-			bytes += uint64(fieldOverhead + len(name) + length(i))
+			bytes += uint64(fieldOverhead + len(name))
 		}
 	}
 	return bytes
+}
+
+func (d *dictionary) afterIncrement(op *storev1.DictionaryIncrement) (bytes uint64, grows bool) {
+	old, known := d.lookUp(textOf(op.GetField()))
+	if !known {
+		length, ok := digits(nil, op.GetAmount())
+		if bytes = dictionaryOverhead; d != nil {
+			bytes = d.bytes()
+		}
+		return bytes + fieldOverhead + uint64(len(op.GetField())) + length, ok
+	}
+	text := bytesOf(old)
+	length, ok := digits(&text, op.GetAmount())
+	return d.bytes() - uint64(len(old)) + length, ok
+}
+
+// lookUp returns the value of a field, of no dictionary too.
+func (d *dictionary) lookUp(name string) (value string, known bool) {
+	if d == nil {
+		return "", false
+	}
+	_, f, known := d.find(name)
+	return f.value, known
 }
 
 func (s *set) after(elements [][]byte) (bytes uint64) {

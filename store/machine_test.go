@@ -351,6 +351,23 @@ func TestGrowth(t *testing.T) {
 			before: &storev1.DictionarySet{Fields: bytesOf("a", "b"), Values: bytesOf("1", "2"), Ttl: ttl},
 			op:     &storev1.DictionarySet{Fields: bytesOf("b", "c"), Values: bytesOf("22", "3"), Ttl: ttl},
 		},
+		"fields that grow and shrink": {
+			before: &storev1.DictionarySet{Fields: bytesOf("a", "b"), Values: bytesOf("1", "22"), Ttl: ttl},
+			op:     &storev1.DictionarySet{Fields: bytesOf("a", "b"), Values: bytesOf("11", "2"), Ttl: ttl},
+		},
+		"a field that comes twice": {
+			before: &storev1.DictionarySet{Fields: bytesOf("a"), Values: bytesOf("1"), Ttl: ttl},
+			op:     &storev1.DictionarySet{Fields: bytesOf("a", "a"), Values: bytesOf("", "11"), Ttl: ttl},
+		},
+		"a new number":            {op: &storev1.Increment{Amount: -12, TtlMs: 9}},
+		"as many digits":          {before: setOf("5", 9), op: &storev1.Increment{Amount: 1, TtlMs: 9}},
+		"one more digit":          {before: setOf("9", 9), op: &storev1.Increment{Amount: 1, TtlMs: 9}},
+		"no number":               {before: setOf("x", 9), op: &storev1.Increment{Amount: 1, TtlMs: 9}},
+		"one more digit in a map": {before: &storev1.DictionarySet{Fields: bytesOf("a"), Values: bytesOf("9"), Ttl: ttl}, op: &storev1.DictionaryIncrement{Field: []byte("a"), Amount: 1, Ttl: ttl}},
+		"a new number in a map":   {op: &storev1.DictionaryIncrement{Field: []byte("a"), Amount: 1, Ttl: ttl}},
+		"another in a map":        {before: &storev1.DictionarySet{Fields: bytesOf("b"), Values: bytesOf("9"), Ttl: ttl}, op: &storev1.DictionaryIncrement{Field: []byte("a"), Amount: 1, Ttl: ttl}},
+		"not stored":              {before: setOf("value", 9), op: &storev1.Set{Value: []byte("a longer value"), TtlMs: 9, Condition: storev1.Condition_CONDITION_ABSENT}},
+
 		"new elements":   {before: &storev1.SetAdd{Elements: bytesOf("a", "b"), Ttl: ttl}, op: &storev1.SetAdd{Elements: bytesOf("b", "cc"), Ttl: ttl}},
 		"another set":    {before: &storev1.SetAdd{Elements: bytesOf("a", "b"), Ttl: ttl}, op: &storev1.SetComplement{Elements: bytesOf("ccc", "ddd", "eee")}},
 		"no set":         {op: &storev1.SetComplement{Elements: bytesOf("ccc")}},

@@ -172,7 +172,7 @@ func TestAPIKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.verifier.Verify(k.Text, birth); !errors.Is(err, ErrRevoked) {
+			if _, err := w.verifier.Verify(k.Text, birth); !errors.Is(err, ErrForged) {
 				t.Errorf("before its record is there: %v", err)
 			}
 			w.keys.put(k.Record)

@@ -195,7 +195,7 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"key that says admin":       {signed(secret, keyHead, swap(t, body, "t_1", key.Record.ID)), ErrForged},
 		"key with other claims":     {b64(keyHead) + "." + b64(swap(t, keyBody, "mayfly:c1", "mayfly:c2")) + "." + keyParts[2], ErrForged},
 		"key without its secret":    {keyParts[0] + "." + keyParts[1] + ".", ErrForged},
-		"key of an unknown id":      {b64(swap(t, keyHead, key.Record.ID, "k_unheard")) + "." + keyParts[1] + "." + keyParts[2], ErrRevoked},
+		"key of an unknown id":      {b64(swap(t, keyHead, key.Record.ID, "k_unheard")) + "." + keyParts[1] + "." + keyParts[2], ErrForged},
 		"key of a record alone":     {b64(swap(t, keyHead, key.Record.ID, "k_bare")) + "." + keyParts[1] + "." + keyParts[2], ErrForged},
 		"key of another alg":        {b64(swap(t, keyHead, "HS256", "none")) + "." + keyParts[1] + "." + keyParts[2], ErrForged},
 		"life too long":             {withBody(fmt.Sprint(exp), fmt.Sprint(iat+25*3600+1)), ErrUnauthenticated},
@@ -301,6 +301,56 @@ func TestVerifyAtTheEdgeOfTime(t *testing.T) {
 
 // What the cluster agrees on ends a credential at the next call, remembered or
 // not, and ends its streams when they ask.
+// Who does not hold a key does not learn whether there is one.
+func TestNobodyLearnsOfKeys(t *testing.T) {
+	w := newWorld(t)
+	key := w.key(t, KeyRequest{Permissions: superUser(), ValidFor: 2 * time.Hour})
+	token := w.token(t, w.verify(t, key.Text, birth), room())
+	for name, text := range map[string]string{"API key": key.Text, "token": token} {
+		parts := strings.Split(text, ".")
+		head, err := partEncoding.DecodeString(parts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := parseHeader(head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature := b64(strings.Repeat("x", 32))
+		_, there := w.verifier.Verify(parts[0]+"."+parts[1]+"."+signature, birth)
+		other := b64(strings.Replace(string(head), h.KeyID, h.KeyID+"x", 1))
+		_, not := w.verifier.Verify(other+"."+parts[1]+"."+signature, birth)
+		w.keys.revoke(key.Record.ID, birth.Add(time.Hour))
+		_, gone := w.verifier.Verify(parts[0]+"."+parts[1]+"."+signature, birth)
+		if there == nil || not == nil || gone == nil || there.Error() != not.Error() || gone.Error() != not.Error() {
+			t.Errorf("%s: a key that is there: %v; one that is revoked: %v; none: %v", name, there, gone, not)
+		}
+		for _, err := range []error{there, not, gone} {
+			if !errors.Is(err, ErrUnheardOf) {
+				t.Errorf("%s: only some of them have others asked, and take as long: %v", name, err)
+			}
+		}
+	}
+}
+
+// A key whose record is gone is one that never was; what was let in by it goes.
+func TestVerifyOfAKeyThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	key := w.key(t, KeyRequest{Permissions: superUser(), ValidFor: 2 * time.Hour})
+	who := w.verify(t, key.Text, birth)
+	token := w.token(t, who, room())
+	w.keys.forget(key.Record.ID)
+	if _, err := w.verifier.Verify(key.Text, birth.Add(time.Hour)); !errors.Is(err, ErrForged) {
+		t.Errorf("the key: %v", err)
+	}
+	if _, err := w.verifier.Verify(token, birth.Add(time.Hour)); !errors.Is(err, ErrRevoked) {
+		t.Errorf("a token of it: %v", err)
+	}
+	if _, err := w.verifier.Recheck(who, birth.Add(time.Hour)); !errors.Is(err, ErrRevoked) {
+		t.Errorf("who came with it: %v", err)
+	}
+}
+
 func TestVerifyFollowsTheKeys(t *testing.T) {
 	later := birth.Add(time.Minute)
 	for name, c := range map[string]struct {
@@ -313,7 +363,6 @@ func TestVerifyFollowsTheKeys(t *testing.T) {
 		"nothing":        {func(*world, Key) {}, later, nil, nil, nil},
 		"other revoked":  {func(w *world, _ Key) { w.keys.put(APIKey{ID: "k_other", RevokedAtMs: 1}) }, later, nil, nil, nil},
 		"revoked":        {func(w *world, k Key) { w.keys.revoke(k.Record.ID, later) }, later, ErrRevoked, ErrRevoked, nil},
-		"gone":           {func(w *world, k Key) { w.keys.forget(k.Record.ID) }, later, ErrRevoked, ErrRevoked, nil},
 		"key at its end": {func(*world, Key) {}, birth.Add(2 * time.Hour), ErrExpired, ErrExpired, nil},
 		"rotated": {func(w *world, _ Key) {
 			next, _ := NewSigningKey(w.random, later)

@@ -144,8 +144,6 @@ func (c *Console) describe(ctx context.Context, text string, found auth.Inspecti
 // signature says what is known of the signature of a credential that was refused.
 func signature(err error) string {
 	switch {
-	case errors.Is(err, auth.ErrUnheardOf) && errors.Is(err, auth.ErrForged):
-		return "unknown" // by a key that is not known here
 	case errors.Is(err, auth.ErrForged):
 		return "bad"
 	case errors.Is(err, auth.ErrExpired), errors.Is(err, auth.ErrRevoked), errors.Is(err, auth.ErrForeign):
