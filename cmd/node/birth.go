@@ -81,6 +81,7 @@ func (n *Node) settle(ctx context.Context) error {
 	case c.Left:
 		return fmt.Errorf("this node has left its cluster, for ever; empty %s to use the machine anew, under another node name where the cluster is the same", n.config.DataDir)
 	case born:
+		n.noteToken()
 		return nil
 	case c.decided() && n.config.Name != "" && n.config.Name != string(c.Node):
 		return fmt.Errorf("%s belongs to node %q, not to %q", n.config.DataDir, c.Node, n.config.Name)
@@ -100,6 +101,18 @@ func (n *Node) settle(ctx context.Context) error {
 		return err
 	}
 	return writeCharter(n.config.DataDir, CharterFile, c)
+}
+
+// noteToken warns of a join token that is not used, since the node is a member of
+// another cluster: whoever gave it believes that the node joins.
+func (n *Node) noteToken() {
+	token, err := peer.ParseToken(n.config.JoinToken)
+	if err != nil || token.ClusterID == n.charter.ClusterID {
+		return // there is none, or it was for this cluster
+	}
+	n.logger.Warn("the join token is of another cluster and is not used: this node has data and stays in its own cluster; "+
+		"to join with this machine, empty its data directory or use `mayfly node join` while it runs",
+		slog.String("data_dir", n.config.DataDir), slog.String("cluster", n.charter.ClusterID), slog.String("token_of", token.ClusterID))
 }
 
 // decide makes a node that is being born a member of a cluster: of one of its

@@ -5,11 +5,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/mayfly-broker/mayfly/cluster"
 	"github.com/mayfly-broker/mayfly/cluster/replica"
+	"github.com/mayfly-broker/mayfly/rpc/peer"
+	"github.com/mayfly-broker/mayfly/rpc/peer/trust"
 )
 
 // charterOf reads a charter of a data directory.
@@ -186,5 +189,28 @@ func TestLoneNodeGetsAWayToOthers(t *testing.T) {
 				t.Errorf("its cluster has %d members", known)
 			}
 		})
+	}
+}
+
+// A node that has data and is told to join another cluster stays where it is, and says so.
+func TestATokenOfAnotherClusterIsNotUsed(t *testing.T) {
+	config := small(t)
+	_, stop := run(t, config)
+	stop()
+	own := charterOf(t, config.DataDir).ClusterID
+	for cluster, warns := range map[string]bool{own: false, "ANOTHER": true} {
+		var log safeLog
+		config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		config.Join = freePorts(t, 1)
+		config.JoinToken, _ = peer.NewToken(cluster, strings.Repeat("A", trust.PinLen))
+		_, stop := run(t, config)
+		stop()
+		said := strings.Contains(log.String(), "join token is of another cluster") && strings.Contains(log.String(), "token_of="+cluster)
+		if said != warns || strings.Contains(log.String(), config.JoinToken) {
+			t.Errorf("with a token of %s, in %s, it says %s", cluster, own, log.String())
+		}
+		if now := charterOf(t, config.DataDir).ClusterID; now != own {
+			t.Errorf("it moved from %s to %s", own, now)
+		}
 	}
 }
