@@ -9,7 +9,7 @@ const MaxEvictKeys = 4096
 // evicted counts what gave way.
 type evicted struct{ items, bytes uint64 }
 
-// evict removes the items that are named. A cache that this partition knows under
+// evict removes the items that are named, if they are of kinds that may go. A cache that this partition knows under
 // another generation, or not at all, holds none of them.
 func (m *Machine) evict(cmd *Command, op *storev1.Evict) *Result {
 	switch {
@@ -33,7 +33,7 @@ func (m *Machine) evict(cmd *Command, op *storev1.Evict) *Result {
 	var gone evicted
 	for _, key := range op.GetKeys() {
 		// An expired one is not evicted, though its memory is free as well now.
-		if it := m.find(target{c, shelf, key}); it != nil {
+		if it := m.find(target{c, shelf, key}); it != nil && op.GetKinds()&(1<<it.kind()) != 0 {
 			gone.items++
 			gone.bytes += it.size()
 			m.remove(target{cache: c, shelf: shelf}, it)

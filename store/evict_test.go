@@ -8,7 +8,25 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
-func evictOf(keys ...string) *storev1.Evict { return &storev1.Evict{Keys: byteses(keys...)} }
+func evictOf(keys ...string) *storev1.Evict {
+	return &storev1.Evict{Keys: byteses(keys...), Kinds: ^uint32(0)}
+}
+
+// What holds something else by now stays if that may not go.
+func TestEvictOfKinds(t *testing.T) {
+	m := NewMachine()
+	m.Apply(command(1, "a", setOf("value", 1000)))
+	m.Apply(command(1, "list", pushOf(back, "1", 0)))
+	op := evictOf("a", "list")
+	op.Kinds = 1 << storev1.Kind_KIND_SCALAR
+	if got := evictFrom(m, "c", m.Cache("c").Generation, op).GetEvicted(); got.GetItems() != 1 || m.Cache("c").Items != 1 {
+		t.Errorf("%d of two items are gone", got.GetItems())
+	}
+	op.Kinds = 0
+	if got := evictFrom(m, "c", m.Cache("c").Generation, op).GetEvicted(); got.GetItems() != 0 {
+		t.Errorf("%d items are gone, of no kind", got.GetItems())
+	}
+}
 
 // evictFrom applies an eviction from a cache.
 func evictFrom(m *Machine, cache string, generation uint64, op *storev1.Evict) *Result {

@@ -298,7 +298,10 @@ func drawOp(t *rapid.T) any {
 	case 16, 17:
 		return drawSortedSetOp(t)
 	case 18:
-		return &storev1.Evict{Keys: byteses(rapid.SliceOfN(drawKey, 0, 5).Draw(t, "evicted")...)}
+		return &storev1.Evict{
+			Keys:  byteses(rapid.SliceOfN(drawKey, 0, 5).Draw(t, "evicted")...),
+			Kinds: rapid.SampledFrom([]uint32{^uint32(0), 0, 1 << storev1.Kind_KIND_LIST, ^uint32(1 << storev1.Kind_KIND_LIST)}).Draw(t, "kinds"),
+		}
 	case 19:
 		return &storev1.Sweep{Limit: rapid.Uint32Range(1, 4).Draw(t, "limit")}
 	default:

@@ -100,7 +100,7 @@ func (n *naive) execute(cmd *Command) *Result {
 	case *storev1.Command_Sweep:
 		return n.sweep(int(op.Sweep.GetLimit()))
 	case *storev1.Command_Evict:
-		return n.evict(cmd, op.Evict.GetKeys())
+		return n.evict(cmd, op.Evict)
 	}
 	c := n.caches[cmd.GetCache()]
 	retire, isRetire := cmd.GetOp().(*storev1.Command_Retire)
@@ -131,20 +131,21 @@ func (n *naive) execute(cmd *Command) *Result {
 	return result
 }
 
-func (n *naive) evict(cmd *Command, keys [][]byte) *Result {
+func (n *naive) evict(cmd *Command, op *storev1.Evict) *Result {
 	c := n.caches[cmd.GetCache()]
 	if c == nil || c.forgetAt != 0 || c.generation != cmd.GetGeneration() {
 		return status(storev1.Status_STATUS_STALE_GENERATION)
 	}
 	var gone evicted
-	for _, k := range keys {
+	for _, k := range op.GetKeys() {
 		key := naiveKey{cmd.GetSpace(), string(k)}
 		it := c.items[key]
-		if it == nil {
-			continue
-		}
-		delete(c.items, key)
-		if it.expires > n.clock {
+		switch {
+		case it == nil:
+		case it.expires <= n.clock:
+			delete(c.items, key)
+		case op.GetKinds()&(1<<it.kind) != 0:
+			delete(c.items, key)
 			gone.items++
 			gone.bytes += it.size(string(k))
 		}

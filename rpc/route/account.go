@@ -26,7 +26,11 @@ type account struct {
 	dry     atomic.Bool  // nothing gives way
 	pressed atomic.Bool  // the node has hardly any memory left
 
-	share memory.Share // by the last count; guarded by purse.mu
+	// Guarded by purse.mu.
+
+	share memory.Share // by the last count
+	turn  memory.Turn
+	due   uint64 // what this node is to free, of a node's budget
 }
 
 // spare is the part of what this node could use up of a budget that is less than it
@@ -78,7 +82,7 @@ func (a *account) settle(share memory.Share) {
 	a.mu.Lock()
 	a.room = share.Room() - a.before - a.since
 	a.mu.Unlock()
-	if share.Excess() == 0 {
+	if !share.Excess() {
 		a.dry.Store(false)
 	}
 }

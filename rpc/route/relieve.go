@@ -112,39 +112,40 @@ func (m *purse) plan() (plan map[cluster.GroupID]*relief, short []*account) {
 	now := m.now.Load()
 	for i, record := range caches {
 		a := now.caches[record.GetName()]
-		excess := a.share.Excess()
-		if a.wanted.Store(0); excess == 0 {
+		due := a.turn.Due(a.share, m.at)
+		if a.wanted.Store(0); due == 0 {
 			continue
 		}
 		short = append(short, a)
 		for g := range held {
 			if h := &held[g]; h.led && h.caches[i] > 0 {
 				r := need(cluster.GroupID(g))
-				r.caches[a.cache] = part(excess, h.caches[i], a.share.Mine)
-				r.large = min(r.large, a.share.Budget/largePart)
-			}
-		}
-	}
-	for g := range held {
-		for _, a := range now.groups[g] {
-			if excess := a.share.Excess(); excess > 0 && held[g].led && held[g].bytes > 0 {
-				r := need(cluster.GroupID(g))
-				r.node = max(r.node, part(excess, held[g].bytes, a.share.Mine))
+				r.caches[a.cache] = part(due, h.caches[i], a.share.Mine)
 				r.large = min(r.large, a.share.Budget/largePart)
 			}
 		}
 	}
 	for _, a := range m.nodes {
-		if a.wanted.Store(0); a.share.Excess() > 0 {
+		a.due = a.turn.Due(a.share, m.at)
+		if a.wanted.Store(0); a.due > 0 {
 			short = append(short, a)
+		}
+	}
+	for g := range held {
+		for _, a := range now.groups[g] {
+			if a.due > 0 && held[g].led && held[g].bytes > 0 {
+				r := need(cluster.GroupID(g))
+				r.node = max(r.node, part(a.due, held[g].bytes, a.share.Mine))
+				r.large = min(r.large, a.share.Budget/largePart)
+			}
 		}
 	}
 	return plan, short
 }
 
-// part is what a group with so much of mine is to free of an excess.
-func part(excess, held, mine uint64) uint64 {
-	return memory.Share{Budget: 0, Total: max(mine, 1), Mine: held}.Part(excess)
+// part is what a group with so much of mine is to free of what is due.
+func part(due, held, mine uint64) uint64 {
+	return memory.Share{Budget: 0, Total: max(mine, 1), Mine: held}.Part(due)
 }
 
 // relieveGroup frees what a group is to free: first what has expired, then of the
@@ -315,7 +316,7 @@ func (l *Local) drop(ctx context.Context, p *partition, record *storev1.CacheRec
 		}
 		result, err := p.apply(ctx, &storev1.Command{
 			Cache: record.GetName(), Generation: record.GetGeneration(), Space: space,
-			Op: &storev1.Command_Evict{Evict: &storev1.Evict{Keys: keys}},
+			Op: &storev1.Command_Evict{Evict: &storev1.Evict{Keys: keys, Kinds: evictable(record.GetLimits())}},
 		})
 		if err != nil {
 			return freed, err

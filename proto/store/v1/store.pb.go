@@ -2460,7 +2460,10 @@ func (x *SortedSetUnion) GetTtlMs() uint64 {
 type Evict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the command's cache and space; each counts once.
-	Keys          [][]byte `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys [][]byte `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The kinds of items that may go, as bits 1 << Kind: since it was chosen, a key may
+	// have come to hold something else.
+	Kinds         uint32 `protobuf:"varint,2,opt,name=kinds,proto3" json:"kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2500,6 +2503,13 @@ func (x *Evict) GetKeys() [][]byte {
 		return x.Keys
 	}
 	return nil
+}
+
+func (x *Evict) GetKinds() uint32 {
+	if x != nil {
+		return x.Kinds
+	}
+	return 0
 }
 
 // Sweep frees items that have expired by the command's time, oldest first.
@@ -5726,9 +5736,10 @@ const file_store_v1_store_proto_rawDesc = "" +
 	"\vown_weights\x18\x03 \x03(\x02R\n" +
 	"ownWeights\x128\n" +
 	"\taggregate\x18\x04 \x01(\x0e2\x1a.mayfly.store.v1.AggregateR\taggregate\x12\x15\n" +
-	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"\x1b\n" +
+	"\x06ttl_ms\x18\x05 \x01(\x04R\x05ttlMs\"1\n" +
 	"\x05Evict\x12\x12\n" +
-	"\x04keys\x18\x01 \x03(\fR\x04keys\"\x1d\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\x12\x14\n" +
+	"\x05kinds\x18\x02 \x01(\rR\x05kinds\"\x1d\n" +
 	"\x05Sweep\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"\"\n" +
 	"\x06Retire\x12\x18\n" +

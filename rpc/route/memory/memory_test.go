@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -285,7 +286,7 @@ func TestSharesKeepTheBudget(t *testing.T) {
 			if r := s.Room(); r > 0 {
 				room += r
 			}
-			if e := s.Excess(); e > held[i] {
+			if e := new(Turn).Due(s, time.Unix(1, 0)); e > held[i] {
 				t.Fatalf("%+v is to free %d", s, e)
 			} else {
 				freed += e
@@ -302,6 +303,78 @@ func TestSharesKeepTheBudget(t *testing.T) {
 			t.Fatalf("they free %d of %d, want %d left", freed, total, full)
 		}
 	})
+}
+
+// parties are leaders that share a budget and hold so much.
+type parties struct {
+	budget uint64
+	held   []uint64
+	turns  []Turn
+}
+
+// relieve lets one of them free what is due, a piece at a time, until nothing is.
+func (p *parties) relieve(i int, piece, wanted uint64, now time.Time) (freed uint64) {
+	for range 1000 {
+		s := Share{Budget: p.budget, Mine: p.held[i], Groups: len(p.held), Led: 1, Wanted: wanted}
+		for _, h := range p.held {
+			s.Total += h
+		}
+		due := p.turns[i].Due(s, now)
+		if due == 0 {
+			return freed
+		}
+		n := min(due, piece)
+		p.held[i] -= n
+		freed += n
+	}
+	return freed
+}
+
+// Whoever frees first frees its part and leaves the others theirs.
+func TestWhoIsFirstFreesNoMore(t *testing.T) {
+	at := time.Unix(1, 0)
+	for name, piece := range map[string]uint64{"at once": 1 << 40, "in pieces": 1000} {
+		p := &parties{budget: 400_000, held: []uint64{300_000, 300_000, 200_000}, turns: make([]Turn, 3)}
+		for i, want := range []uint64{173_333, 173_333, 73_333} { // down to 380,000
+			if freed := p.relieve(i, piece, 0, at); freed < want-10 || freed > want+10 {
+				t.Errorf("%s: leader %d freed %d, want %d", name, i, freed, want)
+			}
+			if freed := p.relieve(i, piece, 0, at.Add(time.Second)); freed > 10 {
+				t.Errorf("%s: leader %d freed %d more", name, i, freed)
+			}
+		}
+	}
+}
+
+// Who cannot free leaves it to the others, after a while, and who writes meanwhile is
+// not taken for one who should have.
+func TestOthersFreeForWhoCannot(t *testing.T) {
+	at := time.Unix(1, 0)
+	p := &parties{budget: 400_000, held: []uint64{300_000, 300_000, 200_000}, turns: make([]Turn, 3)}
+	for range 20 {
+		for i := range 2 { // the third frees nothing
+			p.relieve(i, 1<<40, 0, at)
+		}
+		at = at.Add(2 * time.Second)
+	}
+	if total := p.held[0] + p.held[1] + p.held[2]; total > 381_000 || p.held[2] != 200_000 {
+		t.Errorf("%d are left", p.held)
+	}
+	p.held[0] += 10_000
+	if freed := p.relieve(0, 1<<40, 0, at); freed > 10_000 {
+		t.Errorf("of 10,000 more %d were freed", freed)
+	}
+}
+
+// Room for a write that waits is made by its leader, of its own.
+func TestRoomForWhoWaits(t *testing.T) {
+	p := &parties{budget: 400_000, held: []uint64{130_000, 130_000, 110_000}, turns: make([]Turn, 3)}
+	const wanted = 50_000
+	p.relieve(0, 1<<40, wanted, time.Unix(1, 0))
+	s := Share{Budget: p.budget, Total: p.held[0] + p.held[1] + p.held[2], Mine: p.held[0], Groups: 3, Led: 1}
+	if s.Room() < wanted {
+		t.Errorf("there is room for %d of %d", s.Room(), wanted)
+	}
 }
 
 func BenchmarkTouch(b *testing.B) {

@@ -66,14 +66,19 @@ func (s Share) Room() int64 {
 // Most is how many bytes this leader could add if nothing were held.
 func (s Share) Most() int64 { return Share{Budget: s.Budget, Groups: s.Groups, Led: s.Led}.Room() }
 
-// Excess is how many bytes this leader should free: its part, by what it holds, of
-// what is missing of the headroom. Those who cannot free theirs leave it to the
-// others, who see it missing the next time.
-func (s Share) Excess() uint64 {
-	if full := s.Budget - s.Headroom(); s.Total > full {
-		return s.Part(s.Total - full)
+// Excess reports whether some of the headroom is missing.
+func (s Share) Excess() bool { return s.missing() > 0 }
+
+// missing is how many bytes of the headroom are missing.
+func (s Share) missing() uint64 { return above(s.Total, s.Budget-s.Headroom()) }
+
+// even is what this leader would hold if the budget without its headroom were used up
+// and every group held as much as the others.
+func (s Share) even() uint64 {
+	if s.Groups == 0 {
+		return 0
 	}
-	return 0
+	return scale(s.Budget-s.Headroom(), uint64(s.Led), uint64(s.Groups))
 }
 
 // Part is this leader's part of an amount, by what it holds, rounded up.
