@@ -255,6 +255,44 @@ func TestABrokerWithLittleMemory(t *testing.T) {
 	}
 }
 
+// A cache is told to hold less, on three nodes that each lead a part of it. What was
+// read just now stays on all of them, and what nobody reads gives way.
+func TestACacheThatShrinksOnThreeNodes(t *testing.T) {
+	t.Parallel()
+	const hot, cold, budget = 80, 800, 3 << 20
+	c := harness.StartCluster(t, harness.ClusterOptions{})
+	first := c.Nodes[0]
+	if ran := first.CLI(t, "", "cache", "create", "chat"); ran.Code != 0 {
+		t.Fatalf("cache create: %+v", ran)
+	}
+	var servers []*harness.Server
+	for _, n := range c.Nodes {
+		servers = append(servers, n.Server)
+	}
+	l := stock(t, "chat", servers...)
+	if failures := l.flood(cold, hot, none); len(failures) > 0 {
+		t.Fatalf("writes failed: %v", failures)
+	}
+	l.warm(hot)
+	for range 3 {
+		l.hits(hot)
+	}
+	if ran := first.CLI(t, "", "cache", "update", "chat", "--max-memory", "3MiB"); ran.Code != 0 {
+		t.Fatalf("cache update: %+v", ran)
+	}
+	harness.Eventually(t, harness.Patience, "the cache to hold less", func() (bool, string) {
+		d := describe(t, first.Server)
+		return d.Bytes <= budget, fmt.Sprintf("%+v", d)
+	})
+	quiet(t, first.Server)
+	if n := l.hits(hot); n < hot*9/10 {
+		t.Errorf("of %d items that were read just now %d are left", hot, n)
+	}
+	if d := describe(t, first.Server); d.Bytes < budget*8/10 {
+		t.Errorf("far more gave way than had to: %+v", d)
+	}
+}
+
 // Three nodes share the memory of a cache while writers go to all of them. One that
 // leads is killed in the middle and comes back. Writes go on, the budget holds, and
 // what is kept is there.
