@@ -86,7 +86,9 @@
 // they take in anything, which is the only filter that there is, and the other streams
 // are refused. The rest of a large message is asked for when there is room for it
 // (Config.Room), which answers share that are not read. Who waits for a client has a
-// time: for the rest of a message, and between two steps of an answer.
+// time: for the rest of a message, and between two steps of an answer. So has who writes
+// to a socket: a client that takes nothing from it for long is cut off, also when it goes
+// on talking, because a handler may be the one who writes and could not be told otherwise.
 //
 // Requests that lead to nothing are told to a socket that wants to know (temper.go). It
 // says how long nothing more is to be read from it.

@@ -25,6 +25,8 @@ const (
 	floodOut = 1 << 20
 	// frameHead is the length of a frame's head.
 	frameHead = 9
+	// stepSize is how much a socket is given at a time that may make us wait.
+	stepSize = 64 << 10
 )
 
 // outbox is what a connection is about to write, and how much it may. Guarded by
@@ -42,6 +44,12 @@ type outbox struct {
 	tableOff bool
 	// said: data or headers went out since the client's last ping.
 	said bool
+	// slow: who writes may have to wait for the client; steps are how often it took
+	// something then, by the last look lastSteps, and stuck is for how many looks it
+	// took nothing.
+	slow             bool
+	steps, lastSteps uint64
+	stuck            int
 }
 
 // outBuffers are the buffers of connections that have something to write. Those
@@ -167,6 +175,7 @@ func (c *conn) flush() {
 		err := c.write(b)
 		recycle(b)
 		c.mu.Lock()
+		o.slow = false
 		if err != nil {
 			o.err = err
 			_ = c.socket.Close() // so that the reader learns of it
@@ -190,11 +199,25 @@ func (c *conn) write(b []byte) error {
 	if c.line != nil {
 		n = c.line.write(b)
 	}
-	if n == len(b) {
-		return nil
+	for n < len(b) {
+		c.writesSlowly()
+		some, err := c.socket.Write(b[n:min(n+stepSize, len(b))])
+		if err != nil {
+			return err
+		}
+		n += some
 	}
-	_, err := c.socket.Write(b[n:])
-	return err
+	return nil
+}
+
+// writesSlowly sees to it that somebody looks whether the client takes anything. The
+// caller may have to wait for it, and does not hold the lock.
+func (c *conn) writesSlowly() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.slow = true
+	c.out.steps++
+	c.lookAgain()
 }
 
 // blockage is why not all of a stream could be appended.

@@ -411,6 +411,8 @@ func (c *conn) conclude(s *Stream, answer mem.BufferSlice, st *status.Status) {
 		}
 	case len(s.pending) == 0:
 		c.push(s)
+	case s.feed.done == nil: // the handler is not there to wait for it
+		c.hoard(s)
 	}
 }
 

@@ -31,6 +31,9 @@ const (
 	// lookTime is how often somebody looks for streams that wait for their clients.
 	// Two looks without progress are the end of one.
 	lookTime = messageTime
+	// stuckLooks is how many looks without progress are the end of a connection whose
+	// client does not read from it.
+	stuckLooks = 2
 )
 
 // timeFor is how long a message of so many bytes may take to come in.
@@ -128,7 +131,12 @@ func (c *conn) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.looking = false
-	again := false
+	if c.isStuck() { // so that who writes, a handler perhaps, learns of it
+		c.server.counts.late.Add(1)
+		c.close()
+		return
+	}
+	again := c.out.slow
 	for _, s := range c.streams {
 		switch {
 		case s.weight > 0:
@@ -149,6 +157,18 @@ func (c *conn) look() {
 		c.lookAgain()
 	}
 	c.flush()
+}
+
+// isStuck reports whether the client took nothing of what is being written since some
+// looks, whatever it says itself. The caller holds the lock.
+func (c *conn) isStuck() bool {
+	o := &c.out
+	if !o.slow || o.steps != o.lastSteps {
+		o.lastSteps, o.stuck = o.steps, 0
+		return false
+	}
+	o.stuck++
+	return o.stuck >= stuckLooks
 }
 
 // stalls reports whether the answer of a call waits for its client. Those of sources
