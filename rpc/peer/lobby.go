@@ -2,79 +2,91 @@ package peer
 
 import (
 	"container/list"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
+
+	"github.com/mayfly-broker/mayfly/rpc/address"
 )
 
-const (
-	// maxStrangers bounds the connections whose callers have not proven who they are.
-	maxStrangers = 256
-	// maxOfNetwork bounds those of one network. A node that starts dials another one
-	// for each group, of which there are cluster.MaxGroups and that of the members.
-	maxOfNetwork = 128
-)
+// maxStrangers bounds the connections whose callers have not proven who they are.
+const maxStrangers = 256
 
 // lobby holds the connections whose callers have not proven who they are. There is
 // room for whoever comes: who has something to say has said it within some round
 // trips, so that others make room who have been there for long. It is safe for
 // concurrent use; the zero value is empty.
 type lobby struct {
-	mu    sync.Mutex
-	count int
-	came  uint64                      // strangers ever
-	all   map[netip.Prefix]*list.List // of *stranger by network, the oldest first
+	full hush
+
+	mu        sync.Mutex
+	all       list.List            // of *stranger, the oldest first
+	networks  map[netip.Prefix]int // how many strangers are of each
+	addresses map[netip.Addr]int
 }
 
 // stranger is a connection in the lobby.
 type stranger struct {
 	net.Conn
-	network netip.Prefix
-	number  uint64        // in the order of arrival
+	address netip.Addr    // zero of those that do not tell
 	place   *list.Element // nil when it is not in the lobby any more
 	over    chan struct{} // closed when its caller is no longer heard
 }
 
+// receive takes a connection in and has its caller heard by welcome, in a goroutine of
+// running, which may wait for long only after the stranger has left or was closed. One
+// too many is sent away first, and what is left to be done about that one is waited
+// for, so that no more than maxStrangers are ever heard; its caller cannot delay it.
+func (l *lobby) receive(conn net.Conn, running *sync.WaitGroup, log *slog.Logger, welcome func(*stranger)) {
+	one, displaced := l.enter(conn)
+	if displaced != nil {
+		_ = displaced.Close()
+		<-displaced.over
+		if l.full.news("full", time.Now()) {
+			log.Warn("too many connections to the peer port do not say who they are; room is made by the oldest of the address that has most. Let only nodes reach it",
+				slog.String("from", displaced.RemoteAddr().String()), slog.Int("max", maxStrangers))
+		}
+	}
+	running.Go(func() {
+		defer close(one.over)
+		defer l.leave(one)
+		welcome(one)
+	})
+}
+
 // enter takes a connection in. If that is one too many, another has left for it, which
-// the caller must close: the oldest of the same network, if there are too many of that
-// one, and else the oldest of the network of which there are most, so that whoever has
-// many addresses is in the way of none but a few.
+// the caller must close.
 func (l *lobby) enter(conn net.Conn) (one, displaced *stranger) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.came++
-	one = &stranger{Conn: conn, network: networkOf(conn.RemoteAddr()), number: l.came, over: make(chan struct{})}
-	switch same := l.all[one.network]; {
-	case same != nil && same.Len() >= maxOfNetwork:
-		displaced = same.Front().Value.(*stranger)
-	case l.count >= maxStrangers:
-		displaced = l.crowd(one.network)
+	if l.networks == nil {
+		l.networks, l.addresses = make(map[netip.Prefix]int), make(map[netip.Addr]int)
 	}
-	if displaced != nil {
+	one = &stranger{Conn: conn, address: addressOf(conn), over: make(chan struct{})}
+	one.place = l.all.PushBack(one)
+	l.networks[address.Network(one.address)]++
+	l.addresses[one.address]++
+	if l.all.Len() > maxStrangers {
+		displaced = l.crowd()
 		l.remove(displaced)
 	}
-	if l.all == nil {
-		l.all = make(map[netip.Prefix]*list.List)
-	}
-	if l.all[one.network] == nil {
-		l.all[one.network] = list.New()
-	}
-	one.place = l.all[one.network].PushBack(one)
-	l.count++
 	return one, displaced
 }
 
-// crowd returns the oldest stranger of the network of which there are most, counting
-// in the one who comes; of several such networks it is the oldest of all.
-func (l *lobby) crowd(coming netip.Prefix) (oldest *stranger) {
-	most := 0
-	for network, some := range l.all {
-		size, first := some.Len(), some.Front().Value.(*stranger)
-		if network == coming {
-			size++
-		}
-		if size > most || size == most && first.number < oldest.number {
-			most, oldest = size, first
+// crowd returns who makes room: it is of the network with the most strangers, there of
+// the address with the most, and the oldest of those. So whoever has many connections
+// is in its own way alone, and whoever has many addresses in the way of few. It is
+// never the last who came: there is an older one of the same address, or else of the
+// same network or any other that counts as many.
+func (l *lobby) crowd() (oldest *stranger) {
+	most, here := 0, 0 // how many are of its network and of its address
+	for place := l.all.Front(); place != nil; place = place.Next() {
+		one := place.Value.(*stranger)
+		n, a := l.networks[address.Network(one.address)], l.addresses[one.address]
+		if n > most || n == most && a > here {
+			oldest, most, here = one, n, a
 		}
 	}
 	return oldest
@@ -87,31 +99,30 @@ func (l *lobby) leave(one *stranger) bool {
 	return l.remove(one)
 }
 
+// remove is leave, for who holds the lock.
 func (l *lobby) remove(one *stranger) bool {
 	if one.place == nil {
 		return false
 	}
-	some := l.all[one.network]
-	some.Remove(one.place)
-	if one.place = nil; some.Len() == 0 {
-		delete(l.all, one.network)
-	}
-	l.count--
+	l.all.Remove(one.place)
+	one.place = nil
+	countDown(l.networks, address.Network(one.address))
+	countDown(l.addresses, one.address)
 	return true
 }
 
-// networkOf is what one machine may have of addresses: one, or 64 bits of IPv6. It is
-// the same for all connections that do not tell.
-func networkOf(addr net.Addr) netip.Prefix {
-	tcp, ok := addr.(*net.TCPAddr)
+func countDown[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] == 0 {
+		delete(counts, key)
+	}
+}
+
+// addressOf is where a connection comes from: of a link-local address that is told by
+// the zone, too, since it is another machine's on each of this one's interfaces.
+func addressOf(conn net.Conn) netip.Addr {
+	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
-		return netip.Prefix{}
+		return netip.Addr{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = 64
-	}
-	network, _ := ip.Prefix(bits) // fails only for more bits than there are
-	return network
+	return tcp.AddrPort().Addr().Unmap()
 }

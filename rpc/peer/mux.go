@@ -253,26 +253,7 @@ func (m *Mux) accept() {
 			_ = conn.Close()
 			continue
 		}
-		one, displaced := m.lobby.enter(conn)
-		if displaced != nil {
-			m.displace(displaced)
-		}
-		m.running.Go(func() {
-			defer close(one.over)
-			defer m.lobby.leave(one)
-			m.welcome(one)
-		})
-	}
-}
-
-// displace sends away who had to make room in the lobby, and waits for what is left to
-// be done about it, which is not for its caller to delay.
-func (m *Mux) displace(one *stranger) {
-	_ = one.Close()
-	<-one.over
-	if m.refused.news("the lobby is full", time.Now()) {
-		m.config.Logger.Warn("too many connections to the peer port do not say who they are, the oldest of them are closed; let only nodes reach it",
-			slog.String("from", one.RemoteAddr().String()), slog.Int("max", maxStrangers), slog.Int("max_per_address", maxOfNetwork))
+		m.lobby.receive(conn, &m.running, m.config.Logger, m.welcome)
 	}
 }
 
@@ -298,8 +279,8 @@ func (m *Mux) welcome(one *stranger) {
 	conn, claimed, err := trust.Port{Members: m.config.Wallet, Founders: m.config.Founders}.Accept(shaking, raw)
 	shaken()
 	if err != nil {
-		if !m.lobby.leave(one) {
-			return // it is closed, and may have been about to say who it is
+		if !m.lobby.leave(one) && errors.Is(err, net.ErrClosed) {
+			return // it had to make room, and may have been about to say who it is
 		}
 		if !errors.Is(err, trust.ErrSilent) {
 			m.turned.Add(1)
@@ -337,7 +318,7 @@ func (m *Mux) welcome(one *stranger) {
 		_ = conn.Close()
 		return
 	}
-	if !m.lobby.leave(one) {
+	if !m.lobby.leave(one) { // it had to make room, and is closed
 		_ = conn.Close()
 		return
 	}
