@@ -111,7 +111,5 @@ func TestRemovedOnTheDoorstep(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("it slipped in: %v", err)
 	}
-	if left := b.guests.list(); len(left) != 0 {
-		t.Errorf("%d guests are left", len(left))
-	}
+	until(t, "it is a guest no more", func() bool { return len(b.guests.list()) == 0 })
 }

@@ -37,6 +37,7 @@ type hearing struct {
 	convention *convention
 	running    sync.WaitGroup
 	refused    hush
+	lobby      lobby // of all that are heard: they have one thing to say
 
 	mu      sync.Mutex
 	stopped bool
@@ -59,7 +60,6 @@ func (h *hearing) stop() {
 
 // accept takes connections in until stop, and returns nil then.
 func (h *hearing) accept() error {
-	inside := make(chan struct{}, maxStrangers)
 	for {
 		conn, err := h.convention.config.Listener.Accept()
 		switch {
@@ -73,16 +73,7 @@ func (h *hearing) accept() error {
 			time.Sleep(acceptPause) //nolint:forbidigo // there is no event to wait for
 			continue
 		}
-		select {
-		case inside <- struct{}{}:
-		default: // whoever it is asks again
-			_ = conn.Close()
-			continue
-		}
-		h.running.Go(func() {
-			defer func() { <-inside }()
-			h.hear(conn)
-		})
+		h.lobby.receive(conn, &h.running, h.convention.config.Logger, h.hear)
 	}
 }
 
@@ -102,8 +93,10 @@ func (h *hearing) meet(conn net.Conn) bool {
 	return !h.stopped
 }
 
-// hear serves one caller and closes its connection.
-func (h *hearing) hear(raw net.Conn) {
+// hear serves one caller and closes its connection. Who has to make room meanwhile asks
+// again in its next round.
+func (h *hearing) hear(one *stranger) {
+	raw := one.Conn
 	defer func() { _ = raw.Close() }()
 	if !h.meet(raw) {
 		return
@@ -117,6 +110,9 @@ func (h *hearing) hear(raw net.Conn) {
 	conn, claimed, err := trust.Port{Founders: h.convention.config.Wallet}.Accept(ctx, raw)
 	cancel()
 	if err != nil {
+		if !h.lobby.leave(one) && errors.Is(err, net.ErrClosed) {
+			return // it had to make room
+		}
 		h.refused.tell(h.convention.config.Logger, raw, claimed, err)
 		return
 	}

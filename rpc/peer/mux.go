@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +17,6 @@ import (
 )
 
 const (
-	// maxStrangers bounds the connections that have not said hello yet. The one that
-	// has been silent for longest makes room: who has something to say has said it
-	// within a round trip or two.
-	maxStrangers = 256
 	// backlog is how many welcomed connections wait for their listener.
 	backlog = 16
 	// acceptPause is how long a failing accept, as with too many open files, is
@@ -77,12 +72,12 @@ type Mux struct {
 	ctx     context.Context // of what newborn nodes ask; ends with Close
 	end     context.CancelFunc
 	running sync.WaitGroup
+	lobby   lobby
 
-	mu        sync.Mutex
-	closed    bool
-	open      map[net.Conn]*list.Element // being heard, with their place among the strangers
-	strangers list.List                  // of net.Conn that did not say hello yet, oldest first
-	replicas  map[string]*portion        // by replica id
+	mu       sync.Mutex
+	closed   bool
+	open     map[net.Conn]struct{} // of whom is being welcomed
+	replicas map[string]*portion   // by replica id
 }
 
 // NewMux starts to accept on the peer port. Connections for which nobody
@@ -99,7 +94,7 @@ func NewMux(config MuxConfig) *Mux {
 	}
 	m := &Mux{
 		config:   config,
-		open:     make(map[net.Conn]*list.Element),
+		open:     make(map[net.Conn]struct{}),
 		replicas: make(map[string]*portion),
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
@@ -258,7 +253,7 @@ func (m *Mux) accept() {
 			_ = conn.Close()
 			continue
 		}
-		m.running.Go(func() { m.welcome(conn) })
+		m.lobby.receive(conn, &m.running, m.config.Logger, m.welcome)
 	}
 }
 
@@ -266,48 +261,27 @@ func (m *Mux) accept() {
 func (m *Mux) meet(conn net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return false
+	if !m.closed {
+		m.open[conn] = struct{}{}
 	}
-	if m.strangers.Len() >= maxStrangers {
-		oldest := m.strangers.Front().Value.(net.Conn)
-		m.known(oldest)
-		_ = oldest.Close() // its goroutine finds out
-	}
-	m.open[conn] = m.strangers.PushBack(conn)
-	return true
-}
-
-// known takes a connection from among the strangers. The caller holds the lock.
-func (m *Mux) known(conn net.Conn) {
-	if place := m.open[conn]; place != nil {
-		m.strangers.Remove(place)
-		m.open[conn] = nil
-	}
-}
-
-// greeted notes that a stranger has said who it is.
-func (m *Mux) greeted(conn net.Conn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.known(conn)
-}
-
-// part forgets a connection that was heard.
-func (m *Mux) part(conn net.Conn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.known(conn)
-	delete(m.open, conn)
+	return !m.closed
 }
 
 // welcome hears a caller out and hands the connection to whom it is for.
-func (m *Mux) welcome(raw net.Conn) {
-	defer m.part(raw)
+func (m *Mux) welcome(one *stranger) {
+	raw := one.Conn
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.open, raw)
+	}()
 	shaking, shaken := context.WithTimeout(m.ctx, helloTime)
 	conn, claimed, err := trust.Port{Members: m.config.Wallet, Founders: m.config.Founders}.Accept(shaking, raw)
 	shaken()
 	if err != nil {
+		if !m.lobby.leave(one) && errors.Is(err, net.ErrClosed) {
+			return // it had to make room, and may have been about to say who it is
+		}
 		if !errors.Is(err, trust.ErrSilent) {
 			m.turned.Add(1)
 		}
@@ -321,7 +295,6 @@ func (m *Mux) welcome(raw net.Conn) {
 		_ = raw.Close() // whoever it is does not speak our language
 		return
 	}
-	m.greeted(raw)
 	version, refusal := m.config.speaks.common(theirs)
 	newborn := conn.Purpose != trust.Peer
 	var to *portion
@@ -345,21 +318,25 @@ func (m *Mux) welcome(raw net.Conn) {
 		_ = conn.Close()
 		return
 	}
+	if !m.lobby.leave(one) { // it had to make room, and is closed
+		_ = conn.Close()
+		return
+	}
 	tune(raw)
 	if newborn {
 		m.door.hear(conn, hello)
 		return
 	}
-	one := m.guests.enter(conn, raw, identityOf(hello))
-	if m.config.Guard(one.caller) != nil { // it may have changed its mind since, before there was a guest to review
-		one.cut()
+	known := m.guests.enter(conn, raw, identityOf(hello))
+	if m.config.Guard(known.caller) != nil { // it may have changed its mind since, before there was a guest to review
+		known.cut()
 		return
 	}
 	if to == m.calls {
-		to.give(introduced(one, hello, version, heard))
+		to.give(introduced(known, hello, version, heard))
 		return
 	}
-	to.give(one)
+	to.give(known)
 }
 
 // errNotTheHolder: the hello of a caller and its handshake do not fit together.

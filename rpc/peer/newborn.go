@@ -71,6 +71,11 @@ func (n newborn) ask(ctx context.Context, addr string, hello *peerv1.Hello, in, 
 		return err
 	}
 	defer func() { _ = raw.Close() }()
+	return n.say(ctx, raw, hello, in, out, wait)
+}
+
+// say is ask on a connection that it leaves for the caller to close.
+func (n newborn) say(ctx context.Context, raw net.Conn, hello *peerv1.Hello, in, out proto.Message, wait time.Duration) error {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	shaking, shaken := context.WithTimeout(ctx, helloTime)

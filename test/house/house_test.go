@@ -58,7 +58,7 @@ var rules = []struct {
 	{"rpc/address", rule{ours: none, others: none}},
 	{"rpc/h2", rule{ours: []string{"rpc/share"}, others: []string{"golang.org/x/net/http2", "google.golang.org/grpc"}}},
 	{"rpc/api", rule{ours: []string{"rpc/h2", "rpc/metering", "rpc/share", "rpc/route", "rpc/auth", "rpc/convert", "rpc/quota", "rpc/admit", "cluster", "fanout", "store", "proto"}}},
-	{"rpc/peer", rule{ours: []string{"rpc/route", "rpc/convert", "rpc/usage", "rpc/quota", "cluster", "fanout", "store", "proto"}}},
+	{"rpc/peer", rule{ours: []string{"rpc/address", "rpc/route", "rpc/convert", "rpc/usage", "rpc/quota", "cluster", "fanout", "store", "proto"}}},
 	{"rpc/metering", rule{ours: []string{"rpc/route", "store", "proto/store/v1"}}},
 	{"rpc/hook", rule{ours: []string{"rpc/route", "cluster", "fanout", "proto/store/v1"}}},
 	{"rpc/usage", rule{ours: none, others: none}},
