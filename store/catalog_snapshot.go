@@ -125,6 +125,11 @@ func (s *CatalogSnapshot) needsThree() bool {
 			return true
 		}
 	}
+	for _, w := range s.webhooks.Values() {
+		if webhookVersion(w) == 3 {
+			return true
+		}
+	}
 	return false
 }
 

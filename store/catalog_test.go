@@ -380,6 +380,7 @@ func TestCatalogRestoreRefuses(t *testing.T) {
 		"webhook, bad":        func(m *storev1.CatalogSnapshot) { m.Webhooks[0].Secret = "" },
 		"webhook of no cache": func(m *storev1.CatalogSnapshot) { m.Webhooks[0].Cache = "b" },
 		"webhooks too early":  func(m *storev1.CatalogSnapshot) { m.Version = 1 },
+		"holder too early":    func(m *storev1.CatalogSnapshot) { m.Version, m.Webhooks[0].Holder = 2, "admin" },
 		"too many webhooks": func(m *storev1.CatalogSnapshot) {
 			for i := range MaxWebhooksPerCache {
 				w := proto.CloneOf(m.Webhooks[0])

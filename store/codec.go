@@ -37,7 +37,9 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 		return signingKeyVersion(op.AddSigningKey)
 	case *storev1.CatalogCommand_PutApiKey:
 		return apiKeyVersion(op.PutApiKey.GetKey())
-	case *storev1.CatalogCommand_PutWebhook, *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
+	case *storev1.CatalogCommand_PutWebhook:
+		return webhookVersion(op.PutWebhook.GetWebhook())
+	case *storev1.CatalogCommand_DeleteWebhook, *storev1.CatalogCommand_RotateWebhook:
 		return 2
 	}
 	return 1
@@ -48,6 +50,13 @@ func signingKeyVersion(op *storev1.AddSigningKey) byte {
 		return 3
 	}
 	return 1
+}
+
+func webhookVersion(w *Webhook) byte {
+	if w.GetHolder() != "" {
+		return 3
+	}
+	return 2
 }
 
 func apiKeyVersion(key *APIKey) byte {

@@ -16,6 +16,9 @@ const (
 	MaxWebhooksPerCache = 10
 	// MaxWebhooks bounds the webhooks of all caches together.
 	MaxWebhooks = 10_000
+	// MaxWebhookHolder bounds the text that says whom posts are put down to, in bytes:
+	// a kind and an id.
+	MaxWebhookHolder = 255
 	// MaxWebhookName and MaxWebhookURL are in characters, as documented by the
 	// protocol.
 	MaxWebhookName = 128
@@ -26,6 +29,7 @@ const (
 	badWebhookName   = "the name of a webhook is 1 to 128 characters of UTF-8, none of them a control character"
 	badWebhookTopic  = "the topic of a webhook is 1 to 255 bytes of UTF-8 without control characters"
 	badWebhookURL    = "the URL of a webhook is 1 to 1,024 characters of UTF-8, none of them a control character"
+	badWebhookHolder = "the holder of a webhook is at most 255 bytes of UTF-8 without control characters"
 	badWebhookSecret = "the secret of a webhook is 1 to 255 bytes of UTF-8 without control characters"
 )
 
@@ -62,6 +66,8 @@ func checkWebhook(w *Webhook) string {
 		return badWebhookURL
 	case !validName(w.GetSecret()):
 		return badWebhookSecret
+	case len(w.GetHolder()) > MaxWebhookHolder || !isPlain(w.GetHolder()):
+		return badWebhookHolder
 	}
 	return ""
 }
@@ -99,7 +105,7 @@ func (c *Catalog) putWebhook(w *Webhook) *CatalogResult {
 	old, known := c.webhooks.Get(id)
 	switch {
 	case known:
-		w = &Webhook{Cache: w.GetCache(), Name: w.GetName(), Topic: w.GetTopic(), Url: w.GetUrl(), Secret: old.GetSecret()}
+		w = &Webhook{Cache: w.GetCache(), Name: w.GetName(), Topic: w.GetTopic(), Url: w.GetUrl(), Secret: old.GetSecret(), Holder: w.GetHolder()}
 	case len(c.WebhooksOf(w.GetCache())) >= MaxWebhooksPerCache:
 		return full("the cache has 10 webhooks, which is the most; delete one first")
 	case c.webhooks.Len() >= MaxWebhooks:
@@ -138,7 +144,7 @@ func (c *Catalog) rotateWebhook(op *storev1.RotateWebhook) *CatalogResult {
 	if !ok {
 		return noSuch("webhook")
 	}
-	w := &Webhook{Cache: old.GetCache(), Name: old.GetName(), Topic: old.GetTopic(), Url: old.GetUrl(), Secret: op.GetSecret()}
+	w := &Webhook{Cache: old.GetCache(), Name: old.GetName(), Topic: old.GetTopic(), Url: old.GetUrl(), Secret: op.GetSecret(), Holder: old.GetHolder()}
 	c.webhooks.Set(webhookID(op.GetCache(), op.GetName()), w)
 	return c.signedBy(w)
 }
@@ -159,6 +165,9 @@ func (c *Catalog) loadWebhooks(m *storev1.CatalogSnapshot) string {
 	for _, w := range m.GetWebhooks() {
 		if bad := checkWebhook(w); bad != "" {
 			return bad
+		}
+		if uint32(webhookVersion(w)) > m.GetVersion() {
+			return "a webhook that the version does not know"
 		}
 		if _, ok := c.caches.Get(w.GetCache()); !ok {
 			return "a webhook without its cache"

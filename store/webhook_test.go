@@ -44,6 +44,8 @@ func TestWebhooksOfTheCatalog(t *testing.T) {
 		{1, with(webhook("a", "w"), func(w *Webhook) { w.Url = "" }), invalidArg, 0},
 		{1, with(webhook("a", "w"), func(w *Webhook) { w.Url = strings.Repeat("u", MaxWebhookURL+1) }), invalidArg, 0},
 		{1, with(webhook("a", "w"), func(w *Webhook) { w.Secret = "" }), invalidArg, 0},
+		{1, with(webhook("a", "w"), func(w *Webhook) { w.Holder = strings.Repeat("h", MaxWebhookHolder+1) }), invalidArg, 0},
+		{1, with(webhook("a", "w"), func(w *Webhook) { w.Holder = "key:\n" }), invalidArg, 0},
 		{1, &storev1.PutWebhook{}, invalidArg, 0},
 		{1, &storev1.RotateWebhook{Cache: "a", Name: "w", Secret: "second"}, catalogOK, 0},
 		{1, &storev1.RotateWebhook{Cache: "a", Name: "none", Secret: "s"}, notFound, 0},
@@ -59,7 +61,10 @@ func TestWebhooksOfTheCatalog(t *testing.T) {
 	if got := c.Apply(catalogCommand(2, put)); got.GetStatus() != catalogOK || got.GetSecret() != "second" {
 		t.Errorf("replaced: %v", got)
 	}
-	want := &Webhook{Cache: "a", Name: "w", Topic: "u", Url: "https://example.org/", Secret: "second"}
+	// Whom its posts are put down to is whoever put it last, whoever has rotated it.
+	put = with(put, func(w *Webhook) { w.Holder = "key:k" })
+	runCatalog(t, c, []step{{2, put, catalogOK, 0}, {2, &storev1.RotateWebhook{Cache: "a", Name: "w", Secret: "fourth"}, catalogOK, 0}})
+	want := &Webhook{Cache: "a", Name: "w", Topic: "u", Url: "https://example.org/", Secret: "fourth", Holder: "key:k"}
 	if got, ok := c.Webhook("a", "w"); !ok || !proto.Equal(got, want) {
 		t.Errorf("a/w is %v", got)
 	}
@@ -119,6 +124,14 @@ func TestWebhooksAloneNeedTheNewVersion(t *testing.T) {
 	version := func() uint32 { return c.Snapshot().message().GetVersion() }
 	if got := version(); got != 1 {
 		t.Errorf("without webhooks: version %d", got)
+	}
+	held := with(webhook("a", "w"), func(w *Webhook) { w.Holder = "admin" })
+	if encoded, err := EncodeCatalogCommand(nil, catalogCommand(1, held)); err != nil || encoded[0] != 3 {
+		t.Errorf("a webhook whose posts are put down to somebody: version %d, %v", encoded[0], err)
+	}
+	c.Apply(catalogCommand(1, held))
+	if got := version(); got != 3 {
+		t.Errorf("with such a webhook: version %d", got)
 	}
 	put := catalogCommand(1, webhook("a", "w"))
 	put.Request = requestOf('g', 1, 1)

@@ -287,6 +287,83 @@ func TestUsageOfACluster(t *testing.T) {
 	})
 }
 
+// Posts of webhooks are deliveries: whatever their receiver was sent is reported, what it
+// did not take and what a node sends while it stops included, under the cache, the
+// prefix of the topic and whoever put the webhook.
+func TestUsageOfWebhooks(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{Args: append(writtenOften(t), toThisMachine...)})
+	server.CreateCache(t, "story")
+	r := newReceiver(t)
+	r.tell(t, server, "put", "story", "w", "room-1", r.URL)
+	publisher := newGuest(t, server.Addr)
+	want := func() measured { return publisher.total().plus(r.total()) }
+	posts := func(n uint64) {
+		t.Helper()
+		harness.Eventually(t, harness.Patience, "posts", func() (bool, string) {
+			got := r.total()
+			return got.Deliveries >= n, fmt.Sprintf("%+v, want %d", got, n)
+		})
+	}
+	publisher.work(t, strings.Repeat("ü", 1500))
+	publisher.work(t, "x")
+	posts(2)
+	r.turn(true)
+	publisher.work(t, "y")
+	posts(4) // which is tried again
+	r.turn(false)
+	r.hears(t, "y")
+	agrees(t, server, want)
+	for _, by := range []string{"token", "topic-prefix"} {
+		for _, row := range reportOf(t, server, by).Rows {
+			if ours := row.Token == "admin" || row.Prefix == "room-"; ours && row.Deliveries != r.total().Deliveries || !ours && row.Deliveries > 0 {
+				t.Errorf("by %s: %+v, of %+v", by, row, r.total())
+			}
+		}
+	}
+
+	r.turn(true)
+	publisher.work(t, "z")
+	posts(r.total().Deliveries + 1)
+	before := r.total()
+	server.Stop(t)
+	if got := r.total(); got == before {
+		t.Error("a node that stops has not tried to deliver what was left")
+	}
+	server.Start(t)
+	agrees(t, server, want)
+}
+
+// Each leader counts the posts that it sends.
+func TestUsageOfWebhooksOverLeaders(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, harness.ClusterOptions{Args: append(writtenOften(t), toThisMachine...)})
+	c.Nodes[0].CreateCache(t, "story")
+	topic := c.NameIn(1, "story", "room")
+	c.Balanced(t)
+	first := c.Leader(t, 1)
+	through, heir := c.Except(first)[0], c.Except(first)[1]
+	r := newReceiver(t)
+	r.tell(t, through.Server, "put", "story", "w", topic, r.URL)
+	settled(t, r, through.Server, topic)
+
+	publish(t, through.Server, topic, []string{"to the first"})
+	r.hears(t, "to the first")
+	through.CLI(t, "", "node", "transfer-leader", "1", heir.Name).OK(t)
+	publish(t, through.Server, topic, []string{"to the heir"})
+	r.hears(t, "to the heir")
+	if leader := c.Leader(t, 1); leader == first {
+		t.Fatal("the first still leads")
+	}
+	heir.Stop(t)
+	publish(t, through.Server, topic, []string{"to another"})
+	r.hears(t, "to another")
+	harness.Eventually(t, harness.Patience, "the report to agree with the receiver", func() (bool, string) {
+		got, sent := reportOf(t, through.Server, "cache").Total, r.total()
+		return got.Deliveries == sent.Deliveries && got.Deliveries >= 4, fmt.Sprintf("counted %+v, sent %+v", got, sent)
+	})
+}
+
 // subscribe has a guest listen until ctx ends.
 func subscribe(t *testing.T, ctx context.Context, c *guest) {
 	t.Helper()

@@ -55,6 +55,7 @@ type receiver struct {
 	forged int      // posts with another signature; guarded by mu
 	busy   bool     // it takes nothing; guarded by mu
 	tries  int      // while it is busy; guarded by mu
+	sent   measured // by the broker, whatever was answered; guarded by mu
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -66,6 +67,7 @@ func newReceiver(t *testing.T) *receiver {
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
+	r.measure(uint64(len(body)))
 	var event struct{ Cache, Topic, Text string }
 	if err != nil || json.Unmarshal(body, &event) != nil || event.Cache != "story" {
 		w.WriteHeader(http.StatusBadRequest)
@@ -84,6 +86,19 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	r.got = append(r.got, event.Text)
+}
+
+// measure notes a post of so many bytes.
+func (r *receiver) measure(bytes uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent = r.sent.plus(measured{Deliveries: 1, Units: unitsOf(bytes), BytesOut: bytes})
+}
+
+func (r *receiver) total() measured {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent
 }
 
 // signature is what a post with this body says to prove that its sender knows the secret.

@@ -58,6 +58,9 @@ func (m measured) covers(n measured) bool {
 	return m.Requests >= n.Requests && m.Deliveries >= n.Deliveries && m.Units >= n.Units && m.BytesIn >= n.BytesIn && m.BytesOut >= n.BytesOut
 }
 
+// unitsOf is how many steps of 1,024 bytes a message begins.
+func unitsOf(bytes uint64) uint64 { return max(1, (bytes+1023)/1024) }
+
 // startGauge puts a gauge before a broker.
 func startGauge(t *testing.T, to string) *gauge {
 	t.Helper()
@@ -180,11 +183,10 @@ func (g *gauge) message(id callID, message []byte, request bool) {
 func (g *gauge) total() (sum measured) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	units := func(bytes uint64) uint64 { return max(1, (bytes+1023)/1024) }
 	for _, c := range g.calls {
-		sum = sum.plus(measured{Requests: 1, Units: units(c.in + c.out), BytesIn: c.in, BytesOut: c.out})
+		sum = sum.plus(measured{Requests: 1, Units: unitsOf(c.in + c.out), BytesIn: c.in, BytesOut: c.out})
 		for _, size := range c.items {
-			sum = sum.plus(measured{Deliveries: 1, Units: units(size), BytesOut: size})
+			sum = sum.plus(measured{Deliveries: 1, Units: unitsOf(size), BytesOut: size})
 		}
 	}
 	return sum

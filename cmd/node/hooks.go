@@ -24,7 +24,8 @@ func (h *hooks) open(n *Node) (err error) {
 		return err
 	}
 	h.deliverer, err = hook.New(hook.Config{
-		Desk: n.router.Desk(), Decode: api.DecodeItem, Guard: h.guard, Logger: n.logger,
+		Desk: n.router.Desk(), Decode: api.DecodeItem, Guard: h.guard,
+		Count: n.accounts.meter.CountPost, Logger: n.logger,
 	})
 	return err
 }

@@ -100,10 +100,10 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openGate(); err != nil {
 		return err
 	}
+	n.openUsage()
 	if err := n.hooks.open(n); err != nil {
 		return err
 	}
-	n.openUsage()
 	n.doors.measured = n.newMetrics()
 	// From here on GET /readyz tells what the node waits for.
 	if err := n.openWeb(); err != nil {

@@ -59,6 +59,7 @@ func (n *Node) stop(ctx context.Context) error {
 		n.handOver(closing) // what the node was made leader of since it gave all away
 	}
 	n.hooks.close(closing)
+	n.endUsage(closing)
 	n.hangUp(closing)
 	var err error
 	if n.host != nil {

@@ -124,11 +124,16 @@ func (n *Node) hurryUsage(ctx context.Context) {
 	}
 }
 
-// lastUsage bounds how long a node that stops tries to write what it counted: groups
-// may be without a leader, and then some of it is lost.
-const lastUsage = 5 * time.Second
+// lastUsage bounds how long a node that stops tries to write what clients have used, and
+// lastPosts what is left then: groups may be without a leader, and then some of it is
+// lost.
+const (
+	lastUsage = 5 * time.Second
+	lastPosts = 2 * time.Second
+)
 
-// closeUsage writes what was counted, when nothing more is.
+// closeUsage writes what clients have used, when they use no more. Posts of webhooks
+// are still counted.
 func (n *Node) closeUsage(ctx context.Context) {
 	if n.accounts.stop == nil {
 		return
@@ -136,6 +141,16 @@ func (n *Node) closeUsage(ctx context.Context) {
 	n.accounts.stop()
 	n.accounts.keeping.Wait()
 	ctx, cancel := context.WithTimeout(ctx, lastUsage)
+	defer cancel()
+	n.accounts.writer.Flush(ctx)
+}
+
+// endUsage writes what is left, when nothing more is counted.
+func (n *Node) endUsage(ctx context.Context) {
+	if n.accounts.stop == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastPosts)
 	defer cancel()
 	if left := n.accounts.writer.Flush(ctx); left > 0 {
 		n.logger.Warn("what was used since it was written last is lost", slog.Int("rows", left))

@@ -37,6 +37,7 @@ func (s *webhooks) PutWebhook(ctx context.Context, r *webhookpb.PutWebhookReques
 	}
 	secret, err := s.catalog.PutWebhook(ctx, &storev1.Webhook{
 		Cache: cache, Name: name, Topic: spec.GetTopicName(), Url: url, Secret: newWebhookSecret(),
+		Holder: holderOf(&callOf(ctx).who).String(),
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ type Desk interface {
 	ReadNotes(topic fanout.Key, name string, from fanout.Position) (*fanout.Subscription, error)
 }
 
-// Config is what a Deliverer is made of; all but Tuning and Logger are required.
+// Config is what a Deliverer is made of; all but Tuning, Count and Logger are required.
 type Config struct {
 	Desk Desk
 	// Decode returns the message in an item's bytes.
@@ -49,6 +49,9 @@ type Config struct {
 	Guard *Guard
 	// Tuning bounds what deliveries may cost; zero fields mean defaults.
 	Tuning Tuning
+	// Count is told of each post that was sent, taken or not, with the bytes of its
+	// body. Several goroutines call it. nil counts nothing.
+	Count func(hook *storev1.Webhook, size int)
 	// Logger receives what operators should know; nil is silent.
 	Logger *slog.Logger
 }
@@ -227,7 +230,11 @@ func (d *Deliverer) attempt(ctx context.Context, hook *storev1.Webhook, e *event
 	if err != nil {
 		return outcome{fate: refused, why: "it cannot be put into words"}
 	}
-	return d.poster.post(ctx, hook.GetUrl(), hook.GetSecret(), body)
+	o := d.poster.post(ctx, hook.GetUrl(), hook.GetSecret(), body)
+	if o.sent && d.config.Count != nil {
+		d.config.Count(hook, len(body))
+	}
+	return o
 }
 
 // settle takes in how an attempt went.

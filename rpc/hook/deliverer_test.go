@@ -2,6 +2,7 @@ package hook
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +42,28 @@ func TestEventsArriveInOrder(t *testing.T) {
 		body := w.bodies[0]
 		if body["cache"] != "c" || body["topic"] != "room" || body["topic_sequence_number"] != 1.0 || body["event_timestamp"] != body["publish_timestamp"] {
 			t.Errorf("%v", body)
+		}
+	})
+}
+
+// What a receiver was sent is counted, whatever it answered, and what never left is not.
+func TestPostsAreCounted(t *testing.T) {
+	inWorld(t, Tuning{}, fanout.Config{}, func(t *testing.T, w *world) {
+		busy := true
+		w.answer = func(_, text string, writer http.ResponseWriter, _ *http.Request) {
+			if text == "later" && busy {
+				busy = false
+				writer.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}
+		w.put(hookTo("a", "room"), hookTo("b", "room"))
+		w.run(t)
+		w.publish(t, "room", "now", "later", "garbage")
+		same(t, "a", w.after(time.Minute, "a"), "now", "later", "later")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !maps.Equal(w.count, w.sizes) || len(w.sizes) != 2 || w.sizes["a"] <= w.sizes["b"] {
+			t.Errorf("counted %v, sent %v", w.count, w.sizes)
 		}
 	})
 }

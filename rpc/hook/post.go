@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +45,7 @@ type outcome struct {
 	fate
 	why   string        // in few words that name neither URL nor payload
 	pause time.Duration // how long the receiver wants to be left alone; 0 if it does not say
+	sent  bool          // all of it has left this node, or the receiver has answered
 }
 
 // poster makes single attempts. It is safe for concurrent use.
@@ -76,6 +79,12 @@ func (p *poster) close() { p.client.CloseIdleConnections() }
 func (p *poster) post(ctx context.Context, url, secret string, body []byte) outcome {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+		if info.Err == nil {
+			sent.Store(true)
+		}
+	}})
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return outcome{fate: refused, why: "the URL is none"}
@@ -85,13 +94,17 @@ func (p *poster) post(ctx context.Context, url, secret string, body []byte) outc
 	request.Header.Set(SignatureHeader, Sign(secret, body))
 	answer, err := p.client.Do(request)
 	if err != nil {
-		return failed(err)
+		o := failed(err)
+		o.sent = sent.Load()
+		return o
 	}
 	if answer.ContentLength >= 0 && answer.ContentLength <= maxAnswer {
 		_, _ = io.Copy(io.Discard, answer.Body) // what counts was said before
 	}
 	_ = answer.Body.Close()
-	return judge(answer)
+	o := judge(answer)
+	o.sent = true // an answer may come before the word that all was written
+	return o
 }
 
 // failed judges an attempt that brought no answer.

@@ -95,7 +95,7 @@ func TestReceivers(t *testing.T) {
 				})
 				began := time.Now()
 				got := p.post(t.Context(), "http://receiver.test/path?q=1", "s", []byte("{}"))
-				if got.fate != row.fate || got.why != row.why || got.pause != row.pause || time.Since(began) != row.took {
+				if got.fate != row.fate || got.why != row.why || got.pause != row.pause || !got.sent || time.Since(began) != row.took {
 					t.Errorf("got %+v after %v, want %+v", got, time.Since(began), row)
 				}
 				p.close()
@@ -139,7 +139,7 @@ func TestForbiddenReceiver(t *testing.T) {
 	p := newPoster(guard(t))
 	defer p.close()
 	for _, url := range []string{"http://127.0.0.1:9/", "https://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/", "http://[::ffff:127.0.0.1]:9/"} {
-		if got := p.post(t.Context(), url, "s", nil); got.fate != forbidden {
+		if got := p.post(t.Context(), url, "s", nil); got.fate != forbidden || got.sent {
 			t.Errorf("%s: %+v", url, got)
 		}
 	}

@@ -224,6 +224,8 @@ type world struct {
 	mu     sync.Mutex
 	got    map[string][]string // by receiver, in order of arrival; guarded by mu
 	bodies []map[string]any    // guarded by mu
+	sizes  map[string]int      // of what each receiver was sent; guarded by mu
+	count  map[string]int      // what the deliverer has counted, by webhook; guarded by mu
 	answer func(receiver, text string, w http.ResponseWriter, r *http.Request)
 }
 
@@ -248,9 +250,14 @@ func (l *lockedText) String() string {
 func inWorld(t *testing.T, tuning Tuning, config fanout.Config, story func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{desk: newDesk(t, config), logged: new(lockedText), got: make(map[string][]string)}
+		w := &world{desk: newDesk(t, config), logged: new(lockedText), got: make(map[string][]string), sizes: make(map[string]int), count: make(map[string]int)}
 		deliverer, err := New(Config{
 			Desk: w.desk, Guard: guard(t), Tuning: tuning, Logger: slog.New(slog.NewTextHandler(w.logged, nil)),
+			Count: func(hook *storev1.Webhook, size int) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.count[hook.GetName()] += size
+			},
 			Decode: func(encoded []byte) (route.Message, error) {
 				if string(encoded) == "garbage" {
 					return route.Message{}, errors.New("garbage")
@@ -280,6 +287,7 @@ func (w *world) receive(writer http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.got[receiver] = append(w.got[receiver], text)
 	w.bodies = append(w.bodies, body)
+	w.sizes[receiver] += len(raw)
 	answer := w.answer
 	w.mu.Unlock()
 	if answer != nil {

@@ -8,7 +8,8 @@ type Counts struct {
 	Reads, Writes, Publishes, Subscriptions uint64
 	// Failed are those of them that ended with an error.
 	Failed uint64
-	// Deliveries are items of topics that were sent to subscribers.
+	// Deliveries are items of topics that were sent to subscribers, and to the
+	// receivers of webhooks as often as they were sent.
 	Deliveries uint64
 	// Units are steps of UnitBytes that were begun: of a call's request and answer
 	// together, at least one for each call, and of each delivery.

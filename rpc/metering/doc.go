@@ -4,7 +4,7 @@
 //
 // # How it travels
 //
-// Every call, and every stream now and then, adds to a Meter, which is memory and
+// Every call, every post of a webhook, and every stream now and then, adds to a Meter, which is memory and
 // nothing else. A Writer takes what has come together every few seconds, and when the
 // node stops, and adds it to tables in a cache of the system's own (package store): so
 // usage is replicated, spread over the groups and survives the loss of nodes like the

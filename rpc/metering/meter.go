@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
 // Bounds are how many names a table holds, beside a row for all the others.
@@ -68,6 +70,14 @@ func (m *Meter) Count(s Subject, used *Counts) {
 	}
 	account.Add(used)
 	at.mu.Unlock()
+}
+
+// CountPost puts a post of so many bytes, which was sent to the receiver of a webhook,
+// down to whoever put the webhook.
+func (m *Meter) CountPost(hook *storev1.Webhook, size int) {
+	m.Count(Subject{
+		Cache: hook.GetCache(), Prefix: m.PrefixOf(hook.GetTopic()), Holder: ParseHolder(hook.GetHolder()),
+	}, &Counts{Deliveries: 1, Units: UnitsOf(uint64(size)), BytesOut: uint64(size)})
 }
 
 // take empties the meter into tables, which are the caller's.

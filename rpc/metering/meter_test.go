@@ -42,10 +42,14 @@ func TestPrefixOf(t *testing.T) {
 func TestHolders(t *testing.T) {
 	for want, h := range map[string]Holder{
 		"anonymous": {}, "admin": {Kind: Admin}, "token:admin": {ByToken, "admin"}, "key:x": {ByKey, "x"}, "token:": {Kind: ByToken},
+		"token:a:b": {ByToken, "a:b"}, "": {Kind: Nobody},
 	} {
-		if h.String() != want {
-			t.Errorf("%+v is written %q, want %q", h, h, want)
+		if h.String() != want || ParseHolder(want) != h {
+			t.Errorf("%+v is written %q, want %q, and read as %+v", h, h, want, ParseHolder(want))
 		}
+	}
+	if got := ParseHolder("superuser:x"); got != (Holder{Kind: Nobody}) {
+		t.Errorf("read as %+v", got)
 	}
 }
 

@@ -36,6 +36,8 @@ const (
 	ByToken
 	// ByKey is known by the id of the API key, its own or the one that minted its token.
 	ByKey
+	// Nobody is whoever is not known.
+	Nobody
 )
 
 // String writes the holder as tables and reports name it; no two are written alike.
@@ -47,8 +49,27 @@ func (h Holder) String() string {
 		return "token:" + h.Name
 	case ByKey:
 		return "key:" + h.Name
+	case Nobody:
+		return ""
 	default:
 		return "anonymous"
+	}
+}
+
+// ParseHolder reads what String has written; any other text is Nobody.
+func ParseHolder(text string) Holder {
+	kind, name, named := strings.Cut(text, ":")
+	switch {
+	case named && kind == "token":
+		return Holder{ByToken, name}
+	case named && kind == "key":
+		return Holder{ByKey, name}
+	case text == "admin":
+		return Holder{Kind: Admin}
+	case text == "anonymous":
+		return Holder{Kind: Anonymous}
+	default:
+		return Holder{Kind: Nobody}
 	}
 }
 

@@ -500,7 +500,7 @@ type UsageCounts struct {
 	Subscriptions uint64 `protobuf:"varint,4,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`
 	// Those of them that ended with an error.
 	Failed uint64 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
-	// Items that were sent to subscribers.
+	// Items that were sent to subscribers, and posts that were sent by webhooks.
 	Deliveries uint64 `protobuf:"varint,6,opt,name=deliveries,proto3" json:"deliveries,omitempty"`
 	// Steps of 1,024 bytes begun: of each call's request and answer together, at least
 	// one, and of each delivery.

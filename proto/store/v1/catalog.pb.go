@@ -2204,7 +2204,10 @@ type Webhook struct {
 	Topic string                 `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
 	Url   string                 `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
 	// What deliveries are signed with: text, of which the bytes are the key.
-	Secret        string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Whom its posts are put down to in reports of usage, in their words: whoever put
+	// the webhook last. Empty for nobody.
+	Holder        string `protobuf:"bytes,6,opt,name=holder,proto3" json:"holder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2270,6 +2273,13 @@ func (x *Webhook) GetUrl() string {
 func (x *Webhook) GetSecret() string {
 	if x != nil {
 		return x.Secret
+	}
+	return ""
+}
+
+func (x *Webhook) GetHolder() string {
+	if x != nil {
+		return x.Holder
 	}
 	return ""
 }
@@ -2966,13 +2976,14 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\tSettleAct\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x125\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1b.mayfly.store.v1.ActOutcomeR\aoutcome\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"s\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\x8b\x01\n" +
 	"\aWebhook\x12\x14\n" +
 	"\x05cache\x18\x01 \x01(\tR\x05cache\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x10\n" +
 	"\x03url\x18\x04 \x01(\tR\x03url\x12\x16\n" +
-	"\x06secret\x18\x05 \x01(\tR\x06secret\"@\n" +
+	"\x06secret\x18\x05 \x01(\tR\x06secret\x12\x16\n" +
+	"\x06holder\x18\x06 \x01(\tR\x06holder\"@\n" +
 	"\n" +
 	"PutWebhook\x122\n" +
 	"\awebhook\x18\x01 \x01(\v2\x18.mayfly.store.v1.WebhookR\awebhook\"9\n" +
