@@ -142,6 +142,10 @@ type Limits struct {
 	// Default 64 MiB.
 	LogBytes int64
 
+	// RecentBytes bounds, per group, the newest records that are kept in memory as
+	// well, for followers. Default 4 MiB.
+	RecentBytes int64
+
 	// MinFree is the free disk space in bytes below which commands of data
 	// groups are refused with ErrNoSpace. Below half of it commands of the meta
 	// group are refused too, and no snapshots are written. Default: 1 GiB, or a
@@ -275,6 +279,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.LogBytes == 0 {
 		l.LogBytes = 64 << 20
+	}
+	if l.RecentBytes == 0 {
+		l.RecentBytes = 4 << 20
 	}
 	return l
 }

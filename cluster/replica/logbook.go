@@ -7,13 +7,10 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-const (
-	// recentEntries and recentBytes bound the newest entries kept in memory for
-	// followers, who read them within milliseconds. hashicorp's LogCache counts
-	// entries only, and 512 entries can be 3 GiB.
-	recentEntries = 512
-	recentBytes   = 4 << 20
-)
+// recentEntries bounds the newest entries kept in memory for followers, who read them
+// within milliseconds, beside their bytes (Limits.RecentBytes): hashicorp's LogCache
+// counts entries only, and 512 entries can be 3 GiB.
+const recentEntries = 512
 
 // logStore is what a logbook writes to: a diskStore, or memory.
 type logStore interface {
@@ -49,10 +46,10 @@ var (
 	_ raft.MonotonicLogStore = (*logbook)(nil)
 )
 
-func newLogbook(store logStore, self string, found logFile, limit int64) *logbook {
+func newLogbook(store logStore, self string, found logFile, limits Limits) *logbook {
 	b := &logbook{
-		store: store, roster: newRoster(self), grown: make(chan struct{}, 1), limit: limit,
-		first: found.first, last: found.last, sizes: found.sizes,
+		store: store, roster: newRoster(self), grown: make(chan struct{}, 1), limit: limits.LogBytes,
+		first: found.first, last: found.last, sizes: found.sizes, recent: recentLog{most: limits.RecentBytes},
 	}
 	for _, size := range found.sizes {
 		b.bytes += int64(size)
@@ -222,6 +219,7 @@ func ring(bell chan struct{}) {
 // recentLog is a ring of the newest entries, bounded in number and bytes.
 type recentLog struct {
 	entries [recentEntries]*raft.Log
+	most    int64  // bytes
 	oldest  uint64 // 0 when empty
 	newest  uint64
 	bytes   int64
@@ -247,7 +245,7 @@ func (r *recentLog) add(entry *raft.Log, size uint32) {
 	}
 	own := *entry // the entry itself is part of raft's future
 	r.entries[entry.Index%recentEntries] = &own
-	for r.bytes += int64(size); r.bytes > recentBytes && r.oldest != 0; {
+	for r.bytes += int64(size); r.bytes > r.most && r.oldest != 0; {
 		r.dropOldest()
 	}
 }

@@ -44,7 +44,7 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 			if disk, err = openDiskStore(path, 7, found, newFailStop()); err != nil {
 				t.Fatal(err)
 			}
-			book = newLogbook(disk, "n1/7/1", found, 1<<20)
+			book = newLogbook(disk, "n1/7/1", found, Limits{LogBytes: 1 << 20, RecentBytes: 1 << 20})
 		}
 		reopen()
 		defer func() { _ = disk.close() }()
@@ -139,7 +139,8 @@ func TestLogbookLikeANaiveLog(t *testing.T) {
 }
 
 func TestRecentLogIsBounded(t *testing.T) {
-	var r recentLog
+	const recentBytes = 4 << 20
+	r := recentLog{most: recentBytes}
 	large := make([]byte, recentBytes/4)
 	for i := range uint64(3 * recentEntries) {
 		entry := &raft.Log{Index: i + 1}
@@ -186,7 +187,7 @@ func TestMembersAreKnownBeforeTheEntryIsStored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			spy := &spyStore{memStore: memStore{raft.NewInmemStore()}}
-			book := newLogbook(spy, "n1/1/1", logFile{}, 1<<20)
+			book := newLogbook(spy, "n1/1/1", logFile{}, Limits{LogBytes: 1 << 20, RecentBytes: 1 << 20})
 			spy.before = func() {
 				if book.roster.loneVoter() != c.alone || book.roster.peers() != c.peers {
 					t.Errorf("while storing: lone voter %v, peers %v", book.roster.loneVoter(), book.roster.peers())

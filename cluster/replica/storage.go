@@ -29,7 +29,7 @@ const logFileName = "log.db"
 // openMemory makes a storage that ends with the process.
 func openMemory(self string, group cluster.GroupID, cfg Config) *storage {
 	store := raft.NewInmemStore()
-	log := newLogbook(memStore{store}, self, logFile{}, cfg.Limits.LogBytes)
+	log := newLogbook(memStore{store}, self, logFile{}, cfg.Limits)
 	return &storage{
 		log:       log,
 		stable:    store,
@@ -99,7 +99,7 @@ func openDisk(cfg Config, self string, record replicaRecord, found evidence, sto
 	if err != nil {
 		return nil, err
 	}
-	book := newLogbook(disk, self, found.log, cfg.Limits.LogBytes)
+	book := newLogbook(disk, self, found.log, cfg.Limits)
 	snapshots, err := openDiskSnapshots(dir, record.Group, found.snapshot, stop, room, book.roster.snapshotted, log.Named("snapshot"))
 	if err != nil {
 		return nil, errors.Join(err, disk.close())

@@ -25,6 +25,8 @@ const (
 	// An eighth each is the most for the items of topics, for requests being served,
 	// for messages on their way with answers that are not read, for commands in the queues of the groups, and for logs that are kept in memory.
 	otherPart = 8
+	// A thirty-second is for what followers have yet to read of the logs on disk.
+	recentPart = 32
 	// leastMemory is what a node needs to do anything.
 	leastMemory = 64 << 20
 
@@ -59,9 +61,13 @@ func (c Config) topicsBudget() int64 { return c.share(otherPart, fanout.DefaultT
 
 // groupLimits bounds what each group keeps in memory.
 func (c Config) groupLimits(groups int) replica.Limits {
-	limits := replica.Limits{QueuedBytes: int(c.share(otherPart, 64<<20))}
+	each := int64(groups + 1) // with that of the catalog
+	limits := replica.Limits{
+		QueuedBytes: int(c.share(otherPart, 64<<20)),
+		RecentBytes: c.share(recentPart*each, 4<<20),
+	}
 	if c.DataDir == "" {
-		limits.LogBytes = max(c.share(otherPart*int64(max(groups, 1)), 64<<20), 1<<20)
+		limits.LogBytes = max(c.share(otherPart*each, 64<<20), 1<<20)
 	}
 	return limits
 }
