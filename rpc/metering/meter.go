@@ -86,9 +86,11 @@ func (m *Meter) take() map[tableName]*table {
 		at := &m.shards[i]
 		at.mu.Lock()
 		accounts := at.accounts
-		if len(accounts) > 0 {
-			at.accounts = make(map[Subject]*Counts, len(accounts))
+		if len(accounts) == 0 { // it stays in use
+			at.mu.Unlock()
+			continue
 		}
+		at.accounts = make(map[Subject]*Counts, len(accounts))
 		at.mu.Unlock()
 		for s, used := range accounts {
 			m.open.add(s, used)

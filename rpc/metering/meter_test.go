@@ -134,6 +134,39 @@ func TestNothingIsLostOrCountedTwice(t *testing.T) {
 	})
 }
 
+// What is counted while an idle meter is emptied is counted once.
+func TestTakingFromAnIdleMeter(t *testing.T) {
+	m := newMeter(DefaultBounds())
+	const calls = 20_000
+	var counting sync.WaitGroup
+	counting.Go(func() {
+		for i := range calls {
+			m.Count(Subject{Cache: fmt.Sprint(i % 100)}, &Counts{Reads: 1})
+		}
+	})
+	done := make(chan struct{})
+	go func() { counting.Wait(); close(done) }()
+	var sum uint64
+	take := func() {
+		if caches := m.take()[tableName{section: ofCaches}]; caches != nil {
+			for _, used := range caches.rows {
+				sum += used.Reads
+			}
+		}
+	}
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+		}
+		take()
+	}
+	if sum != calls {
+		t.Errorf("%d of %d calls were taken", sum, calls)
+	}
+}
+
 // A flood of names costs no more memory than there is, and is all counted.
 func TestFloodOfNames(t *testing.T) {
 	m := newMeter(Bounds{Prefixes: 10, Holders: 10})

@@ -119,7 +119,7 @@ func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for end := time.Now().Add(20 * time.Second); !ok(); <-look.C {
+	for end := time.Now().Add(time.Minute); !ok(); <-look.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain until %s", what)
 		}

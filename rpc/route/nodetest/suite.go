@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ func Run(t *testing.T, face Face) {
 	t.Run("one node", func(t *testing.T) {
 		node := Start(t, Config{})
 		one := &subject{node, face(t, node.Local)}
+		create(t, one)
 		for name, test := range map[string]func(*subject, *testing.T){
 			"values":               (*subject).values,
 			"lists":                (*subject).lists,
@@ -54,6 +56,25 @@ func Run(t *testing.T, face Face) {
 type subject struct {
 	node *Node
 	face route.Node
+}
+
+// create enters the cache of the commands below into the catalog, in its first
+// generation: what the catalog does not know is freed every ten seconds.
+func create(t *testing.T, subjects ...*subject) {
+	t.Helper()
+	command := &storev1.CatalogCommand{
+		Request: &storev1.RequestId{Gateway: Gateway(), Sequence: 1, DoneBelow: 1},
+		Op:      &storev1.CatalogCommand_CreateCache{CreateCache: &storev1.CreateCache{Name: "chat"}},
+	}
+	until(t, "who leads has made the cache", func() bool {
+		for _, s := range subjects {
+			result, _, err := s.node.Local.ApplyCatalog(t.Context(), command)
+			if err == nil && result.GetGeneration() == 1 {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Set makes a command that stores a value.
@@ -401,6 +422,7 @@ func threeNodes(t *testing.T, face Face) {
 	for name, node := range StartThree(t) {
 		subjects[name] = &subject{node, face(t, node.Local)}
 	}
+	create(t, slices.Collect(maps.Values(subjects))...)
 	for tries := 1; ; tries++ {
 		leader, stayed := askFollowers(t, subjects)
 		if stayed {
