@@ -117,8 +117,13 @@ func DecodeCommand(data []byte) (*Command, error) {
 	return cmd, nil
 }
 
-// EncodeCatalogCommand is [EncodeCommand] for the catalog.
+// EncodeCatalogCommand is [EncodeCommand] for the catalog. It fails, too, for a command
+// with fields that this build does not know: parts of one may come from outside, and
+// no replica could read it.
 func EncodeCatalogCommand(buf []byte, cmd *CatalogCommand) ([]byte, error) {
+	if !KnowsAll(cmd) {
+		return nil, errors.New("store: encode command: it holds fields this node does not know")
+	}
 	return encode(buf, catalogVersionOf(cmd), cmd)
 }
 
@@ -176,8 +181,12 @@ func unmarshal(data []byte, m proto.Message) (known bool, err error) {
 	if err := proto.Unmarshal(data, m); err != nil {
 		return false, err
 	}
-	return !hasUnknown(m.ProtoReflect()), nil
+	return KnowsAll(m), nil
 }
+
+// KnowsAll reports whether this build knows every field of a message, which must have
+// no maps, and of those inside it.
+func KnowsAll(m proto.Message) bool { return !hasUnknown(m.ProtoReflect()) }
 
 // hasUnknown tells whether a message, or one inside it, holds a field that the
 // schema of this build lacks.

@@ -85,6 +85,11 @@ func TestEncodeCommandRefuses(t *testing.T) {
 	if data, err := EncodeCommand(nil, bad); err == nil {
 		t.Errorf("a name that is not UTF-8 gave %d bytes", len(data))
 	}
+	future := &storev1.CacheLimits{MaxKeys: new(uint64(1))}
+	future.ProtoReflect().SetUnknown([]byte{0xf8, 0x07, 1})
+	if data, err := EncodeCatalogCommand(nil, catalogCommand(1, &storev1.UpdateCache{Name: "a", Limits: future})); err == nil {
+		t.Errorf("settings of a newer version gave %d bytes, which nobody can read", len(data))
+	}
 }
 
 // What is in the log has to be readable for ever: one command of each kind as

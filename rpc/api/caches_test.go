@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -64,6 +66,41 @@ func TestSettingsOfACache(t *testing.T) {
 	if d = describe("d"); d[0].GetOwn().MaxMemory != nil || d[0].GetEffective().GetMaxItemSizeKb() != 4883 {
 		t.Errorf("given back: %v", d[0])
 	}
+}
+
+// What a newer program asks for is done as a whole or not at all.
+func TestUnknownFieldsOfOperators(t *testing.T) {
+	w := newWorld(t, settings{})
+	future := func(m proto.Message) { m.ProtoReflect().SetUnknown([]byte{0xf8, 0x07, 1}) }
+	limits := &storev1.CacheLimits{MaxMemory: new(uint64(8 << 20))}
+	future(limits)
+	key := &adminv1.CreateApiKeyRequest{Permissions: superUser(), Limits: &adminv1.KeyLimits{Weight: 1}}
+	future(key.GetLimits())
+	list := &adminv1.ListApiKeysRequest{}
+	future(list)
+	caches, admin := adminv1.NewCachesClient(w.conn), adminv1.NewAdminClient(w.conn)
+	for name, ask := range map[string]func(context.Context) error{
+		"a new cache": func(ctx context.Context) error {
+			return second(caches.CreateCache(ctx, &adminv1.CreateCacheRequest{Cache: "d", Limits: limits}))
+		},
+		"a cache": func(ctx context.Context) error {
+			return second(caches.UpdateCache(ctx, &adminv1.UpdateCacheRequest{Cache: "c", Limits: limits}))
+		},
+		"a key":      func(ctx context.Context) error { return second(admin.CreateApiKey(ctx, key)) },
+		"a question": func(ctx context.Context) error { return second(admin.ListApiKeys(ctx, list)) },
+	} {
+		err := ask(t.Context())
+		if wants(t, err, codes.InvalidArgument); !strings.Contains(err.Error(), "does not know") {
+			t.Errorf("%s: it is said why: %v", name, err)
+		}
+	}
+	own := ok[*adminv1.DescribeCachesResponse](t)(caches.DescribeCaches(t.Context(), &adminv1.DescribeCachesRequest{})).GetCaches()
+	if len(own) != 1 || own[0].GetOwn().GetMaxMemory() != 0 {
+		t.Errorf("it was carried out: %v", own)
+	}
+	asSDK := &controlpb.CreateCacheRequest{CacheName: "e"}
+	future(asSDK)
+	wants(t, second(w.control.CreateCache(t.Context(), asSDK)), codes.OK)
 }
 
 func TestSettingsNeedControl(t *testing.T) {

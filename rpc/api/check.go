@@ -7,6 +7,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	"github.com/mayfly-broker/mayfly/store"
 )
 
 // maxName is the longest name of a cache or topic in bytes, and maxKey the
@@ -16,6 +19,21 @@ const (
 	maxName = 255
 	maxKey  = 64 << 10
 )
+
+// operators is the package of the services for operators, which are Mayfly's own.
+var operators = adminv1.File_admin_v1_admin_proto.Package()
+
+// checkKnown refuses what an operator asks for with words that this version does not
+// know: to leave out a limit that somebody means to set is worse than to do nothing,
+// and what goes into the catalog must be read by all nodes. What SDKs send may grow: the
+// original passes over what it does not know.
+func (c *call) checkKnown() error {
+	m := c.request.message
+	if c.method.need == control && m.ProtoReflect().Descriptor().FullName().Parent() == operators && !store.KnowsAll(m) {
+		return invalid("the request holds a field that this version does not know; upgrade the nodes, or use a program of their version")
+	}
+	return nil
+}
 
 // checkName checks the name of a cache or topic; what says of which.
 func checkName(what, name string) error {

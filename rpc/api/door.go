@@ -289,6 +289,9 @@ func (c *call) receive(decode func(any) error, message any) error {
 	if err := c.authorize(message); err != nil {
 		return err
 	}
+	if err := c.checkKnown(); err != nil {
+		return err
+	}
 	if c.cache != nil {
 		if err := c.afford(message); err != nil {
 			return err
