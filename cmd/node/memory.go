@@ -30,13 +30,18 @@ const (
 	// leastMemory is what a node needs to do anything.
 	leastMemory = 64 << 20
 
-	// pressedAt and relaxedAt are the parts of the memory, in percent, that live data
-	// must reach for growing writes to be refused, and leave for them to be taken.
+	// crowdedAt is the part of the memory, in percent, that live data must reach for
+	// items to give way although they have not used up theirs: connections and buffers
+	// take what they take, however little there is.
+	crowdedAt = 75
+	// pressedAt and relaxedAt are those that it must reach for growing writes to be
+	// refused, and leave for them to be taken.
 	pressedAt, relaxedAt = 85, 80
 	// lookEvery is how often that is looked at, and collectEvery how often garbage is
-	// collected on purpose while writes are refused: without them hardly any is made.
+	// collected on purpose while it is crowded: where writes are refused hardly any is
+	// made.
 	lookEvery    = 100 * time.Millisecond
-	collectEvery = 2 * time.Second
+	collectEvery = time.Second
 
 	// tellMemoryEvery is how often nodes ask each other, and tellMemoryTime how long
 	// they wait for the answer.
@@ -120,7 +125,10 @@ func (n *Node) watchMemory(ctx context.Context) {
 			n.logger.Info("this node has memory again", slog.Uint64("live_bytes", held))
 		}
 		n.local.Press(pressed)
-		if pressed && time.Since(collected) >= collectEvery {
+		switch crowded := held >= limit/100*crowdedAt; {
+		case !crowded:
+			n.local.Relax()
+		case time.Since(collected) >= collectEvery:
 			n.local.Squeeze()
 			runtime.GC()
 			collected = time.Now()

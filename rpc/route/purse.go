@@ -259,8 +259,7 @@ func (m *purse) holdings(caches []*storev1.CacheRecord) []holding {
 func (l *Local) Pressed() bool { return l.memory.pressed.Load() }
 
 // Squeeze has some items give way although the budget of this node is not used up:
-// they take more memory than they count. It is taken back little by little while the
-// process has memory.
+// they take more memory than they count, or something else does. Relax takes it back.
 func (l *Local) Squeeze() {
 	held, budget := l.MemoryUse()
 	if budget > 0 {
@@ -269,16 +268,17 @@ func (l *Local) Squeeze() {
 	}
 }
 
-// relax is how many times Press must say that there is memory until a Squeeze is
-// taken back whole.
+// relax is how many times Relax takes back a Squeeze of the whole budget.
 const relax = 1000
 
-// Press notes whether this process has hardly any memory left. Writes that make
-// something grow are refused as long as it has.
-func (l *Local) Press(pressed bool) {
+// Relax takes back a little of what Squeeze took away: the process has memory.
+func (l *Local) Relax() {
 	m := l.memory
-	m.pressed.Store(pressed)
-	if less := m.squeezed.Load(); !pressed && less > 0 {
+	if less := m.squeezed.Load(); less > 0 {
 		m.squeezed.Store(less - min(less, m.budget/relax))
 	}
 }
+
+// Press notes whether this process has hardly any memory left. Writes that make
+// something grow are refused as long as it has.
+func (l *Local) Press(pressed bool) { l.memory.pressed.Store(pressed) }
