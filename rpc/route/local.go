@@ -265,7 +265,7 @@ func (l *Local) Publish(ctx context.Context, g cluster.GroupID, topic fanout.Key
 		return fanout.Position{}, err
 	}
 	// A leader that was replaced without noticing must not number items.
-	if err := p.group.Confirm(ctx); err != nil {
+	if err := p.group.ConfirmTelling(ctx, idle); err != nil {
 		return fanout.Position{}, refused(p.group, err)
 	}
 	at, err := l.topics.Publish(uint32(g), topic, time.Now(), func(at fanout.Position) []byte { return l.encode(at, m) })
@@ -278,7 +278,7 @@ func (l *Local) Confirm(ctx context.Context, g cluster.GroupID) (uint64, error) 
 	if b == nil {
 		return 0, &NotLeaderError{Group: g}
 	}
-	if err := b.group.Confirm(ctx); err != nil {
+	if err := b.group.ConfirmTelling(ctx, idle); err != nil {
 		return 0, refused(b.group, err)
 	}
 	return b.group.Progress().Applied, nil
