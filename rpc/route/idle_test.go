@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -131,5 +132,42 @@ func TestIdleWhileAnotherNodeIsAsked(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A write that finds no room soon keeps nobody out while it waits for some.
+func TestIdleWithoutRoom(t *testing.T) {
+	for comes, want := range map[time.Duration]int64{crowdPatience - 10*time.Millisecond: 0, crowdPatience + 10*time.Millisecond: 1, time.Hour: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			topics, err := fanout.New(fanout.Config{}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer topics.Close()
+			l := NewLocal(LocalConfig{Topics: topics, Self: "self", Memory: 64 << 10})
+			p := soloist(l)
+			if _, err := p.apply(t.Context(), first(set("old", strings.Repeat("x", 60<<10), time.Hour))); err != nil {
+				t.Fatal(err)
+			}
+			l.memory.count()
+			go func() {
+				time.Sleep(comes)
+				remove := &storev1.Command{Cache: "chat", Generation: 1, Key: []byte("old"), Op: &storev1.Command_Delete{Delete: &storev1.Delete{}}}
+				if _, err := p.apply(t.Context(), remove); err != nil {
+					t.Error(err)
+				}
+				l.memory.count()
+			}()
+			caller := new(idler)
+			result, err := l.Apply(idling(t, caller), 1, first(set("new", strings.Repeat("x", 30<<10), time.Hour)))
+			status := storev1.Status_STATUS_OK
+			if comes > roomPatience {
+				status = storev1.Status_STATUS_NO_MEMORY
+			}
+			if err != nil || result.GetStatus() != status || caller.times.Load() != want {
+				t.Errorf("room after %v: %v, %v, told %d times, want %v and %d", comes, result, err, caller.times.Load(), status, want)
+			}
+			time.Sleep(time.Hour)
+		})
 	}
 }
