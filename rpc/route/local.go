@@ -234,7 +234,7 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 		return nil, err
 	}
 	if now, _ := p.group.Leadership(); now.Leading { // otherwise it is refused anyway, and who leads is asked
-		done, err := l.grow(p, command)
+		done, err := l.grow(ctx, p, command)
 		if err != nil {
 			return nil, err
 		}
