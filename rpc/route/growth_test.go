@@ -117,7 +117,10 @@ func TestTheLastKeyWaitsForThoseUnderWay(t *testing.T) {
 				if !errors.Is(err, test.want) || test.want == nil && err != nil || caller.times.Load() != test.told {
 					t.Errorf("the second one: %v, told %d times, want %v and %d", err, caller.times.Load(), test.want, test.told)
 				}
-				if time.Sleep(time.Hour); len(l.growth.newly) != 0 {
+				time.Sleep(time.Hour)
+				l.growth.mu.Lock()
+				defer l.growth.mu.Unlock()
+				if len(l.growth.newly) != 0 {
 					t.Errorf("still under way: %v", l.growth.newly)
 				}
 			})
