@@ -5,13 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// Confirm is the fence before a linearizable read: when it returns nil, a read
+// lateAfter is when a caller of ConfirmTelling is told that it waits: a round takes
+// milliseconds, and seconds where a leader has lost its majority and does not know
+// that yet.
+const lateAfter = 250 * time.Millisecond
+
+// Confirm is ConfirmTelling for who does not mind to wait.
+func (g *Group) Confirm(ctx context.Context) error { return g.ConfirmTelling(ctx, nil) }
+
+// ConfirmTelling is the fence before a linearizable read: when it returns nil, a read
 // of the local state machine that starts afterwards sees everything that was
-// acknowledged, by any node, before Confirm was called.
+// acknowledged, by any node, before it was called.
+//
+// late is called at most once, with ctx and by the caller's own goroutine, when
+// there is no answer after about 250 ms, or when those who asked before and have to be
+// answered first have waited for so long already. Nil is for nobody.
 //
 // On a replica that does not lead the error is ErrNotLeader. The other errors
 // are ErrClosed, ErrOverloaded and the context's own.
@@ -20,7 +33,7 @@ import (
 // voter needs nobody to confirm its leadership, and everything it acknowledged
 // went through its own state machine first. With several voters it takes a round
 // of questions to a majority of them (see Config.Terms), or an entry in the log.
-func (g *Group) Confirm(ctx context.Context) error {
+func (g *Group) ConfirmTelling(ctx context.Context, late func(context.Context)) error {
 	if g.closing.Load() || g.stop.err() != nil {
 		return fmt.Errorf("group %s: %w", g.id, g.closedError())
 	}
@@ -33,7 +46,7 @@ func (g *Group) Confirm(ctx context.Context) error {
 	if g.store.log.roster.loneVoter() {
 		return nil
 	}
-	if err := g.fence.wait(ctx); err != nil {
+	if err := g.fence.wait(ctx, late); err != nil {
 		return fmt.Errorf("group %s: %w", g.id, err)
 	}
 	return nil
@@ -55,11 +68,26 @@ type fence struct {
 
 type round struct {
 	done chan struct{}
-	err  error // set before done is closed
+	err  error         // set before done is closed
+	late chan struct{} // closed when who came first has waited for lateAfter
+	slow *time.Timer   // closes late: one for all who share the round
 }
 
-// wait joins the next round.
-func (f *fence) wait(ctx context.Context) error {
+func newRound() *round {
+	r := &round{done: make(chan struct{}), late: make(chan struct{})}
+	r.slow = time.AfterFunc(lateAfter, func() { close(r.late) })
+	return r
+}
+
+// end answers those who wait.
+func (r *round) end(err error) {
+	r.slow.Stop()
+	r.err = err
+	close(r.done)
+}
+
+// wait joins the next round. See ConfirmTelling for late.
+func (f *fence) wait(ctx context.Context, late func(context.Context)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -69,7 +97,7 @@ func (f *fence) wait(ctx context.Context) error {
 		return ErrClosed
 	}
 	if f.next == nil {
-		f.next = &round{done: make(chan struct{})}
+		f.next = newRound()
 	}
 	r := f.next
 	if !f.running {
@@ -77,6 +105,16 @@ func (f *fence) wait(ctx context.Context) error {
 		f.wg.Go(f.run)
 	}
 	f.mu.Unlock()
+	if late != nil {
+		select {
+		case <-r.late:
+			late(ctx)
+		case <-r.done:
+			return r.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	select {
 	case <-r.done:
 		return r.err
@@ -97,8 +135,7 @@ func (f *fence) run() {
 			return
 		}
 		f.mu.Unlock()
-		r.err = f.prove()
-		close(r.done)
+		r.end(f.prove())
 	}
 }
 

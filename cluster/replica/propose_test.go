@@ -232,7 +232,7 @@ func TestFenceServesOnlyWhoCameBefore(t *testing.T) {
 	ctx := timeout(t)
 	answers := make(chan string, 3)
 	read := func(name string) {
-		answers <- fmt.Sprint(name, " ", f.wait(ctx))
+		answers <- fmt.Sprint(name, " ", f.wait(ctx, nil))
 	}
 	go read("early")
 	<-begun
@@ -266,7 +266,7 @@ func TestFenceServesOnlyWhoCameBefore(t *testing.T) {
 		}
 	}
 	f.close()
-	if err := f.wait(ctx); !errors.Is(err, ErrClosed) {
+	if err := f.wait(ctx, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
 }

@@ -45,7 +45,9 @@ type Lane struct {
 }
 
 // New makes a lane in which nobody is, for so many calls at a time.
-func New(room int) *Lane { return &Lane{room: int64(room)} }
+func New(room int) *Lane {
+	return &Lane{room: int64(room), queue: queue{most: Queue}}
+}
 
 // Pass is what a call is let in with. The zero Pass is one of no lane.
 type Pass struct{ lane *Lane }

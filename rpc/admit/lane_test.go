@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -204,61 +203,6 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		if s := l.Stats(); s != (Stats{}) || len(l.queue.named) != 0 || len(l.queue.groups) != 0 {
 			t.Errorf("left behind: %+v", s)
-		}
-	})
-}
-
-// Against a naive model: whoever is taken out was in, groups go before those that had
-// more, and nobody is lost.
-func TestQueueAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var q queue
-		var in []*waiter
-		gone := func(w *waiter) { in = slices.DeleteFunc(in, func(x *waiter) bool { return x == w }) }
-		for range rapid.IntRange(1, 200).Draw(t, "steps") {
-			switch rapid.IntRange(0, 3).Draw(t, "what") {
-			case 0, 1:
-				name := rapid.SampledFrom([]string{"a", "b", "c"})
-				w := &waiter{who: Caller{Group: name.Draw(t, "group"), Member: name.Draw(t, "member")}, cost: 1}
-				if _, ok := q.push(w); !ok {
-					t.Fatal("refused")
-				}
-				in = append(in, w)
-			case 2:
-				if len(in) == 0 {
-					continue
-				}
-				least := slices.MinFunc(in, func(a, b *waiter) int { return int(a.group.had) - int(b.group.had) }).group.had
-				w := q.pop()
-				if w.group.had-1 > least {
-					t.Fatalf("%s had %v before one that had %v", w.group.name, w.group.had-1, least)
-				}
-				if i := slices.IndexFunc(in, func(x *waiter) bool { return x.who == w.who }); in[i] != w {
-					t.Fatal("of one member not the oldest")
-				}
-				if !slices.Contains(in, w) {
-					t.Fatal("one came out twice")
-				}
-				gone(w)
-			default:
-				if len(in) == 0 {
-					continue
-				}
-				w := in[rapid.IntRange(0, len(in)-1).Draw(t, "which")]
-				if !q.remove(w) || q.remove(w) {
-					t.Fatal("one that waits was not there, or twice")
-				}
-				gone(w)
-			}
-			if q.len != len(in) {
-				t.Fatalf("%d in the queue, want %d", q.len, len(in))
-			}
-		}
-		for len(in) > 0 {
-			gone(q.pop())
-		}
-		if q.len != 0 || len(q.named) != 0 || len(q.groups) != 0 {
-			t.Fatal("something is left")
 		}
 	})
 }

@@ -22,9 +22,11 @@ type waiter struct {
 
 // queue is those who wait. Guarded by the lane's lock.
 type queue struct {
-	len    int
-	groups groups
-	named  map[string]*group
+	most    int // how many may be in it
+	len     int
+	groups  groups
+	largest ranking[*group] // first the one that has the most of the queue
+	named   map[string]*group
 	// now is how far the last one was that had a turn: who comes new begins there.
 	now float64
 }
@@ -36,9 +38,11 @@ type group struct {
 	weight  float64
 	had     float64
 	len     int
-	index   int // in the heap
+	index   int // in the heap of those who take turns
+	place   int // in the ranking
 	members map[string]*member
-	turns   list.List // of *member; the first is next
+	turns   list.List        // of *member; the first is next
+	largest ranking[*member] // first the one that has the most of the group
 }
 
 // member takes turns with the others of its group.
@@ -46,18 +50,21 @@ type member struct {
 	name string
 	line list.List // of *waiter, oldest first
 	turn *list.Element
+
+	place int // in the group's ranking
 }
 
 // push enters a waiter. When the queue is full the group that has the most of it gives
-// way: the last of its calls is thrown out. ok is false if that is the new one.
+// way: the last of its calls is thrown out. ok is false if that is the new one, whose
+// group has as much as any other.
 func (q *queue) push(w *waiter) (evicted *waiter, ok bool) {
 	if q.named == nil {
 		q.named = make(map[string]*group)
 	}
 	g := q.named[w.who.Group]
-	if q.len >= Queue {
-		largest := q.largest()
-		if g == largest {
+	if q.len >= q.most {
+		largest := q.largest[0]
+		if g != nil && g.len == largest.len {
 			return nil, false
 		}
 		evicted = largest.last()
@@ -67,6 +74,7 @@ func (q *queue) push(w *waiter) (evicted *waiter, ok bool) {
 		g = &group{name: w.who.Group, had: q.now, members: make(map[string]*member)}
 		q.named[g.name] = g
 		heap.Push(&q.groups, g)
+		heap.Push(&q.largest, g)
 	}
 	g.weight = float64(max(w.who.Weight, 1))
 	m := g.members[w.who.Member]
@@ -74,10 +82,13 @@ func (q *queue) push(w *waiter) (evicted *waiter, ok bool) {
 		m = &member{name: w.who.Member}
 		m.turn = g.turns.PushBack(m)
 		g.members[m.name] = m
+		heap.Push(&g.largest, m)
 	}
 	w.group, w.member, w.place = g, m, m.line.PushBack(w)
 	g.len++
 	q.len++
+	heap.Fix(&g.largest, m.place)
+	heap.Fix(&q.largest, g.place)
 	return evicted, true
 }
 
@@ -107,35 +118,24 @@ func (q *queue) remove(w *waiter) bool {
 	if m.line.Len() == 0 {
 		g.turns.Remove(m.turn)
 		delete(g.members, m.name)
+		heap.Remove(&g.largest, m.place)
+	} else {
+		heap.Fix(&g.largest, m.place)
 	}
 	if g.len--; g.len == 0 {
 		heap.Remove(&q.groups, g.index)
+		heap.Remove(&q.largest, g.place)
 		delete(q.named, g.name)
+	} else {
+		heap.Fix(&q.largest, g.place)
 	}
 	q.len--
 	return true
 }
 
-// largest is the group that has the most of the queue.
-func (q *queue) largest() *group {
-	largest := q.groups[0]
-	for _, g := range q.groups {
-		if g.len > largest.len {
-			largest = g
-		}
-	}
-	return largest
-}
-
 // last is the newest call of the member that has the most of the group.
 func (g *group) last() *waiter {
-	largest := g.turns.Front().Value.(*member)
-	for _, m := range g.members {
-		if m.line.Len() > largest.line.Len() {
-			largest = m
-		}
-	}
-	return largest.line.Back().Value.(*waiter)
+	return g.largest[0].line.Back().Value.(*waiter)
 }
 
 // groups is a heap: the one that had least comes first.

@@ -68,7 +68,8 @@ func (c *call) enter(size int) error {
 }
 
 // Idle gives the call's place to another. It implements route.Idler: groups that have
-// lost their leader keep nobody from what others lead.
+// lost their leader, or have one that cannot prove it, keep nobody from what others
+// lead.
 func (c *call) Idle() {
 	c.passing.Lock()
 	defer c.passing.Unlock()

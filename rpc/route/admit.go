@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	// roomPatience is how long a write waits until something gave way for it.
-	roomPatience = 500 * time.Millisecond
+	// roomPatience is how long a write waits until something gave way for it, and
+	// crowdPatience after how much of that its caller is told. Most find room within some
+	// milliseconds, and those who are told are many at the same moment.
+	roomPatience  = 500 * time.Millisecond
+	crowdPatience = 50 * time.Millisecond
 
 	// What an element and an item count at most beside their bytes; see store.Stats.
 	elementShare = 96
@@ -159,6 +162,7 @@ var errPressed = fmt.Errorf("%w: this node, or one that keeps a copy, has hardly
 func (m *purse) await(ctx context.Context, p *partition, c *storev1.Command) (grant, *storev1.Result, error) {
 	late := time.NewTimer(roomPatience)
 	defer late.Stop()
+	defer idleAfter(ctx, crowdPatience)()
 	// Writes that replaced something have taken more than they need, and what was
 	// deleted has not come back: it is counted after this write came.
 	if !m.pause(ctx) {

@@ -118,6 +118,7 @@ func (r *Router) CatchUp(ctx context.Context) error {
 			return err
 		}
 	}
+	defer idleAfter(ctx, late)()
 	return r.catching.do(ctx, func(ctx context.Context) error {
 		var index uint64
 		err := r.lead(ctx, cluster.MetaGroup, func(ctx context.Context, n Face) (err error) {

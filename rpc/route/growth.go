@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -9,32 +10,68 @@ import (
 )
 
 // growth counts the items that are being made, by cache, in caches that may have so
-// many and no more. What is under way is in no machine yet.
+// many and no more. What is under way is in no machine yet, or has not been taken off
+// here.
 type growth struct {
 	mu    sync.Mutex
-	newly map[string]int
+	newly map[string]*making
+}
+
+// making are the items of one cache that are being made.
+type making struct {
+	count int
+	// hopeful are those who wait for places that were taken, each for another one.
+	hopeful int
+	ended   tide // rises when an item was made, or came to nothing
 }
 
 // take counts one more item of a cache, unless room says, of those under way, that there
-// is none.
-func (g *growth) take(cache string, room func(newly int) bool) bool {
+// is none. If there may be when another has come to its end, it returns a channel that
+// is closed by the next that has, and the caller, once it has waited, calls rest.
+func (g *growth) take(cache string, room func(newly int) bool) (ok bool, ended <-chan struct{}) {
 	g.mu.Lock() // so that two cannot take the last place
 	defer g.mu.Unlock()
-	if !room(g.newly[cache]) {
-		return false
+	m := g.newly[cache]
+	if m == nil {
+		m = new(making)
 	}
-	if g.newly == nil {
-		g.newly = make(map[string]int)
+	switch {
+	case room(m.count):
+		m.count++
+		if g.newly == nil {
+			g.newly = make(map[string]*making)
+		}
+		g.newly[cache] = m
+		return true, nil
+	case m.hopeful < m.count && room(0):
+		m.hopeful++
+		return false, m.ended.next()
+	default:
+		return false, nil
 	}
-	g.newly[cache]++
-	return true
 }
 
 // give counts one less.
 func (g *growth) give(cache string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.newly[cache]--; g.newly[cache] == 0 {
+	m := g.newly[cache]
+	m.count--
+	m.ended.rise()
+	g.tidy(cache, m)
+}
+
+// rest is called by who has waited.
+func (g *growth) rest(cache string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.newly[cache]
+	m.hopeful--
+	g.tidy(cache, m)
+}
+
+func (g *growth) tidy(cache string, m *making) {
+	if m.count == 0 && m.hopeful == 0 {
 		delete(g.newly, cache)
 	}
 }
@@ -43,8 +80,9 @@ func (g *growth) give(cache string) {
 // Otherwise done is to be called when the command has come to its end. It is the
 // leader that counts, before anything is proposed: what it leads as of now, and what
 // others lead as they told last, so that together they may pass the limit by what they
-// make within a second.
-func (l *Local) grow(p *partition, c *storev1.Command) (done func(), err error) {
+// make within a second. A command for which there is room only if one that is under way
+// makes nothing waits a little to see.
+func (l *Local) grow(ctx context.Context, p *partition, c *storev1.Command) (done func(), err error) {
 	record, ok := l.meta.Load().cache(c.GetCache())
 	most := record.GetLimits().GetMaxKeys()
 	if !ok || most == 0 || !mayCreate(c) || p.has(c) {
@@ -57,7 +95,30 @@ func (l *Local) grow(p *partition, c *storev1.Command) (done func(), err error) 
 		}
 		return has < most
 	}
-	if !l.growth.take(c.GetCache(), room) {
+	ok, ended := l.growth.take(c.GetCache(), room)
+	if ended != nil {
+		patient, cancel := context.WithTimeout(ctx, roomPatience)
+		defer cancel()
+		defer idleAfter(ctx, crowdPatience)()
+		for ended != nil {
+			select {
+			case <-ended:
+			case <-patient.Done():
+			}
+			l.growth.rest(c.GetCache())
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case p.has(c): // it was that item that was made
+				return func() {}, nil
+			case patient.Err() != nil:
+				ended = nil
+			default:
+				ok, ended = l.growth.take(c.GetCache(), room)
+			}
+		}
+	}
+	if !ok {
 		return nil, fmt.Errorf("%w: this cache may have %d keys and no more; delete some, or wait for some to expire", ErrTooManyKeys, most)
 	}
 	return func() { l.growth.give(c.GetCache()) }, nil

@@ -6,8 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/mayfly-broker/mayfly/fanout"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
@@ -65,5 +67,63 @@ func TestKeysAreCounted(t *testing.T) {
 	must(t, r, &storev1.Command{Cache: "chat", Key: []byte("new"), Op: &storev1.Command_Delete{Delete: &storev1.Delete{}}})
 	if _, err := r.Apply(t.Context(), set("new", "v", time.Minute)); !errors.Is(err, ErrTooManyKeys) {
 		t.Errorf("although others have the rest: %v", err)
+	}
+}
+
+// Where there is room for one more unless one that is under way makes an item, its end
+// decides.
+func TestTheLastKeyWaitsForThoseUnderWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		makes string // the key of what the other one makes; nothing if empty
+		takes time.Duration
+		want  error
+		told  int64
+	}{
+		"the other one makes nothing":   {"", 2 * time.Millisecond, nil, 0},
+		"the other one makes an item":   {"other", 2 * time.Millisecond, ErrTooManyKeys, 0},
+		"the other one makes this item": {"mine", 2 * time.Millisecond, nil, 0},
+		"the other one takes long":      {"", crowdPatience + 1, nil, 1},
+		"the other one takes too long":  {"", time.Minute, ErrTooManyKeys, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := bare(t, fanout.Config{}, noSurvey)
+				made := create("chat")
+				made.GetCreateCache().Limits = &storev1.CacheLimits{MaxKeys: new(uint64(1))}
+				known, _ := catalogOf(t, made)
+				l.meta.Store(known)
+				p := soloist(l)
+				if ok, _ := l.growth.take("chat", func(newly int) bool { return newly < 1 }); !ok {
+					t.Fatal("there is no room for one")
+				}
+				go func() {
+					time.Sleep(test.takes)
+					if test.makes != "" {
+						if _, err := p.apply(t.Context(), first(set(test.makes, "v", time.Hour))); err != nil {
+							t.Error(err)
+						}
+					}
+					l.growth.give("chat")
+				}()
+				go func() {
+					time.Sleep(time.Millisecond)
+					began := time.Now()
+					if _, err := l.Apply(t.Context(), 1, first(set("third", "v", time.Hour))); !errors.Is(err, ErrTooManyKeys) || time.Since(began) > 0 {
+						t.Errorf("a third one, after %v: %v", time.Since(began), err)
+					}
+				}()
+				caller := new(idler)
+				_, err := l.Apply(idling(t, caller), 1, first(set("mine", "v", time.Hour)))
+				if !errors.Is(err, test.want) || test.want == nil && err != nil || caller.times.Load() != test.told {
+					t.Errorf("the second one: %v, told %d times, want %v and %d", err, caller.times.Load(), test.want, test.told)
+				}
+				time.Sleep(time.Hour)
+				l.growth.mu.Lock()
+				defer l.growth.mu.Unlock()
+				if len(l.growth.newly) != 0 {
+					t.Errorf("still under way: %v", l.growth.newly)
+				}
+			})
+		})
 	}
 }

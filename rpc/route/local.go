@@ -234,7 +234,7 @@ func (l *Local) Apply(ctx context.Context, g cluster.GroupID, command *storev1.C
 		return nil, err
 	}
 	if now, _ := p.group.Leadership(); now.Leading { // otherwise it is refused anyway, and who leads is asked
-		done, err := l.grow(p, command)
+		done, err := l.grow(ctx, p, command)
 		if err != nil {
 			return nil, err
 		}
@@ -265,7 +265,7 @@ func (l *Local) Publish(ctx context.Context, g cluster.GroupID, topic fanout.Key
 		return fanout.Position{}, err
 	}
 	// A leader that was replaced without noticing must not number items.
-	if err := p.group.Confirm(ctx); err != nil {
+	if err := p.group.ConfirmTelling(ctx, idle); err != nil {
 		return fanout.Position{}, refused(p.group, err)
 	}
 	at, err := l.topics.Publish(uint32(g), topic, time.Now(), func(at fanout.Position) []byte { return l.encode(at, m) })
@@ -278,7 +278,7 @@ func (l *Local) Confirm(ctx context.Context, g cluster.GroupID) (uint64, error) 
 	if b == nil {
 		return 0, &NotLeaderError{Group: g}
 	}
-	if err := b.group.Confirm(ctx); err != nil {
+	if err := b.group.ConfirmTelling(ctx, idle); err != nil {
 		return 0, refused(b.group, err)
 	}
 	return b.group.Progress().Applied, nil

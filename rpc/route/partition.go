@@ -66,7 +66,7 @@ func (p *partition) apply(ctx context.Context, command *storev1.Command) (*store
 // was acknowledged before the call.
 func (p *partition) view(ctx context.Context, query *storev1.Query, relaxed bool) (*storev1.Result, error) {
 	if !relaxed {
-		if err := p.group.Confirm(ctx); err != nil {
+		if err := p.group.ConfirmTelling(ctx, idle); err != nil {
 			return nil, refused(p.group, err)
 		}
 	}

@@ -15,8 +15,9 @@ import (
 type group interface {
 	// Propose commits a command and returns its result.
 	Propose(ctx context.Context, command []byte) (any, error)
-	// Confirm returns once local reads see everything acknowledged before.
-	Confirm(ctx context.Context) error
+	// ConfirmTelling returns once local reads see everything acknowledged before. It
+	// calls late when that takes long.
+	ConfirmTelling(ctx context.Context, late func(context.Context)) error
 	// ID is the number of the group.
 	ID() cluster.GroupID
 	// Leadership tells who leads the group, and announces when that changes.

@@ -102,6 +102,7 @@ func (r *Router) View(ctx context.Context, query *storev1.Query, relaxed bool) (
 	return r.current(ctx, query.GetCache(), func(generation uint64) (result *storev1.Result, err error) {
 		query.Generation = generation
 		err = r.lead(ctx, g, func(ctx context.Context, n Face) (err error) {
+			defer r.idleAway(ctx, n)()
 			result, err = n.View(ctx, g, query, relaxed)
 			return err
 		})
@@ -140,6 +141,7 @@ func (r *Router) Publish(ctx context.Context, cache, topic string, m Message) er
 	}
 	g := r.group(cache, []byte(topic))
 	return r.lead(ctx, g, func(ctx context.Context, n Face) error {
+		defer r.idleAway(ctx, n)()
 		_, err := n.Publish(ctx, g, fanout.Key{Cache: cache, Topic: topic}, m)
 		return err
 	})

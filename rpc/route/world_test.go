@@ -85,8 +85,8 @@ func (e *electorate) tell(now replica.Leadership) {
 
 func (e *electorate) ID() cluster.GroupID { return theGroup }
 
-// Confirm proves leadership by the terms of a majority.
-func (e *electorate) Confirm(ctx context.Context) error {
+// ConfirmTelling proves leadership by the terms of a majority.
+func (e *electorate) ConfirmTelling(ctx context.Context, _ func(context.Context)) error {
 	w := e.peer.world
 	for range 5 {
 		now, _ := e.Leadership()
