@@ -97,6 +97,8 @@ func (c *Catalog) execute(cmd *CatalogCommand) *CatalogResult {
 		return c.useSigningKey(op.UseSigningKey)
 	case *storev1.CatalogCommand_RotateApiKey:
 		return c.rotateAPIKey(op.RotateApiKey)
+	case *storev1.CatalogCommand_UpdateApiKey:
+		return c.updateAPIKey(op.UpdateApiKey)
 	case *storev1.CatalogCommand_RefreshApiKey:
 		return c.refreshAPIKey(op.RefreshApiKey)
 	case *storev1.CatalogCommand_DenyTokens:

@@ -55,6 +55,8 @@ func catalogCommand(at uint64, op any) *CatalogCommand {
 		cmd.Op = &storev1.CatalogCommand_UseSigningKey{UseSigningKey: op}
 	case *storev1.RotateApiKey:
 		cmd.Op = &storev1.CatalogCommand_RotateApiKey{RotateApiKey: op}
+	case *storev1.UpdateApiKey:
+		cmd.Op = &storev1.CatalogCommand_UpdateApiKey{UpdateApiKey: op}
 	case *storev1.RefreshApiKey:
 		cmd.Op = &storev1.CatalogCommand_RefreshApiKey{RefreshApiKey: op}
 	case *storev1.DenyTokens:

@@ -26,7 +26,7 @@ func catalogVersionOf(cmd *CatalogCommand) byte {
 		return 3
 	}
 	switch op := cmd.GetOp().(type) {
-	case *storev1.CatalogCommand_UpdateCache, *storev1.CatalogCommand_UseSigningKey, *storev1.CatalogCommand_RotateApiKey,
+	case *storev1.CatalogCommand_UpdateCache, *storev1.CatalogCommand_UseSigningKey, *storev1.CatalogCommand_RotateApiKey, *storev1.CatalogCommand_UpdateApiKey,
 		*storev1.CatalogCommand_RefreshApiKey, *storev1.CatalogCommand_DenyTokens, *storev1.CatalogCommand_RecordAct, *storev1.CatalogCommand_SettleAct:
 		return 3
 	case *storev1.CatalogCommand_PutDeposit:

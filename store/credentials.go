@@ -208,6 +208,36 @@ func (c *Catalog) rotateAPIKey(op *storev1.RotateApiKey) *CatalogResult {
 	return c.credentialsChanged()
 }
 
+func (c *Catalog) updateAPIKey(op *storev1.UpdateApiKey) *CatalogResult {
+	old, refused := c.liveAPIKey(op.GetId())
+	if refused != nil {
+		return refused
+	}
+	updated := proto.Clone(old).(*APIKey)
+	if op.Description != nil {
+		updated.Description = op.GetDescription()
+	}
+	limits := updated.GetLimits()
+	if limits == nil {
+		limits = new(storev1.KeyLimits)
+	}
+	for _, f := range []struct{ to, from *uint32 }{
+		{&limits.MaxTrafficRate, op.MaxTrafficRate},
+		{&limits.MaxThroughputKbps, op.MaxThroughputKbps},
+		{&limits.MaxSubscriptionCount, op.MaxSubscriptionCount},
+		{&limits.Weight, op.Weight},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	updated.Limits = limits
+	if limits.GetMaxTrafficRate() == 0 && limits.GetMaxThroughputKbps() == 0 && limits.GetMaxSubscriptionCount() == 0 && limits.GetWeight() == 0 {
+		updated.Limits = nil // as in a key that was made without
+	}
+	return c.putAPIKey(updated)
+}
+
 func (c *Catalog) refreshAPIKey(op *storev1.RefreshApiKey) *CatalogResult {
 	old, refused := c.liveAPIKey(op.GetId())
 	switch {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 )
 
@@ -254,5 +256,39 @@ func TestCredentialRevision(t *testing.T) {
 	before := c.CredentialRevision()
 	if err := c.Restore(bytes.NewReader(catalogBytes(t, c))); err != nil || c.CredentialRevision() <= before {
 		t.Errorf("restore: %v, revision %d after %d", err, c.CredentialRevision(), before)
+	}
+}
+
+// An update changes what it names of a key that is good, and nothing else.
+func TestUpdateAPIKey(t *testing.T) {
+	c := NewCatalog()
+	key := apiKey("k", 100)
+	key.Key.Limits = &storev1.KeyLimits{MaxTrafficRate: 5, Weight: 2}
+	runCatalog(t, c, []step{{1, key, catalogOK, 0}, {1, apiKey("gone", 0), catalogOK, 0}, {1, &storev1.RevokeApiKey{Id: "gone"}, catalogOK, 0}})
+	before, _ := c.APIKey("k")
+	revision := c.CredentialRevision()
+	runCatalog(t, c, []step{
+		{2, &storev1.UpdateApiKey{Id: "nobody", Weight: new(uint32(1))}, notFound, 0},
+		{2, &storev1.UpdateApiKey{Id: "gone", Weight: new(uint32(1))}, invalidArg, 0},
+		{2, &storev1.UpdateApiKey{Id: "k", MaxTrafficRate: new(uint32(7)), MaxSubscriptionCount: new(uint32(3))}, catalogOK, 0},
+	})
+	k, _ := c.APIKey("k")
+	want := proto.CloneOf(before)
+	want.Limits = &storev1.KeyLimits{MaxTrafficRate: 7, MaxSubscriptionCount: 3, Weight: 2}
+	if !proto.Equal(k, want) {
+		t.Errorf("%v, want %v", k, want)
+	}
+	if c.CredentialRevision() == revision {
+		t.Error("nobody notices that the key has changed")
+	}
+	runCatalog(t, c, []step{
+		{3, &storev1.UpdateApiKey{Id: "k", Description: new("a"), MaxTrafficRate: new(uint32(0)), MaxSubscriptionCount: new(uint32(0)), Weight: new(uint32(0))}, catalogOK, 0},
+		{100, &storev1.UpdateApiKey{Id: "k", Weight: new(uint32(1))}, invalidArg, 0},
+	})
+	if k, _ = c.APIKey("k"); k.GetLimits() != nil || k.GetDescription() != "a" {
+		t.Errorf("%v, want no limits", k)
+	}
+	if before.GetLimits().GetMaxTrafficRate() != 5 {
+		t.Error("a record that others may be reading was changed")
 	}
 }

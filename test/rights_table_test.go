@@ -55,7 +55,7 @@ var needs = []struct {
 	{"mayfly.admin.v1.Admin", acts, `CreateApiKey LeaveNode TransferLeadership CreateJoinToken JoinCluster RotateKeys`},
 	{"mayfly.admin.v1.Caches", operates, `CreateCache UpdateCache DescribeCaches`},
 	{"mayfly.admin.v1.Usage", operates, `ReportUsage ExportUsage`},
-	{"mayfly.admin.v1.Credentials", operates, `ListRevocations ListSigningKeys RevokeSigningKey RotateApiKey`},
+	{"mayfly.admin.v1.Credentials", operates, `ListRevocations ListSigningKeys RevokeSigningKey RotateApiKey UpdateApiKey`},
 	{"mayfly.admin.v1.Credentials", acts, `RotateSigningKey RevokeTokens`},
 	{"mayfly.admin.v1.Audit", operates, `ListActs`},
 	{"cache_client.Ping", anybody, `Ping`},

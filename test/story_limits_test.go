@@ -132,6 +132,19 @@ func TestKeysHaveLimits(t *testing.T) {
 	if !strings.Contains(refused, "over 5 per second with this API key") {
 		t.Errorf("40 calls with a key that may make 5 a second: %q", refused)
 	}
+	mustRun(t, server.CLI(t, "", "key", "update", key.ID, "--max-operations", "none", "--description", "lifted"))
+	for range 40 {
+		if page := get(token.Raw); page.Status != http.StatusNotFound {
+			t.Fatalf("a token of a key whose limit was lifted: %d %s", page.Status, page.Body)
+		}
+	}
+	listed = mustRun(t, server.CLI(t, "", "key", "list"))
+	if !strings.Contains(listed.Stdout, " 1 subscriptions, weight 3") || strings.Contains(listed.Stdout, "5/s") || !strings.Contains(listed.Stdout, "lifted") {
+		t.Errorf("the list does not show what was changed:\n%s", listed.Stdout)
+	}
+	if acts := mustRun(t, server.CLI(t, "", "audit")); !strings.Contains(acts.Stdout, "UpdateApiKey") {
+		t.Errorf("nobody can tell who changed the key:\n%s", acts.Stdout)
+	}
 	for range 40 {
 		if page := get(server.AdminKey(t)); page.Status != http.StatusNotFound {
 			t.Fatalf("another caller: %d %s", page.Status, page.Body)

@@ -54,7 +54,7 @@ func (p *Program) devCommand() *cobra.Command {
 			return startError(err)
 		}
 		defer stop()
-		return p.runNode(ctx, cmd, cfg, func(addr string) { p.welcome(addr) })
+		return p.runNode(ctx, cmd, &runner{cfg: cfg}, func(addr string) { p.welcome(addr) })
 	}, p.vendSection(&cfg.Vend), usageSection(&cfg.Usage))
 }
 

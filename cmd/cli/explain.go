@@ -58,7 +58,7 @@ func (s *session) sentence(method string, st *status.Status) string {
 		return fmt.Sprintf("not allowed with this credential: %s; use one with the right permissions (`mayfly token inspect` shows what a token may do)", said)
 	case codes.NotFound:
 		switch method {
-		case adminpb.Admin_RevokeApiKey_FullMethodName:
+		case adminpb.Admin_RevokeApiKey_FullMethodName, adminpb.Credentials_RotateApiKey_FullMethodName, adminpb.Credentials_UpdateApiKey_FullMethodName:
 			return fmt.Sprintf("not found: %s; `mayfly key list` shows the keys", said)
 		case webhookpb.Webhook_GetWebhookSecret_FullMethodName, webhookpb.Webhook_RotateWebhookSecret_FullMethodName:
 			return fmt.Sprintf("not found: %s; `mayfly webhook list CACHE` shows the webhooks", said)

@@ -17,10 +17,10 @@ import (
 
 func (p *Program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", Short: "Create, list, rotate and revoke API keys",
-		Long: "Create, list, rotate and revoke API keys, which servers use for a long time. For\nbrowsers and phones make tokens instead: see \"mayfly token\".",
+		Use: "key", Short: "Create, list, change, rotate and revoke API keys",
+		Long: "Create, list, change, rotate and revoke API keys, which servers use for a long\ntime. For browsers and phones make tokens instead: see \"mayfly token\".",
 	}
-	cmd.AddCommand(p.keyCreate(), p.keyList(), p.keyRotate(), p.keyRevoke())
+	cmd.AddCommand(p.keyCreate(), p.keyList(), p.keyUpdate(), p.keyRotate(), p.keyRevoke())
 	return cmd
 }
 

@@ -40,6 +40,8 @@ type told struct {
 
 func (n told) Addr() string { return n.config.Listen }
 
+func (n told) Adjust(node.Live) error { return nil }
+
 // Run returns at once, or waits to be asked to stop, or does not even then.
 func (n told) Run(ctx context.Context) error {
 	switch os.Getenv("TEST_NODE") {

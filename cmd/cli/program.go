@@ -27,6 +27,9 @@ type Node interface {
 	Addr() string
 	// Run serves until ctx is done and the graceful stop has finished.
 	Run(ctx context.Context) error
+	// Adjust has the broker keep to other settings, from when it is there until
+	// Run has returned.
+	Adjust(live node.Live) error
 }
 
 // Program is one invocation of the command and its surroundings. The zero value

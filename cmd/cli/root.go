@@ -97,6 +97,11 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 func (p *Program) leaf(cmd *cobra.Command, settings []config.Setting, run func(ctx context.Context, cmd *cobra.Command, args, strangers []string) error, sections ...config.Section) *cobra.Command {
 	set := p.settings.NewSet(settings...)
 	set.AddSections(sections...)
+	return p.leafOf(cmd, set, settings, run)
+}
+
+// leafOf is leaf for who has a set of the settings.
+func (p *Program) leafOf(cmd *cobra.Command, set *config.Set, settings []config.Setting, run func(ctx context.Context, cmd *cobra.Command, args, strangers []string) error) *cobra.Command {
 	set.AddFlags(cmd.Flags())
 	markSettings(cmd.Flags(), settings)
 	for _, s := range settings {

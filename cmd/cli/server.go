@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mayfly-broker/mayfly/cmd/config"
 	"github.com/mayfly-broker/mayfly/cmd/node"
 )
 
@@ -22,32 +23,56 @@ can reach it, calls need no credential; create the first key with
 "mayfly key create" before listening on another address. On the same machine
 that command finds the admin credential in the data folder by itself.
 
+Limits, the numbers of connections and the log level may be changed in the file
+of --config while it runs: it is read again when it has changed, and on SIGHUP.
+
 The first SIGINT or SIGTERM stops gracefully, the second at once.`
 
 const serverExample = `  mayfly server
   mayfly server --data-dir /srv/mayfly --listen 0.0.0.0:8080
   mayfly server --config /etc/mayfly.yaml`
 
-func (p *Program) serverCommand() *cobra.Command {
-	cfg := node.DefaultConfig()
-	cfg.DataDir = p.defaultDataDir()
+// plan is what the settings of a server come to.
+type plan struct {
+	cfg  node.Config
+	file string // with settings; empty for none
+	logs logOptions
+
+	settings []config.Setting
+	set      *config.Set // of the settings, and of what only a file holds
+}
+
+// newPlan makes a plan of defaults, and the settings that change it.
+func (p *Program) newPlan() *plan {
+	s := &plan{cfg: node.DefaultConfig()}
+	s.cfg.DataDir = p.defaultDataDir()
 	if host, err := os.Hostname(); err == nil {
-		cfg.NameHint = nodeName(host)
+		s.cfg.NameHint = nodeName(host)
 	}
-	var file string
-	var logs logOptions
-	settings := append(serverSettings(&cfg), fileSetting(&file))
-	settings = append(settings, logs.settings()...)
-	settings = append(settings, limitSettings(&cfg.Limits)...)
-	settings = append(settings, memorySetting(&cfg.Memory))
+	s.settings = append(serverSettings(&s.cfg), fileSetting(&s.file))
+	s.settings = append(s.settings, s.logs.settings()...)
+	s.settings = append(s.settings, limitSettings(&s.cfg.Limits)...)
+	s.settings = append(s.settings, memorySetting(&s.cfg.Memory))
+	s.set = p.settings.NewSet(s.settings...)
+	s.set.AddSections(p.vendSection(&s.cfg.Vend), usageSection(&s.cfg.Usage))
+	return s
+}
+
+func (p *Program) serverCommand() *cobra.Command {
+	began := p.newPlan()
 	cmd := &cobra.Command{Use: "server", Short: "Run a broker that keeps its data", Long: serverHelp, Example: serverExample}
-	return p.leaf(cmd, settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
-		if cfg.DataDir == "" {
+	return p.leafOf(cmd, began.set, began.settings, func(ctx context.Context, cmd *cobra.Command, _, strangers []string) error {
+		if began.cfg.DataDir == "" {
 			return usagef(cmd, "--data-dir is empty; name a folder, or use `mayfly dev` to keep everything in memory")
 		}
-		cfg.Logger = p.nodeLogger(&logs, strangers)
-		return p.runNode(ctx, cmd, cfg, func(string) {})
-	}, p.vendSection(&cfg.Vend), usageSection(&cfg.Usage))
+		began.cfg.Logger = p.nodeLogger(&began.logs, strangers)
+		if err := began.cfg.Validate(); err != nil {
+			return usageError{cmd, err}
+		}
+		r := &runner{cfg: began.cfg}
+		defer p.follow(ctx, cmd.Flags(), began, r)()
+		return p.runNode(ctx, cmd, r, func(string) {})
+	})
 }
 
 // nodeLogger returns the logger of a node, after telling it what the
@@ -62,15 +87,14 @@ func (p *Program) nodeLogger(logs *logOptions, strangers []string) *slog.Logger 
 
 // runNode runs a broker until ctx ends. Once the broker can be
 // reached, ready is told its client address.
-func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Config, ready func(addr string)) error {
+func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, r *runner, ready func(addr string)) error {
+	cfg := r.config()
 	if err := cfg.Validate(); err != nil {
 		return usageError{cmd, err}
 	}
 	limitMemory(cfg.Memory)
-	b := thisBuild()
-	cfg.Version, cfg.Commit = b.Version, b.Commit
 	for {
-		n, err := p.NewNode(cmd.Context(), cfg)
+		n, err := r.start(cmd.Context(), p.NewNode)
 		switch {
 		case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 			cfg.Logger.Info("stopped before it served")
@@ -80,6 +104,7 @@ func (p *Program) runNode(ctx context.Context, cmd *cobra.Command, cfg node.Conf
 		}
 		ready(n.Addr())
 		err = n.Run(ctx)
+		r.ended()
 		switch {
 		case errors.Is(err, node.ErrReborn):
 			continue // as a member of the cluster it was told to join

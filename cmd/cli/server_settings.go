@@ -81,11 +81,11 @@ func serverSettings(c *node.Config) []config.Setting {
 		{Name: "trust-proxies", Help: "proxies, as addresses or networks, whose X-Forwarded-For says who asks, and whose connections are not one client's", Value: config.List(&c.Proxies), Default: "none"},
 		{
 			Name: "max-connections", Help: "connections that the client port has at a time",
-			Value: config.Integer(&c.MaxConnections, 0, math.MaxInt32), Default: "200000, or what the system's file descriptors allow",
+			Value: config.Integer(&c.MaxConnections, 0, math.MaxInt32), Default: "200000, or what the system's file descriptors allow", Live: true,
 		},
 		{
 			Name: "max-connections-per-address", Help: "how many of them one address may have",
-			Value: config.Integer(&c.MaxPerAddress, 0, math.MaxInt32), Default: "four times as many as are free",
+			Value: config.Integer(&c.MaxPerAddress, 0, math.MaxInt32), Default: "four times as many as are free", Live: true,
 		},
 		{Name: "heartbeat", Help: "pause between heartbeats on a quiet subscription", Value: config.Duration(&c.Heartbeat)},
 		{
@@ -99,9 +99,10 @@ func serverSettings(c *node.Config) []config.Setting {
 // unlimited is the default of limits that are not there unless they are set.
 const unlimited = "no limit"
 
-// limitSettings are the product limits, which both kinds of node have.
+// limitSettings are the product limits, which both kinds of node have. A server takes
+// up others while it runs.
 func limitSettings(l *node.Limits) []config.Setting {
-	return []config.Setting{
+	settings := []config.Setting{
 		{Name: "max-message-size", Help: "largest topic message", Value: config.Size(&l.MessageBytes)},
 		{Name: "max-item-size", Help: "largest value together with its key", Value: config.Size(&l.ItemBytes)},
 		{Name: "max-request-size", Help: "largest request", Value: config.Size(&l.RequestBytes)},
@@ -119,6 +120,10 @@ func limitSettings(l *node.Limits) []config.Setting {
 		{Name: "token-max-subscriptions", Help: "subscriptions with one disposable token on this node at a time", Value: config.Integer(&l.Token.Subscriptions, 1, math.MaxInt32), Default: unlimited},
 		{Name: "max-streams", Help: "calls that one connection may have open", Value: config.Integer(&l.StreamsPerConnection, 1, math.MaxInt32)},
 	}
+	for i := range settings {
+		settings[i].Live = true
+	}
+	return settings
 }
 
 // defaultDataDir is the folder for data of this user.

@@ -17,7 +17,10 @@
 // logger. It reads no environment but the one it is handed, and no file but the
 // one the config setting names.
 //
-// Nothing here is safe for concurrent use, and nothing needs to be: settings
-// are loaded once, before anything starts. Values write into the variables the
-// caller gave their address of; the caller owns those.
+// A program that runs on may load its settings again, into a second Set with
+// variables of its own, and have [Differences] say what has changed.
+//
+// Nothing here is safe for concurrent use, and nothing needs to be: one goroutine
+// loads settings, before anything starts or after. Values write into the variables
+// the caller gave their address of; the caller owns those.
 package config

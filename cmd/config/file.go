@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// maxFile bounds a settings file, in bytes; a real one has a few hundred.
-const maxFile = 1 << 20
+// MaxFile bounds a settings file, in bytes; a real one has a few hundred.
+const MaxFile = 1 << 20
 
 // document is a settings file: a mapping of settings, which are flat, and of
 // sections.
@@ -61,12 +61,12 @@ func readFile(path string, known *Registry) (*document, error) {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("config file %s: larger than %d bytes; this is not a settings file", path, maxFile)
+	if len(text) > MaxFile {
+		return nil, fmt.Errorf("config file %s: larger than %d bytes; this is not a settings file", path, MaxFile)
 	}
 	return parse(path, text, known)
 }

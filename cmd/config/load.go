@@ -33,6 +33,7 @@ func (s *Set) Load(flags *pflag.FlagSet, environ []string) (strangers []string, 
 	if err != nil {
 		return nil, err
 	}
+	s.file = file
 	for _, setting := range s.settings {
 		if flags.Changed(setting.Name) || setting.Name == FileSetting {
 			continue

@@ -32,6 +32,8 @@ type Setting struct {
 	Default string
 	// Secret keeps the value out of every message.
 	Secret bool
+	// Live: the program takes up another value in the file while it runs.
+	Live bool
 }
 
 // Env is the environment variable of the setting.
@@ -79,6 +81,7 @@ type Set struct {
 	registry *Registry
 	settings []Setting
 	sections []Section
+	file     *document // of the last Load, nil for none
 }
 
 // AddSections has the command read these parts of the file too.

@@ -212,6 +212,9 @@ func (c Config) Validate() error {
 	if c.MaxConnections < 0 || c.MaxPerAddress < 0 {
 		return errors.New("max-connections and max-connections-per-address must not be negative")
 	}
+	if err := c.Limits.Validate(); err != nil {
+		return fmt.Errorf("limits: %w", err)
+	}
 	if err := c.Usage.validate(); err != nil {
 		return fmt.Errorf("usage: %w", err)
 	}

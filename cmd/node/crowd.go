@@ -16,10 +16,10 @@ const (
 	fewConnections = 10_000
 )
 
-// crowd says how many clients may be connected. What the system allows is the most
+// crowd says how many clients may be connected, by these settings. What the system allows is the most
 // it can be: a node that cannot open a file any more cannot write its log either.
-func (n *Node) crowd(proxies []netip.Prefix) web.Limits {
-	limits := web.Limits{Connections: n.config.MaxConnections, PerAddress: n.config.MaxPerAddress, Proxies: proxies}
+func (n *Node) crowd(live Live, proxies []netip.Prefix) web.Limits {
+	limits := web.Limits{Connections: live.MaxConnections, PerAddress: live.MaxPerAddress, Proxies: proxies}
 	wanted := limits.Connections
 	if wanted == 0 {
 		limits.Connections = web.DefaultConnections

@@ -62,7 +62,7 @@ func (n *Node) openPort(listener net.Listener) error {
 		return err
 	}
 	n.doors.port = web.NewPort(listener, n.logger)
-	n.doors.port.Limit(n.crowd(proxies))
+	n.doors.port.Limit(n.crowd(n.config.Live(), proxies))
 	return n.secure()
 }
 
@@ -174,7 +174,7 @@ func (n *Node) openWeb() (err error) {
 	if n.doors.vending, err = n.newVending(); err != nil {
 		return err
 	}
-	n.doors.room = api.NewRoom(n.limits())
+	n.doors.room = api.NewRoom(n.limits(n.config.Limits))
 	n.doors.web, err = web.NewServer(web.Config{
 		Room:    n.doors.room,
 		Ready:   n.unready,
@@ -233,7 +233,7 @@ func (n *Node) openDoor() (err error) {
 		Version:   n.config.Version,
 		Commit:    n.config.Commit,
 		Heartbeat: n.config.Heartbeat,
-		Limits:    n.limits(),
+		Limits:    n.limits(n.config.Limits),
 		Room:      n.doors.room,
 		Meter:     meter(n.doors.measured),
 		Lookup:    n.doors.measured.Lookup,
@@ -264,8 +264,7 @@ func (n *Node) openDoor() (err error) {
 }
 
 // limits are the product limits, within the memory that there is.
-func (n *Node) limits() api.Limits {
-	limits := n.config.Limits
+func (n *Node) limits(limits Limits) Limits {
 	limits.InFlightBytes = max(n.config.share(otherPart, limits.InFlightBytes), int64(limits.RequestBytes))
 	return limits
 }

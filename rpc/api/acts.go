@@ -90,7 +90,10 @@ var actRules = map[string]actRule{
 	adminv1.Caches_UpdateCache_FullMethodName:    {carried, []string{"cache", "limits"}},
 	adminv1.Caches_DescribeCaches_FullMethodName: {unrecorded, nil},
 
-	adminv1.Credentials_RotateApiKey_FullMethodName:     {carried, []string{"id", "grace_seconds"}},
+	adminv1.Credentials_RotateApiKey_FullMethodName: {carried, []string{"id", "grace_seconds"}},
+	adminv1.Credentials_UpdateApiKey_FullMethodName: {carried, []string{
+		"id", "description", "max_traffic_rate", "max_throughput_kbps", "max_subscription_count", "weight",
+	}},
 	adminv1.Credentials_RevokeTokens_FullMethodName:     {carried, []string{"token_id", "ban_seconds"}},
 	adminv1.Credentials_ListRevocations_FullMethodName:  {unrecorded, nil},
 	adminv1.Credentials_RotateSigningKey_FullMethodName: {carried, []string{"force"}},

@@ -45,7 +45,7 @@ func (c *call) afford(message any) error {
 	if c.method.need == subscribe {
 		return nil // is bounded by places
 	}
-	node, key, token, cache := c.door.node, ratesOf(c.who.Limits), c.door.token, c.cacheRates()
+	node, key, token, cache := c.bounds.node, ratesOf(c.who.Limits), c.bounds.token, c.cacheRates()
 	if c.who.Kind != auth.KindToken {
 		token = quota.Rates{}
 	}
@@ -127,7 +127,7 @@ func operations(message any) float64 {
 // cacheRates are the rates of the call's cache: its own where it has some, those of
 // all caches otherwise.
 func (c *call) cacheRates() quota.Rates {
-	own, all := c.cache.GetLimits(), &c.door.limits
+	own, all := c.cache.GetLimits(), c.bounds
 	return quota.Rates{
 		quota.Operations: orDefault(own.GetMaxTrafficRate(), 1, all.Operations),
 		quota.Publishes:  orDefault(own.GetMaxPublishRate(), 1, all.Publishes),
@@ -167,10 +167,10 @@ func (c *call) sit() (*seats, error) {
 		limit   int
 		scope   scope
 	}{
-		{quota.Subject{Sort: quota.Node}, c.door.limits.Node.Subscriptions, ofNode},
+		{quota.Subject{Sort: quota.Node}, c.bounds.Node.Subscriptions, ofNode},
 		{quota.Subject{Sort: quota.Key, Name: c.who.KeyID}, int(c.who.Limits.Subscriptions), ofKey},
-		{quota.Subject{Sort: quota.Token, Name: c.tokenID()}, c.door.limits.Token.Subscriptions, ofToken},
-		{quota.Subject{Sort: quota.CacheHere, Name: c.cache.GetName()}, c.door.limits.Subscriptions, ofCache},
+		{quota.Subject{Sort: quota.Token, Name: c.tokenID()}, c.bounds.Token.Subscriptions, ofToken},
+		{quota.Subject{Sort: quota.CacheHere, Name: c.cache.GetName()}, c.bounds.Subscriptions, ofCache},
 		{quota.Subject{Sort: quota.Cache, Name: c.cache.GetName()}, int(c.cache.GetLimits().GetMaxSubscriptionCount()), ofCache},
 	} {
 		if s.limit == 0 || s.subject.Name == "" && s.subject.Sort != quota.Node {

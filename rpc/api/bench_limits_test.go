@@ -61,7 +61,7 @@ func BenchmarkAfford(b *testing.B) {
 		"a cache's":             {cache: &storev1.CacheRecord{Name: "c", Limits: limited}},
 		"a cache's and a key's": {cache: &storev1.CacheRecord{Name: "c", Limits: limited}, who: auth.Principal{KeyID: "k", Limits: auth.Limits{Operations: most}}},
 	} {
-		c.door, c.method = w.server.door, &method{rule: rules[cachepb.Scs_Get_FullMethodName]}
+		c.door, c.bounds, c.method = w.server.door, w.server.door.bounds.Load(), &method{rule: rules[cachepb.Scs_Get_FullMethodName]}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			request := &cachepb.GetRequest{CacheKey: []byte("k")}

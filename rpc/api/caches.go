@@ -22,7 +22,6 @@ type cacheAdmin struct {
 	adminv1.UnimplementedCachesServer
 	caches Caches
 	memory Memory // may be nil
-	limits Limits
 }
 
 func (s *cacheAdmin) CreateCache(ctx context.Context, r *adminv1.CreateCacheRequest) (*adminv1.CreateCacheResponse, error) {
@@ -66,7 +65,7 @@ func (s *cacheAdmin) DescribeCaches(ctx context.Context, r *adminv1.DescribeCach
 	for i, record := range records {
 		answer.Caches[i] = &adminv1.CacheDescription{
 			Cache: record.GetName(), CreatedAt: seconds(record.GetCreatedAtMs()),
-			Own: record.GetLimits(), Effective: s.effective(record),
+			Own: record.GetLimits(), Effective: effective(record, callOf(ctx).bounds),
 		}
 	}
 	if r.GetMemory() && s.memory != nil {
@@ -98,10 +97,10 @@ func (s *cacheAdmin) records(ctx context.Context, name string) ([]*storev1.Cache
 	return all[i : i+1], nil
 }
 
-// effective returns what is in force for a cache on this node: its own settings,
-// and the node's where it has none.
-func (s *cacheAdmin) effective(record *storev1.CacheRecord) *storev1.CacheLimits {
-	c := &call{cache: record, door: &door{limits: s.limits}}
+// effective returns what is in force for a cache on a node: its own settings, and the
+// node's where it has none.
+func effective(record *storev1.CacheRecord, node *bounds) *storev1.CacheLimits {
+	c := &call{cache: record, bounds: node}
 	l := proto.CloneOf(record.GetLimits())
 	l.MaxItemSizeKb = new(kib(c.maxItem()))
 	l.MaxTtlSeconds = new(uint64(c.maxTTL() / time.Second))

@@ -113,7 +113,7 @@ func (c *call) checkItem(key, value []byte, ttl uint64) error {
 
 // checkElements checks what is to be put into a collection.
 func (c *call) checkElements(name []byte, values ...[]byte) error {
-	limit := c.door.limits.ElementBytes
+	limit := c.bounds.ElementBytes
 	for _, v := range values {
 		if len(v) > limit {
 			return elementTooLarge(limit)
@@ -130,24 +130,24 @@ func (c *call) checkElements(name []byte, values ...[]byte) error {
 
 func (c *call) maxTTL() time.Duration {
 	own := c.cache.GetLimits().GetMaxTtlSeconds()
-	if own == 0 || own > uint64(c.door.limits.MaxTTL/time.Second) {
-		return c.door.limits.MaxTTL
+	if own == 0 || own > uint64(c.bounds.MaxTTL/time.Second) {
+		return c.bounds.MaxTTL
 	}
 	return time.Duration(own) * time.Second
 }
 
 func (c *call) maxItem() int {
-	return ownKiB(c.cache.GetLimits().GetMaxItemSizeKb(), c.door.limits.ItemBytes)
+	return ownKiB(c.cache.GetLimits().GetMaxItemSizeKb(), c.bounds.ItemBytes)
 }
 
 func (c *call) maxMessage() int {
-	return ownKiB(c.cache.GetLimits().GetMaxPublishMessageSizeKb(), c.door.limits.MessageBytes)
+	return ownKiB(c.cache.GetLimits().GetMaxPublishMessageSizeKb(), c.bounds.MessageBytes)
 }
 
 // maxSubscriptions is how many subscriptions the cache may have in the whole cluster,
 // or on this node when it has no limit of its own.
 func (c *call) maxSubscriptions() uint32 {
-	return cmp.Or(c.cache.GetLimits().GetMaxSubscriptionCount(), uint32(min(c.door.limits.Subscriptions, math.MaxUint32)))
+	return cmp.Or(c.cache.GetLimits().GetMaxSubscriptionCount(), uint32(min(c.bounds.Subscriptions, math.MaxUint32)))
 }
 
 // ownKiB is a cache's own limit in bytes. The node's is the most it can be.

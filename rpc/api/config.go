@@ -87,76 +87,6 @@ const (
 	DefaultDrainSpread = 2 * time.Second
 )
 
-// Limits bound what clients may ask for. Sizes are in bytes.
-type Limits struct {
-	// RequestBytes is the largest request message.
-	RequestBytes int
-	// AnswerBytes is the largest answer that a list is fetched with.
-	AnswerBytes int
-	// InFlightBytes is the budget of all requests being served at one moment.
-	InFlightBytes int64
-	// ItemBytes is the largest scalar, key and value together.
-	ItemBytes int
-	// ElementBytes is the largest entry of a collection.
-	ElementBytes int
-	// MessageBytes is the largest topic message.
-	MessageBytes int
-	// Elements is how many keys, values, ranges or statements one request may
-	// hold.
-	Elements int
-	// MaxTTL is the longest life an item may be given.
-	MaxTTL time.Duration
-	// Subscriptions is how many subscriptions one cache may have on this node at a
-	// time, whatever it has of its own.
-	Subscriptions int
-	// StreamsPerConnection is how many calls one connection may have open.
-	StreamsPerConnection uint32
-	// Operations and Publishes are how many operations on items and how many messages
-	// a second a cache may have in the whole cluster, and Throughput how many bytes,
-	// as long as it has no limits of its own; 0 means as many as there are.
-	Operations, Publishes, Throughput int
-	// Node bounds all calls on this node together, and Token those with one
-	// disposable token on this node, publishing counted as an operation.
-	Node, Token Allowance
-}
-
-// Allowance bounds what somebody may use; 0 means as much as there is.
-type Allowance struct {
-	// Operations and Throughput are operations and bytes per second.
-	Operations, Throughput int
-	// Subscriptions is how many there may be at a time.
-	Subscriptions int
-}
-
-func (a Allowance) negative() bool { return min(a.Operations, a.Throughput, a.Subscriptions) < 0 }
-
-// DefaultLimits are generous: a self-hosted broker has no bill to protect.
-func DefaultLimits() Limits {
-	return Limits{
-		RequestBytes:         5_242_880, // what SDK tests pin (protocol.md 10.1)
-		AnswerBytes:          maxReceive,
-		InFlightBytes:        512 << 20,
-		ItemBytes:            5_000_192, // 4883 KiB, what the hosted service shows
-		ElementBytes:         1 << 20,
-		MessageBytes:         1 << 20,
-		Elements:             1 << 16,
-		MaxTTL:               400 * 24 * time.Hour,
-		Subscriptions:        100_000,
-		StreamsPerConnection: 1_000,
-	}
-}
-
-// NewRoom makes what large messages share that are on their way, and answers that are
-// not read: Limits.InFlightBytes, as the requests that are being served once more, and
-// never so little that none would fit.
-func NewRoom(limits Limits) *share.Pool {
-	fill(&limits.InFlightBytes, DefaultLimits().InFlightBytes)
-	return share.New(max(limits.InFlightBytes, 2*maxReceive), byteGreed)
-}
-
-// byteGreed: one connection may have as many bytes under way as are free.
-const byteGreed = 1
-
 // Ports are the parts of the node that a Server translates for. All but Cluster,
 // Usage and Memory are needed.
 type Ports struct {
@@ -178,23 +108,15 @@ type Ports struct {
 }
 
 // withDefaults fills in the zero fields and checks the others.
-func (c Config) withDefaults() (Config, error) {
-	d, l := DefaultLimits(), &c.Limits
-	fill(&l.RequestBytes, d.RequestBytes)
-	fill(&l.AnswerBytes, d.AnswerBytes)
-	fill(&l.InFlightBytes, d.InFlightBytes)
-	fill(&l.ItemBytes, d.ItemBytes)
-	fill(&l.ElementBytes, d.ElementBytes)
-	fill(&l.MessageBytes, d.MessageBytes)
-	fill(&l.Elements, d.Elements)
-	fill(&l.MaxTTL, d.MaxTTL)
-	fill(&l.Subscriptions, d.Subscriptions)
-	fill(&l.StreamsPerConnection, d.StreamsPerConnection)
+func (c Config) withDefaults() (_ Config, err error) {
+	if c.Limits, err = c.Limits.withDefaults(); err != nil {
+		return c, fmt.Errorf("api: %w", err)
+	}
 	fill(&c.Heartbeat, DefaultHeartbeat)
 	fill(&c.Stall, DefaultStall)
 	fill(&c.DrainSpread, DefaultDrainSpread)
 	if c.Room == nil {
-		c.Room = NewRoom(*l)
+		c.Room = NewRoom(c.Limits)
 	}
 	if c.Meter == nil {
 		c.Meter = func(string, bool) Meter { return noMeter{} }
@@ -214,15 +136,6 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Endpoint == "":
 		return c, errors.New("api: the endpoint is empty, SDKs refuse tokens without one")
-	case l.RequestBytes > maxReceive:
-		return c, fmt.Errorf("api: a request limit of %d bytes, the most is %d", l.RequestBytes, maxReceive)
-	case l.RequestBytes < 0, l.AnswerBytes < 0, l.ItemBytes < 0, l.ElementBytes < 0, l.MessageBytes < 0, l.Elements < 0, l.Subscriptions < 0,
-		l.Operations < 0, l.Publishes < 0, l.Throughput < 0, l.Node.negative(), l.Token.negative():
-		return c, errors.New("api: a limit is negative")
-	case l.InFlightBytes < int64(l.RequestBytes):
-		return c, fmt.Errorf("api: %d bytes in flight is less than one request may have, %d", l.InFlightBytes, l.RequestBytes)
-	case l.MaxTTL < time.Second:
-		return c, fmt.Errorf("api: a longest time to live of %v, want at least 1s", l.MaxTTL)
 	case c.Heartbeat < 0, c.Stall < 0, c.DrainSpread < 0:
 		return c, errors.New("api: heartbeat, stall and drain spread must not be negative")
 	}

@@ -20,7 +20,6 @@ type scsControl struct {
 	caches  Caches
 	signing SigningKeys
 	minter  *auth.Minter
-	limits  Limits
 }
 
 func (s *scsControl) CreateCache(ctx context.Context, r *controlpb.CreateCacheRequest) (*controlpb.CreateCacheResponse, error) {
@@ -62,7 +61,7 @@ func (s *scsControl) ListCaches(ctx context.Context, _ *controlpb.ListCachesRequ
 	}
 	answer := &controlpb.ListCachesResponse{Cache: make([]*controlpb.ListCachesResponse_Cache, len(records))}
 	for i, record := range records {
-		answer.Cache[i] = s.describe(record)
+		answer.Cache[i] = describeCache(record, callOf(ctx).bounds)
 	}
 	return answer, nil
 }
@@ -71,10 +70,10 @@ func (s *scsControl) ListCaches(ctx context.Context, _ *controlpb.ListCachesRequ
 // zero, which reads as "nothing allowed".
 const unlimitedRate = math.MaxUint32
 
-// describe fills in both limit messages: the cache's own limits, and the node's
+// describeCache fills in both limit messages: the cache's own limits, and the node's
 // where it has none.
-func (s *scsControl) describe(record *storev1.CacheRecord) *controlpb.ListCachesResponse_Cache {
-	c := &call{cache: record, door: &door{limits: s.limits}}
+func describeCache(record *storev1.CacheRecord, node *bounds) *controlpb.ListCachesResponse_Cache {
+	c := &call{cache: record, bounds: node}
 	rates := c.cacheRates()
 	return &controlpb.ListCachesResponse_Cache{
 		CacheName: record.GetName(),

@@ -60,6 +60,31 @@ func (s *credentials) RotateApiKey(ctx context.Context, r *adminv1.RotateApiKeyR
 	}, nil
 }
 
+func (s *credentials) UpdateApiKey(ctx context.Context, r *adminv1.UpdateApiKeyRequest) (*adminv1.UpdateApiKeyResponse, error) {
+	if r.GetId() == "" {
+		return nil, invalid("the id is empty, take one from the list of API keys")
+	}
+	asked := auth.Update{
+		Description: r.Description, Operations: r.MaxTrafficRate, ThroughputKiB: r.MaxThroughputKbps,
+		Subscriptions: r.MaxSubscriptionCount, Weight: r.Weight,
+	}
+	if asked == (auth.Update{}) {
+		return nil, invalid("nothing is to change; name a limit or a description")
+	}
+	u, err := asked.By(callOf(ctx).who)
+	if err != nil {
+		return nil, err
+	}
+	err = s.mint.credentials.UpdateAPIKey(ctx, &storev1.UpdateApiKey{
+		Id: r.GetId(), Description: u.Description, MaxTrafficRate: u.Operations, MaxThroughputKbps: u.ThroughputKiB,
+		MaxSubscriptionCount: u.Subscriptions, Weight: u.Weight,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateApiKeyResponse{}, nil
+}
+
 func (s *credentials) RevokeTokens(ctx context.Context, r *adminv1.RevokeTokensRequest) (*adminv1.RevokeTokensResponse, error) {
 	if n := utf8.RuneCountInString(r.GetTokenId()); n == 0 || n > auth.MaxTokenIDLength {
 		return nil, invalid("the token id has %d characters, it needs 1 to %d", n, auth.MaxTokenIDLength)

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,8 @@ import (
 	authpb "github.com/mayfly-broker/mayfly/proto/auth"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
+	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 	"github.com/mayfly-broker/mayfly/store"
 )
 
@@ -53,6 +57,54 @@ func TestRotateAPIKey(t *testing.T) {
 		wants(t, second(w.credentials().RotateApiKey(ctx, &adminv1.RotateApiKeyRequest{Id: "k_none"})), codes.NotFound)
 		wants(t, second(w.credentials().RotateApiKey(ctx, &adminv1.RotateApiKeyRequest{})), codes.InvalidArgument)
 		wants(t, second(w.credentials().RotateApiKey(ctx, &adminv1.RotateApiKeyRequest{Id: rotated.GetId(), GraceSeconds: 1 << 40})), codes.InvalidArgument)
+	})
+}
+
+// What an operator changes of a key holds at once, also for tokens that it made before;
+// nobody gives more than the own key has.
+func TestUpdateAPIKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{secured: true})
+		ctx := in(t.Context(), "authorization", w.rootText(t))
+		limited := w.limitedKey(t, auth.Limits{Operations: 2, Weight: 3})
+		token := w.childOf(t, limited)
+		keys, err := w.APIKeys(ctx)
+		i := slices.IndexFunc(keys, func(k *storev1.ApiKey) bool { return k.GetLimits() != nil })
+		if err != nil || i < 0 {
+			t.Fatal(keys, err)
+		}
+		id := keys[i].GetId()
+		update := func(ctx context.Context, r *adminv1.UpdateApiKeyRequest) error {
+			r.Id = id
+			return second(w.credentials().UpdateApiKey(ctx, r))
+		}
+		get := func() error { return w.mayGet(t, token) }
+		if refused, _ := spend(10, get); refused != 8 {
+			t.Errorf("%d of 10 calls were refused before, want 8", refused)
+		}
+		wants(t, update(ctx, &adminv1.UpdateApiKeyRequest{MaxTrafficRate: new(uint32(0))}), codes.OK)
+		if refused, last := spend(10, get); refused != 0 {
+			t.Errorf("%d of 10 calls were refused without a limit: %v", refused, last)
+		}
+		wants(t, update(ctx, &adminv1.UpdateApiKeyRequest{MaxTrafficRate: new(uint32(4)), Description: new("d")}), codes.OK)
+		time.Sleep(2 * time.Second)
+		if refused, _ := spend(10, get); refused != 6 {
+			t.Errorf("%d of 10 calls were refused afterwards, want 6", refused)
+		}
+		mine := in(t.Context(), "authorization", limited)
+		wants(t, update(mine, &adminv1.UpdateApiKeyRequest{MaxTrafficRate: new(uint32(0)), Weight: new(uint32(9))}), codes.OK)
+		k, err := w.FindAPIKey(ctx, id)
+		if err != nil || k.GetLimits().GetMaxTrafficRate() != 4 || k.GetLimits().GetWeight() != 3 || k.GetDescription() != "d" {
+			t.Errorf("by the holder of the key: %v, %v", k, err)
+		}
+		for _, bad := range []*adminv1.UpdateApiKeyRequest{
+			{}, {Weight: new(uint32(auth.MaxWeight + 1))}, {Description: new(strings.Repeat("x", auth.MaxDescriptionLength+1))},
+		} {
+			wants(t, update(ctx, bad), codes.InvalidArgument)
+		}
+		wants(t, second(w.credentials().UpdateApiKey(ctx, &adminv1.UpdateApiKeyRequest{Id: "k_none", Weight: new(uint32(1))})), codes.NotFound)
+		wants(t, second(w.credentials().UpdateApiKey(ctx, &adminv1.UpdateApiKeyRequest{Weight: new(uint32(1))})), codes.InvalidArgument)
+		wants(t, update(in(t.Context(), "authorization", token), &adminv1.UpdateApiKeyRequest{Weight: new(uint32(1))}), codes.PermissionDenied)
 	})
 }
 

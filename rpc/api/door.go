@@ -30,8 +30,7 @@ import (
 type door struct {
 	*h2.Server
 
-	limits      Limits
-	node, token quota.Rates // as in limits
+	bounds      atomic.Pointer[bounds] // in force; never nil
 	book        *quota.Book
 	refused     func(limit, cache string)
 	lanes       lanes
@@ -168,6 +167,7 @@ type call struct {
 
 	door    *door
 	method  *method
+	bounds  *bounds // those in force when it began
 	began   time.Time
 	request request
 	who     auth.Principal
@@ -195,7 +195,7 @@ type call struct {
 func (d *door) enter(ctx context.Context, m *method) *call {
 	d.underWay.Add(1)
 	m.meter.Begin()
-	return &call{Context: ctx, door: d, method: m, lane: d.lanes.of(m.need), began: time.Now()}
+	return &call{Context: ctx, door: d, method: m, bounds: d.bounds.Load(), lane: d.lanes.of(m.need), began: time.Now()}
 }
 
 type callKey struct{}
@@ -275,8 +275,8 @@ func (c *call) receive(decode func(any) error, message any) error {
 	c.release()
 	c.request = request{
 		message:     message.(proto.Message),
-		maxSize:     c.door.limits.RequestBytes,
-		maxElements: c.door.limits.Elements,
+		maxSize:     c.bounds.RequestBytes,
+		maxElements: c.bounds.Elements,
 		budget:      c.door.budget,
 		enter:       c.enter,
 	}

@@ -146,7 +146,7 @@ func TestBatchesNeedEveryKey(t *testing.T) {
 }
 
 func (w *world) machineGet(key string) (string, bool) {
-	ctx := &call{Context: context.Background(), door: w.server.door}
+	ctx := &call{Context: context.Background(), door: w.server.door, bounds: w.server.door.bounds.Load()}
 	ctx.cache, _ = w.Lookup("c")
 	value, err := (&scs{data: w}).read(ctx, []byte(key))
 	if err != nil {
@@ -356,7 +356,7 @@ func TestReadConcern(t *testing.T) {
 	s := &scs{data: data}
 	for concern, want := range map[string]bool{"": false, "balanced": false, "consistent": false, "express": true, "other": false} {
 		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("read-concern", concern))
-		c := &call{Context: ctx, door: w.server.door}
+		c := &call{Context: ctx, door: w.server.door, bounds: w.server.door.bounds.Load()}
 		c.cache, _ = w.Lookup("c")
 		if _, err := s.Get(c, &cachepb.GetRequest{CacheKey: []byte("k")}); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func (c *call) checkGrowth(name []byte, r giver) error {
 func (c *call) checkElement(name []byte, parts ...[]byte) error {
 	size := len(name)
 	for _, part := range parts {
-		if limit := c.door.limits.ElementBytes; len(part) > limit {
+		if limit := c.bounds.ElementBytes; len(part) > limit {
 			return elementTooLarge(limit)
 		}
 		size += len(part)

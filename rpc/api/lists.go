@@ -173,7 +173,7 @@ func (s *scs) ListFetch(ctx context.Context, r *cachepb.ListFetchRequest) (*cach
 // checkAnswer refuses an answer that no client could take in, before it is
 // encoded.
 func (c *call) checkAnswer(values [][]byte) error {
-	size, limit := 0, c.door.limits.AnswerBytes
+	size, limit := 0, c.bounds.AnswerBytes
 	for _, v := range values {
 		size += len(v) + 2
 	}

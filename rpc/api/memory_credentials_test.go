@@ -108,3 +108,7 @@ func (m signingKeys) Revoke(ctx context.Context, id string) (current string, err
 	key, _ := keys(m).CurrentSigningKey()
 	return key.ID, err
 }
+
+func (m *memory) UpdateAPIKey(ctx context.Context, update *storev1.UpdateApiKey) error {
+	return m.changed(ctx, &storev1.CatalogCommand{Op: &storev1.CatalogCommand_UpdateApiKey{UpdateApiKey: update}}, route.ErrKeyNotFound)
+}

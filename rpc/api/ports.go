@@ -96,6 +96,8 @@ type Credentials interface {
 	RevokeAPIKey(ctx context.Context, id string) error
 	// RotateAPIKey records a key in the place of another one, which ends then.
 	RotateAPIKey(ctx context.Context, id string, key *storev1.ApiKey, end time.Time) error
+	// UpdateAPIKey changes what is set of a key that is good.
+	UpdateAPIKey(ctx context.Context, update *storev1.UpdateApiKey) error
 	// RefreshAPIKey records a key made with the refresh token of the one it names.
 	RefreshAPIKey(ctx context.Context, key *storev1.ApiKey) error
 	// FindAPIKey returns a key, or route.ErrKeyNotFound.

@@ -170,6 +170,7 @@ var rules = map[string]rule{
 	adminv1.Caches_UpdateCache_FullMethodName:           {control, once},
 	adminv1.Caches_DescribeCaches_FullMethodName:        {control, once},
 	adminv1.Credentials_RotateApiKey_FullMethodName:     {control, once},
+	adminv1.Credentials_UpdateApiKey_FullMethodName:     {control, once},
 	adminv1.Credentials_RevokeTokens_FullMethodName:     {control, once},
 	adminv1.Credentials_ListRevocations_FullMethodName:  {control, once},
 	adminv1.Credentials_RotateSigningKey_FullMethodName: {control, once},

@@ -29,7 +29,7 @@ func (s *scs) apply(ctx context.Context, command *storev1.Command) (*storev1.Res
 // newest.
 func (s *scs) view(ctx context.Context, query *storev1.Query) (*storev1.Result, error) {
 	c := callOf(ctx)
-	query.Cache, query.MaxBytes = c.cache.GetName(), uint64(c.door.limits.AnswerBytes)
+	query.Cache, query.MaxBytes = c.cache.GetName(), uint64(c.bounds.AnswerBytes)
 	result, err := s.data.View(ctx, query, c.header("read-concern") == "express")
 	if err != nil {
 		return nil, err

@@ -80,9 +80,6 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 		ports:  ports,
 		door: &door{
 			Server:  h2.NewServer(transport(config)),
-			limits:  config.Limits,
-			node:    config.Limits.Node.rates(),
-			token:   config.Limits.Token.rates(),
 			book:    config.Book,
 			lanes:   newLanes(),
 			refused: config.Refused,
@@ -93,7 +90,7 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 			self:    config.Node,
 			logger:  config.Logger,
 			meter:   config.Meter,
-			budget:  &budget{limit: config.Limits.InFlightBytes},
+			budget:  new(budget),
 			usage:   config.Usage,
 			codec:   newCodec(),
 			faults:  config.Faults,
@@ -106,6 +103,7 @@ func NewServer(config Config, ports Ports) (*Server, error) {
 		streams: newStreams(config.Heartbeat, config.Stall),
 		quit:    make(chan struct{}),
 	}
+	s.bound(config.Limits)
 	s.register(s.door)
 	if len(s.door.unruled) > 0 {
 		return nil, fmt.Errorf("api: no rule says who may call %v", s.door.unruled)
@@ -144,7 +142,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	leaderboardpb.RegisterLeaderboardServer(door, &leaderboards{data: data})
 	pubsubpb.RegisterPubsubServer(door, &pubsub{topics: s.ports.Topics, streams: s.streams})
 	cachepb.RegisterPingServer(door, ping{})
-	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, signing: s.ports.SigningKeys, minter: s.ports.Minter, limits: s.config.Limits})
+	controlpb.RegisterScsControlServer(door, &scsControl{caches: s.ports.Caches, signing: s.ports.SigningKeys, minter: s.ports.Minter})
 	authpb.RegisterAuthServer(door, &authService{mint: m})
 	tokenpb.RegisterTokenServer(door, &tokenService{mint: m})
 	adminv1.RegisterCredentialsServer(door, &credentials{mint: m, signing: s.ports.SigningKeys})
@@ -153,7 +151,7 @@ func (s *Server) register(door reflection.GRPCServer) {
 	adminv1.RegisterAdminServer(door, &admin{mint: m, cluster: s.ports.Cluster, version: s.config.Version, commit: s.config.Commit})
 	adminv1.RegisterUsageServer(door, &usages{kept: s.ports.Usage, prices: s.config.Prices})
 	grpc_health_v1.RegisterHealthServer(door, s.health)
-	adminv1.RegisterCachesServer(door, &cacheAdmin{caches: s.ports.Caches, memory: s.ports.Memory, limits: s.config.Limits})
+	adminv1.RegisterCachesServer(door, &cacheAdmin{caches: s.ports.Caches, memory: s.ports.Memory})
 	reflection.Register(door)
 }
 

@@ -158,7 +158,7 @@ func (s *scs) SetPop(ctx context.Context, r *cachepb.SetPopRequest) (*cachepb.Se
 	} else {
 		var result *storev1.Result
 		result, err = s.apply(ctx, &storev1.Command{Key: r.GetSetName(), Op: &storev1.Command_SetPop{SetPop: &storev1.SetPop{
-			Count: r.GetCount(), Seed: rand.Uint64(), MaxBytes: uint64(callOf(ctx).door.limits.AnswerBytes),
+			Count: r.GetCount(), Seed: rand.Uint64(), MaxBytes: uint64(callOf(ctx).bounds.AnswerBytes),
 		}}})
 		found = elementsOf(result)
 	}

@@ -25,7 +25,7 @@ func (s *scs) SortedSetUnionStore(ctx context.Context, r *cachepb.SortedSetUnion
 	own, others := sources(r)
 	u := union{
 		aggregate: storev1.Aggregate(r.GetAggregate()), places: make(map[string]int),
-		limit: c.door.limits.RequestBytes, readLimit: c.door.limits.AnswerBytes,
+		limit: c.bounds.RequestBytes, readLimit: c.bounds.AnswerBytes,
 	}
 	next := 0
 	read := func(ctx context.Context, i int) (*storev1.Result, error) {

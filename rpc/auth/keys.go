@@ -132,6 +132,37 @@ func (l Limits) within(giver Limits) Limits {
 	}
 }
 
+// Update is what is to change of an API key: what is not nil. A limit of 0 is none.
+type Update struct {
+	Description                                      *string
+	Operations, ThroughputKiB, Subscriptions, Weight *uint32
+}
+
+// By checks an update, and holds its limits to those of who asks for it. Errors wrap
+// ErrInvalid.
+func (u Update) By(caller Principal) (Update, error) {
+	if u.Weight != nil && *u.Weight > MaxWeight {
+		return Update{}, invalid("an API key's weight is %d, the most is %d", *u.Weight, MaxWeight)
+	}
+	if u.Description != nil {
+		if err := checkLabel("description", *u.Description, MaxDescriptionLength); err != nil {
+			return Update{}, invalid("%v", err)
+		}
+	}
+	for _, f := range []struct {
+		asked **uint32
+		most  uint32
+	}{
+		{&u.Operations, caller.Limits.Operations}, {&u.ThroughputKiB, caller.Limits.ThroughputKiB},
+		{&u.Subscriptions, caller.Limits.Subscriptions}, {&u.Weight, caller.Limits.Weight},
+	} {
+		if *f.asked != nil {
+			*f.asked = new(tighter(**f.asked, f.most))
+		}
+	}
+	return u, nil
+}
+
 // tighter is the lower of two limits.
 func tighter(a, b uint32) uint32 {
 	if a == 0 || b == 0 {

@@ -78,7 +78,7 @@ func (c *conn) flooded() error {
 // wasted counts a stream that was ended before its time, by the client or because of
 // it: opening and resetting streams is cheap for who does it (CVE-2023-44487).
 func (c *conn) wasted() error {
-	cost := resetMost / time.Duration(2*c.server.config.MaxStreams)
+	cost := resetMost / time.Duration(2*c.most)
 	if !c.resets.spend(cost, resetMost, c.age()) {
 		c.server.counts.floods.Add(1)
 		return errFlood

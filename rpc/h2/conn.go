@@ -22,6 +22,8 @@ type conn struct {
 	server *Server
 	socket net.Conn
 	line   *line // nil if it is not within reach
+	// most is how many streams the client is told it may have.
+	most int
 	// ctx is the parent of the contexts of the connection's calls.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -118,6 +120,7 @@ func newConn(s *Server, socket net.Conn) *conn {
 		streams: make(map[uint32]*Stream),
 		out:     outbox{window: firstWindow, initial: firstWindow},
 		room:    s.config.Room.Holder(),
+		most:    int(s.maxStreams.Load()),
 	}
 	c.waitRoom = s.waitRoom.Holder()
 	c.temper.socket = faultyOf(socket)

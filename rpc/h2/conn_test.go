@@ -176,6 +176,30 @@ func TestStreamsAreCounted(t *testing.T) {
 	}
 }
 
+// A connection keeps to what it was told; the next one is told what holds by then.
+func TestMaxStreamsWhileRunning(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxStreams = 1 })
+	before := w.rough(t)
+	before.call(1, echoMethod, "x")
+	before.status(1)
+	w.server.SetMaxStreams(2)
+	after := w.rough(t)
+	for i, r := range []*rough{before, after} {
+		last := uint32(2*i + 5)
+		for id := uint32(3); id <= last; id += 2 {
+			r.call(id, holdMethod, "x")
+		}
+		f := r.until(isFrame[*http2.RSTStreamFrame](nil)).(*http2.RSTStreamFrame)
+		if f.StreamID != last || f.ErrCode != http2.ErrCodeRefusedStream {
+			t.Fatalf("got %v, want stream %d of connection %d refused", f, last, i)
+		}
+	}
+	for range 3 {
+		<-w.entered
+		w.leave <- struct{}{}
+	}
+}
+
 // Streams that are opened and reset at once count until their handlers have
 // noticed, so that no more of them run than a client may have streams.
 func TestRapidResets(t *testing.T) {

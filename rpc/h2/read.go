@@ -25,7 +25,7 @@ func (c *conn) greet() error {
 	}
 	c.mu.Lock()
 	c.out.settings(
-		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: config.MaxStreams},
+		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(c.most)},
 		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: config.MaxHeaders},
 	)
 	c.out.credit(0, connectionWindow-firstWindow)
@@ -327,7 +327,7 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) (*Stream, error) {
 		return nil, nil // the client knows that this one is not served, and asks elsewhere
 	case f.Truncated:
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeFrameSize}
-	case c.busy >= int(c.server.config.MaxStreams):
+	case c.busy >= c.most:
 		return nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeRefusedStream}
 	}
 	if c.server.config.Other != nil && !isGRPC(valueOf(f.Fields, "content-type")) {

@@ -89,9 +89,11 @@ type counts struct{ floods, late, shed atomic.Uint64 }
 // Server serves gRPC on connections that speak HTTP/2. Register services first,
 // then Serve.
 type Server struct {
-	config  Config
-	methods map[string]*method
-	info    map[string]grpc.ServiceInfo
+	config Config
+	// maxStreams is that of the config until somebody sets another.
+	maxStreams atomic.Uint32
+	methods    map[string]*method
+	info       map[string]grpc.ServiceInfo
 	// ctx is the parent of all calls' contexts.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -119,9 +121,14 @@ func NewServer(config Config) *Server {
 		conns:     make(map[*conn]struct{}),
 		waitRoom:  share.New(maxWaits, 1),
 	}
+	s.maxStreams.Store(config.MaxStreams)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
+
+// SetMaxStreams replaces Config.MaxStreams for connections that come from now on; it
+// must not be 0. It may be called by any goroutine at any time.
+func (s *Server) SetMaxStreams(n uint32) { s.maxStreams.Store(n) }
 
 // RegisterService implements grpc.ServiceRegistrar. It panics, as grpc-go does,
 // when impl lacks a method or the service is registered twice: both are

@@ -84,6 +84,16 @@ func (r *Router) RotateAPIKey(ctx context.Context, id string, key *storev1.ApiKe
 	return err
 }
 
+// UpdateAPIKey changes what is set of an API key that is neither revoked nor expired.
+// When it returns this node keeps to it, and others do as soon as they have heard of it.
+// Errors: ErrKeyNotFound, ErrInvalid, ErrLimit and the outcomes.
+func (r *Router) UpdateAPIKey(ctx context.Context, update *storev1.UpdateApiKey) error {
+	_, err := r.change(ctx, &storev1.CatalogCommand{
+		Op: &storev1.CatalogCommand_UpdateApiKey{UpdateApiKey: update},
+	}, ErrKeyNotFound)
+	return err
+}
+
 // RefreshAPIKey records an API key that was made with the refresh token of the one
 // that it names. Errors: ErrKeyNotFound, ErrInvalid, also when that token has been
 // used too often or too long ago, ErrLimit and the outcomes.

@@ -8,9 +8,10 @@ import (
 
 // Pool is what is divided.
 type Pool struct {
-	limit, greed int64
+	greed int64
 
 	mu    sync.Mutex
+	limit int64
 	used  int64
 	queue list.List // of *wish, oldest first
 }
@@ -25,6 +26,14 @@ type wish struct {
 // New makes a pool of so much. Whoever asks may hold greed times what is free at
 // most; it is 1 at least.
 func New(limit, greed int64) *Pool { return &Pool{limit: limit, greed: max(greed, 1)} }
+
+// Resize makes it a pool of so much from now on. Who holds more than there is keeps it.
+func (p *Pool) Resize(limit int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = limit
+	p.grant()
+}
 
 // Used is how much is held by anybody.
 func (p *Pool) Used() int64 {

@@ -152,3 +152,34 @@ func TestPoolAgainstBooks(t *testing.T) {
 		}
 	})
 }
+
+// A pool that grows serves those who wait; one that shrinks takes nothing back.
+func TestResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(10, 1)
+		first := p.Trusted()
+		if !first.Take(10) {
+			t.Fatal("the pool is not as large as was said")
+		}
+		second := p.Trusted()
+		done := make(chan error, 1)
+		go func() { done <- second.Await(t.Context(), 5) }()
+		synctest.Wait()
+		p.Resize(15)
+		if err := <-done; err != nil || second.Held() != 5 {
+			t.Errorf("who waited holds %d: %v", second.Held(), err)
+		}
+		p.Resize(3)
+		if first.Held() != 10 || p.Used() != 15 {
+			t.Errorf("%d of %d are held after it shrank", first.Held(), p.Used())
+		}
+		second.Give(5)
+		if second.Take(1) {
+			t.Error("it gives what it does not have")
+		}
+		first.Give(10)
+		if !second.Take(3) || second.Take(1) {
+			t.Error("it is not of the size that was set last")
+		}
+	})
+}

@@ -62,14 +62,22 @@ type Refusals struct {
 }
 
 func newGuests(limits Limits, waiting int) guests {
+	g := guests{
+		known:  make(map[netip.Prefix]*guest),
+		places: share.New(0, addressGreed),
+		waits:  share.New(int64(waiting), addressGreed),
+	}
+	g.limit(limits)
+	return g
+}
+
+// limit replaces the limits. Nobody who is there has to go.
+func (g *guests) limit(limits Limits) {
 	if limits.Connections == 0 {
 		limits.Connections = DefaultConnections
 	}
-	return guests{
-		limits: limits, known: make(map[netip.Prefix]*guest),
-		places: share.New(int64(limits.Connections), addressGreed),
-		waits:  share.New(int64(waiting), addressGreed),
-	}
+	g.limits = limits
+	g.places.Resize(int64(limits.Connections))
 }
 
 // enter finds a place for a connection. It returns nil if there is none.

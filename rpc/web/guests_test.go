@@ -128,3 +128,29 @@ func TestPlacesComeFree(t *testing.T) {
 		}
 	})
 }
+
+// Other limits hold for who comes from then on.
+func TestLimitsWhileRunning(t *testing.T) {
+	g := newGuests(Limits{Connections: 100}, 10)
+	from := at("192.0.2.1:1")
+	before := enterAll(&g, from)
+	g.limit(Limits{Connections: 100, PerAddress: before + 2})
+	if n := enterAll(&g, from); n != 0 {
+		t.Errorf("%d more of one address; the port has no room for them", n)
+	}
+	g.limit(Limits{Connections: 1000, PerAddress: before + 2})
+	if n := enterAll(&g, from); n != 2 {
+		t.Errorf("%d more of one address, want 2", n)
+	}
+	g.limit(Limits{Connections: 10})
+	if g.enter(at("192.0.2.2:1")) != nil {
+		t.Error("a port that has more than it may lets somebody in")
+	}
+	one := g.known[netip.MustParsePrefix("192.0.2.1/32")]
+	for range before + 2 {
+		g.leave(one)
+	}
+	if g.enter(at("192.0.2.2:1")) == nil {
+		t.Error("an empty port lets nobody in")
+	}
+}

@@ -56,8 +56,13 @@ func NewPort(l net.Listener, logger *slog.Logger) *Port {
 	}
 }
 
-// Limit bounds the connections of the port. It is called before Serve.
-func (p *Port) Limit(limits Limits) { p.guests = newGuests(limits, maxWaiting) }
+// Limit bounds the connections of the port from now on, by any goroutine at any time.
+// Those that are there stay, and proxies are known as such from their next visit.
+func (p *Port) Limit(limits Limits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests.limit(limits)
+}
 
 // GRPC is the listener of the connections that speak HTTP/2. Closing it refuses
 // them from then on and leaves the other side alone.

@@ -205,6 +205,14 @@ func (s *Server) Kill(t testing.TB) {
 	s.running.kill()
 }
 
+// HangUp sends the server SIGHUP, and does not wait for anything.
+func (s *Server) HangUp(t testing.TB) {
+	t.Helper()
+	if err := s.running.signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Freeze stops the server in the middle of whatever it does, without a warning,
 // until Thaw lets it go on. Its ports stay open, and nobody answers there.
 func (s *Server) Freeze(t testing.TB) {

@@ -170,6 +170,128 @@ func (x *RotateApiKeyResponse) GetOldValidUntil() uint64 {
 	return 0
 }
 
+// UpdateApiKeyRequest changes what fields are set. A limit that is set to zero is none
+// from then on; nobody gives more than the own key has.
+type UpdateApiKeyRequest struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Id                   string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Description          *string                `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	MaxTrafficRate       *uint32                `protobuf:"varint,3,opt,name=max_traffic_rate,json=maxTrafficRate,proto3,oneof" json:"max_traffic_rate,omitempty"` // as in KeyLimits, like what follows
+	MaxThroughputKbps    *uint32                `protobuf:"varint,4,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3,oneof" json:"max_throughput_kbps,omitempty"`
+	MaxSubscriptionCount *uint32                `protobuf:"varint,5,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3,oneof" json:"max_subscription_count,omitempty"`
+	Weight               *uint32                `protobuf:"varint,6,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyRequest) Reset() {
+	*x = UpdateApiKeyRequest{}
+	mi := &file_admin_v1_credentials_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyRequest) ProtoMessage() {}
+
+func (x *UpdateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_credentials_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UpdateApiKeyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateApiKeyRequest) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *UpdateApiKeyRequest) GetMaxTrafficRate() uint32 {
+	if x != nil && x.MaxTrafficRate != nil {
+		return *x.MaxTrafficRate
+	}
+	return 0
+}
+
+func (x *UpdateApiKeyRequest) GetMaxThroughputKbps() uint32 {
+	if x != nil && x.MaxThroughputKbps != nil {
+		return *x.MaxThroughputKbps
+	}
+	return 0
+}
+
+func (x *UpdateApiKeyRequest) GetMaxSubscriptionCount() uint32 {
+	if x != nil && x.MaxSubscriptionCount != nil {
+		return *x.MaxSubscriptionCount
+	}
+	return 0
+}
+
+func (x *UpdateApiKeyRequest) GetWeight() uint32 {
+	if x != nil && x.Weight != nil {
+		return *x.Weight
+	}
+	return 0
+}
+
+type UpdateApiKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyResponse) Reset() {
+	*x = UpdateApiKeyResponse{}
+	mi := &file_admin_v1_credentials_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyResponse) ProtoMessage() {}
+
+func (x *UpdateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_credentials_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{3}
+}
+
 type RevokeTokensRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TokenId string                 `protobuf:"bytes,1,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
@@ -181,7 +303,7 @@ type RevokeTokensRequest struct {
 
 func (x *RevokeTokensRequest) Reset() {
 	*x = RevokeTokensRequest{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[2]
+	mi := &file_admin_v1_credentials_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -193,7 +315,7 @@ func (x *RevokeTokensRequest) String() string {
 func (*RevokeTokensRequest) ProtoMessage() {}
 
 func (x *RevokeTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[2]
+	mi := &file_admin_v1_credentials_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -206,7 +328,7 @@ func (x *RevokeTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokensRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokensRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RevokeTokensRequest) GetTokenId() string {
@@ -235,7 +357,7 @@ type RevokeTokensResponse struct {
 
 func (x *RevokeTokensResponse) Reset() {
 	*x = RevokeTokensResponse{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[3]
+	mi := &file_admin_v1_credentials_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +369,7 @@ func (x *RevokeTokensResponse) String() string {
 func (*RevokeTokensResponse) ProtoMessage() {}
 
 func (x *RevokeTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[3]
+	mi := &file_admin_v1_credentials_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +382,7 @@ func (x *RevokeTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokensResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokensResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RevokeTokensResponse) GetNotBeforeMs() uint64 {
@@ -285,7 +407,7 @@ type ListRevocationsRequest struct {
 
 func (x *ListRevocationsRequest) Reset() {
 	*x = ListRevocationsRequest{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[4]
+	mi := &file_admin_v1_credentials_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +419,7 @@ func (x *ListRevocationsRequest) String() string {
 func (*ListRevocationsRequest) ProtoMessage() {}
 
 func (x *ListRevocationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[4]
+	mi := &file_admin_v1_credentials_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +432,7 @@ func (x *ListRevocationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevocationsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevocationsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{6}
 }
 
 type ListRevocationsResponse struct {
@@ -322,7 +444,7 @@ type ListRevocationsResponse struct {
 
 func (x *ListRevocationsResponse) Reset() {
 	*x = ListRevocationsResponse{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[5]
+	mi := &file_admin_v1_credentials_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +456,7 @@ func (x *ListRevocationsResponse) String() string {
 func (*ListRevocationsResponse) ProtoMessage() {}
 
 func (x *ListRevocationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[5]
+	mi := &file_admin_v1_credentials_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +469,7 @@ func (x *ListRevocationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevocationsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevocationsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRevocationsResponse) GetRevocations() []*Revocation {
@@ -371,7 +493,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[6]
+	mi := &file_admin_v1_credentials_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +505,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[6]
+	mi := &file_admin_v1_credentials_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +518,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Revocation) GetTokenId() string {
@@ -438,7 +560,7 @@ type RotateSigningKeyRequest struct {
 
 func (x *RotateSigningKeyRequest) Reset() {
 	*x = RotateSigningKeyRequest{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[7]
+	mi := &file_admin_v1_credentials_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +572,7 @@ func (x *RotateSigningKeyRequest) String() string {
 func (*RotateSigningKeyRequest) ProtoMessage() {}
 
 func (x *RotateSigningKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[7]
+	mi := &file_admin_v1_credentials_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +585,7 @@ func (x *RotateSigningKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSigningKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateSigningKeyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RotateSigningKeyRequest) GetForce() bool {
@@ -485,7 +607,7 @@ type RotateSigningKeyResponse struct {
 
 func (x *RotateSigningKeyResponse) Reset() {
 	*x = RotateSigningKeyResponse{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[8]
+	mi := &file_admin_v1_credentials_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +619,7 @@ func (x *RotateSigningKeyResponse) String() string {
 func (*RotateSigningKeyResponse) ProtoMessage() {}
 
 func (x *RotateSigningKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[8]
+	mi := &file_admin_v1_credentials_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +632,7 @@ func (x *RotateSigningKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSigningKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateSigningKeyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RotateSigningKeyResponse) GetId() string {
@@ -536,7 +658,7 @@ type RevokeSigningKeyRequest struct {
 
 func (x *RevokeSigningKeyRequest) Reset() {
 	*x = RevokeSigningKeyRequest{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[9]
+	mi := &file_admin_v1_credentials_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +670,7 @@ func (x *RevokeSigningKeyRequest) String() string {
 func (*RevokeSigningKeyRequest) ProtoMessage() {}
 
 func (x *RevokeSigningKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[9]
+	mi := &file_admin_v1_credentials_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +683,7 @@ func (x *RevokeSigningKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSigningKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSigningKeyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeSigningKeyRequest) GetId() string {
@@ -581,7 +703,7 @@ type RevokeSigningKeyResponse struct {
 
 func (x *RevokeSigningKeyResponse) Reset() {
 	*x = RevokeSigningKeyResponse{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[10]
+	mi := &file_admin_v1_credentials_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +715,7 @@ func (x *RevokeSigningKeyResponse) String() string {
 func (*RevokeSigningKeyResponse) ProtoMessage() {}
 
 func (x *RevokeSigningKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[10]
+	mi := &file_admin_v1_credentials_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +728,7 @@ func (x *RevokeSigningKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSigningKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSigningKeyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeSigningKeyResponse) GetCurrent() string {
@@ -624,7 +746,7 @@ type ListSigningKeysRequest struct {
 
 func (x *ListSigningKeysRequest) Reset() {
 	*x = ListSigningKeysRequest{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[11]
+	mi := &file_admin_v1_credentials_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +758,7 @@ func (x *ListSigningKeysRequest) String() string {
 func (*ListSigningKeysRequest) ProtoMessage() {}
 
 func (x *ListSigningKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[11]
+	mi := &file_admin_v1_credentials_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +771,7 @@ func (x *ListSigningKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSigningKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListSigningKeysRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{13}
 }
 
 type ListSigningKeysResponse struct {
@@ -661,7 +783,7 @@ type ListSigningKeysResponse struct {
 
 func (x *ListSigningKeysResponse) Reset() {
 	*x = ListSigningKeysResponse{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[12]
+	mi := &file_admin_v1_credentials_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +795,7 @@ func (x *ListSigningKeysResponse) String() string {
 func (*ListSigningKeysResponse) ProtoMessage() {}
 
 func (x *ListSigningKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[12]
+	mi := &file_admin_v1_credentials_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +808,7 @@ func (x *ListSigningKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSigningKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListSigningKeysResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSigningKeysResponse) GetKeys() []*SigningKeyInfo {
@@ -712,7 +834,7 @@ type SigningKeyInfo struct {
 
 func (x *SigningKeyInfo) Reset() {
 	*x = SigningKeyInfo{}
-	mi := &file_admin_v1_credentials_proto_msgTypes[13]
+	mi := &file_admin_v1_credentials_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +846,7 @@ func (x *SigningKeyInfo) String() string {
 func (*SigningKeyInfo) ProtoMessage() {}
 
 func (x *SigningKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_credentials_proto_msgTypes[13]
+	mi := &file_admin_v1_credentials_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +859,7 @@ func (x *SigningKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKeyInfo.ProtoReflect.Descriptor instead.
 func (*SigningKeyInfo) Descriptor() ([]byte, []int) {
-	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_credentials_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SigningKeyInfo) GetId() string {
@@ -799,7 +921,20 @@ const file_admin_v1_credentials_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x05 \x01(\tR\frefreshToken\x12\x1f\n" +
 	"\vvalid_until\x18\x06 \x01(\x04R\n" +
 	"validUntil\x12&\n" +
-	"\x0fold_valid_until\x18\a \x01(\x04R\roldValidUntil\"Q\n" +
+	"\x0fold_valid_until\x18\a \x01(\x04R\roldValidUntil\"\xeb\x02\n" +
+	"\x13UpdateApiKeyRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
+	"\vdescription\x18\x02 \x01(\tH\x00R\vdescription\x88\x01\x01\x12-\n" +
+	"\x10max_traffic_rate\x18\x03 \x01(\rH\x01R\x0emaxTrafficRate\x88\x01\x01\x123\n" +
+	"\x13max_throughput_kbps\x18\x04 \x01(\rH\x02R\x11maxThroughputKbps\x88\x01\x01\x129\n" +
+	"\x16max_subscription_count\x18\x05 \x01(\rH\x03R\x14maxSubscriptionCount\x88\x01\x01\x12\x1b\n" +
+	"\x06weight\x18\x06 \x01(\rH\x04R\x06weight\x88\x01\x01B\x0e\n" +
+	"\f_descriptionB\x13\n" +
+	"\x11_max_traffic_rateB\x16\n" +
+	"\x14_max_throughput_kbpsB\x19\n" +
+	"\x17_max_subscription_countB\t\n" +
+	"\a_weight\"\x16\n" +
+	"\x14UpdateApiKeyResponse\"Q\n" +
 	"\x13RevokeTokensRequest\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x1f\n" +
 	"\vban_seconds\x18\x02 \x01(\x04R\n" +
@@ -836,9 +971,10 @@ const file_admin_v1_credentials_proto_rawDesc = "" +
 	"\tused_from\x18\x03 \x01(\x04R\busedFrom\x12\x17\n" +
 	"\aends_at\x18\x04 \x01(\x04R\x06endsAt\x12\x18\n" +
 	"\acurrent\x18\x05 \x01(\bR\acurrent\x12 \n" +
-	"\vapplication\x18\x06 \x01(\bR\vapplication2\xe5\x04\n" +
+	"\vapplication\x18\x06 \x01(\bR\vapplication2\xc2\x05\n" +
 	"\vCredentials\x12[\n" +
 	"\fRotateApiKey\x12$.mayfly.admin.v1.RotateApiKeyRequest\x1a%.mayfly.admin.v1.RotateApiKeyResponse\x12[\n" +
+	"\fUpdateApiKey\x12$.mayfly.admin.v1.UpdateApiKeyRequest\x1a%.mayfly.admin.v1.UpdateApiKeyResponse\x12[\n" +
 	"\fRevokeTokens\x12$.mayfly.admin.v1.RevokeTokensRequest\x1a%.mayfly.admin.v1.RevokeTokensResponse\x12d\n" +
 	"\x0fListRevocations\x12'.mayfly.admin.v1.ListRevocationsRequest\x1a(.mayfly.admin.v1.ListRevocationsResponse\x12g\n" +
 	"\x10RotateSigningKey\x12(.mayfly.admin.v1.RotateSigningKeyRequest\x1a).mayfly.admin.v1.RotateSigningKeyResponse\x12g\n" +
@@ -857,40 +993,44 @@ func file_admin_v1_credentials_proto_rawDescGZIP() []byte {
 	return file_admin_v1_credentials_proto_rawDescData
 }
 
-var file_admin_v1_credentials_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_admin_v1_credentials_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_admin_v1_credentials_proto_goTypes = []any{
 	(*RotateApiKeyRequest)(nil),      // 0: mayfly.admin.v1.RotateApiKeyRequest
 	(*RotateApiKeyResponse)(nil),     // 1: mayfly.admin.v1.RotateApiKeyResponse
-	(*RevokeTokensRequest)(nil),      // 2: mayfly.admin.v1.RevokeTokensRequest
-	(*RevokeTokensResponse)(nil),     // 3: mayfly.admin.v1.RevokeTokensResponse
-	(*ListRevocationsRequest)(nil),   // 4: mayfly.admin.v1.ListRevocationsRequest
-	(*ListRevocationsResponse)(nil),  // 5: mayfly.admin.v1.ListRevocationsResponse
-	(*Revocation)(nil),               // 6: mayfly.admin.v1.Revocation
-	(*RotateSigningKeyRequest)(nil),  // 7: mayfly.admin.v1.RotateSigningKeyRequest
-	(*RotateSigningKeyResponse)(nil), // 8: mayfly.admin.v1.RotateSigningKeyResponse
-	(*RevokeSigningKeyRequest)(nil),  // 9: mayfly.admin.v1.RevokeSigningKeyRequest
-	(*RevokeSigningKeyResponse)(nil), // 10: mayfly.admin.v1.RevokeSigningKeyResponse
-	(*ListSigningKeysRequest)(nil),   // 11: mayfly.admin.v1.ListSigningKeysRequest
-	(*ListSigningKeysResponse)(nil),  // 12: mayfly.admin.v1.ListSigningKeysResponse
-	(*SigningKeyInfo)(nil),           // 13: mayfly.admin.v1.SigningKeyInfo
+	(*UpdateApiKeyRequest)(nil),      // 2: mayfly.admin.v1.UpdateApiKeyRequest
+	(*UpdateApiKeyResponse)(nil),     // 3: mayfly.admin.v1.UpdateApiKeyResponse
+	(*RevokeTokensRequest)(nil),      // 4: mayfly.admin.v1.RevokeTokensRequest
+	(*RevokeTokensResponse)(nil),     // 5: mayfly.admin.v1.RevokeTokensResponse
+	(*ListRevocationsRequest)(nil),   // 6: mayfly.admin.v1.ListRevocationsRequest
+	(*ListRevocationsResponse)(nil),  // 7: mayfly.admin.v1.ListRevocationsResponse
+	(*Revocation)(nil),               // 8: mayfly.admin.v1.Revocation
+	(*RotateSigningKeyRequest)(nil),  // 9: mayfly.admin.v1.RotateSigningKeyRequest
+	(*RotateSigningKeyResponse)(nil), // 10: mayfly.admin.v1.RotateSigningKeyResponse
+	(*RevokeSigningKeyRequest)(nil),  // 11: mayfly.admin.v1.RevokeSigningKeyRequest
+	(*RevokeSigningKeyResponse)(nil), // 12: mayfly.admin.v1.RevokeSigningKeyResponse
+	(*ListSigningKeysRequest)(nil),   // 13: mayfly.admin.v1.ListSigningKeysRequest
+	(*ListSigningKeysResponse)(nil),  // 14: mayfly.admin.v1.ListSigningKeysResponse
+	(*SigningKeyInfo)(nil),           // 15: mayfly.admin.v1.SigningKeyInfo
 }
 var file_admin_v1_credentials_proto_depIdxs = []int32{
-	6,  // 0: mayfly.admin.v1.ListRevocationsResponse.revocations:type_name -> mayfly.admin.v1.Revocation
-	13, // 1: mayfly.admin.v1.ListSigningKeysResponse.keys:type_name -> mayfly.admin.v1.SigningKeyInfo
+	8,  // 0: mayfly.admin.v1.ListRevocationsResponse.revocations:type_name -> mayfly.admin.v1.Revocation
+	15, // 1: mayfly.admin.v1.ListSigningKeysResponse.keys:type_name -> mayfly.admin.v1.SigningKeyInfo
 	0,  // 2: mayfly.admin.v1.Credentials.RotateApiKey:input_type -> mayfly.admin.v1.RotateApiKeyRequest
-	2,  // 3: mayfly.admin.v1.Credentials.RevokeTokens:input_type -> mayfly.admin.v1.RevokeTokensRequest
-	4,  // 4: mayfly.admin.v1.Credentials.ListRevocations:input_type -> mayfly.admin.v1.ListRevocationsRequest
-	7,  // 5: mayfly.admin.v1.Credentials.RotateSigningKey:input_type -> mayfly.admin.v1.RotateSigningKeyRequest
-	9,  // 6: mayfly.admin.v1.Credentials.RevokeSigningKey:input_type -> mayfly.admin.v1.RevokeSigningKeyRequest
-	11, // 7: mayfly.admin.v1.Credentials.ListSigningKeys:input_type -> mayfly.admin.v1.ListSigningKeysRequest
-	1,  // 8: mayfly.admin.v1.Credentials.RotateApiKey:output_type -> mayfly.admin.v1.RotateApiKeyResponse
-	3,  // 9: mayfly.admin.v1.Credentials.RevokeTokens:output_type -> mayfly.admin.v1.RevokeTokensResponse
-	5,  // 10: mayfly.admin.v1.Credentials.ListRevocations:output_type -> mayfly.admin.v1.ListRevocationsResponse
-	8,  // 11: mayfly.admin.v1.Credentials.RotateSigningKey:output_type -> mayfly.admin.v1.RotateSigningKeyResponse
-	10, // 12: mayfly.admin.v1.Credentials.RevokeSigningKey:output_type -> mayfly.admin.v1.RevokeSigningKeyResponse
-	12, // 13: mayfly.admin.v1.Credentials.ListSigningKeys:output_type -> mayfly.admin.v1.ListSigningKeysResponse
-	8,  // [8:14] is the sub-list for method output_type
-	2,  // [2:8] is the sub-list for method input_type
+	2,  // 3: mayfly.admin.v1.Credentials.UpdateApiKey:input_type -> mayfly.admin.v1.UpdateApiKeyRequest
+	4,  // 4: mayfly.admin.v1.Credentials.RevokeTokens:input_type -> mayfly.admin.v1.RevokeTokensRequest
+	6,  // 5: mayfly.admin.v1.Credentials.ListRevocations:input_type -> mayfly.admin.v1.ListRevocationsRequest
+	9,  // 6: mayfly.admin.v1.Credentials.RotateSigningKey:input_type -> mayfly.admin.v1.RotateSigningKeyRequest
+	11, // 7: mayfly.admin.v1.Credentials.RevokeSigningKey:input_type -> mayfly.admin.v1.RevokeSigningKeyRequest
+	13, // 8: mayfly.admin.v1.Credentials.ListSigningKeys:input_type -> mayfly.admin.v1.ListSigningKeysRequest
+	1,  // 9: mayfly.admin.v1.Credentials.RotateApiKey:output_type -> mayfly.admin.v1.RotateApiKeyResponse
+	3,  // 10: mayfly.admin.v1.Credentials.UpdateApiKey:output_type -> mayfly.admin.v1.UpdateApiKeyResponse
+	5,  // 11: mayfly.admin.v1.Credentials.RevokeTokens:output_type -> mayfly.admin.v1.RevokeTokensResponse
+	7,  // 12: mayfly.admin.v1.Credentials.ListRevocations:output_type -> mayfly.admin.v1.ListRevocationsResponse
+	10, // 13: mayfly.admin.v1.Credentials.RotateSigningKey:output_type -> mayfly.admin.v1.RotateSigningKeyResponse
+	12, // 14: mayfly.admin.v1.Credentials.RevokeSigningKey:output_type -> mayfly.admin.v1.RevokeSigningKeyResponse
+	14, // 15: mayfly.admin.v1.Credentials.ListSigningKeys:output_type -> mayfly.admin.v1.ListSigningKeysResponse
+	9,  // [9:16] is the sub-list for method output_type
+	2,  // [2:9] is the sub-list for method input_type
 	2,  // [2:2] is the sub-list for extension type_name
 	2,  // [2:2] is the sub-list for extension extendee
 	0,  // [0:2] is the sub-list for field type_name
@@ -901,13 +1041,14 @@ func file_admin_v1_credentials_proto_init() {
 	if File_admin_v1_credentials_proto != nil {
 		return
 	}
+	file_admin_v1_credentials_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_credentials_proto_rawDesc), len(file_admin_v1_credentials_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

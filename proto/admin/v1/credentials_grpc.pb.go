@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Credentials_RotateApiKey_FullMethodName     = "/mayfly.admin.v1.Credentials/RotateApiKey"
+	Credentials_UpdateApiKey_FullMethodName     = "/mayfly.admin.v1.Credentials/UpdateApiKey"
 	Credentials_RevokeTokens_FullMethodName     = "/mayfly.admin.v1.Credentials/RevokeTokens"
 	Credentials_ListRevocations_FullMethodName  = "/mayfly.admin.v1.Credentials/ListRevocations"
 	Credentials_RotateSigningKey_FullMethodName = "/mayfly.admin.v1.Credentials/RotateSigningKey"
@@ -37,6 +38,9 @@ const (
 type CredentialsClient interface {
 	// RotateApiKey makes a key in the place of another, which goes on for a while.
 	RotateApiKey(ctx context.Context, in *RotateApiKeyRequest, opts ...grpc.CallOption) (*RotateApiKeyResponse, error)
+	// UpdateApiKey changes the limits or the description of a key; its tokens share it
+	// at once.
+	UpdateApiKey(ctx context.Context, in *UpdateApiKeyRequest, opts ...grpc.CallOption) (*UpdateApiKeyResponse, error)
 	// RevokeTokens makes the tokens of a token id useless at once.
 	RevokeTokens(ctx context.Context, in *RevokeTokensRequest, opts ...grpc.CallOption) (*RevokeTokensResponse, error)
 	// ListRevocations tells which token ids are refused tokens.
@@ -62,6 +66,16 @@ func (c *credentialsClient) RotateApiKey(ctx context.Context, in *RotateApiKeyRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateApiKeyResponse)
 	err := c.cc.Invoke(ctx, Credentials_RotateApiKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *credentialsClient) UpdateApiKey(ctx context.Context, in *UpdateApiKeyRequest, opts ...grpc.CallOption) (*UpdateApiKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateApiKeyResponse)
+	err := c.cc.Invoke(ctx, Credentials_UpdateApiKey_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +140,9 @@ func (c *credentialsClient) ListSigningKeys(ctx context.Context, in *ListSigning
 type CredentialsServer interface {
 	// RotateApiKey makes a key in the place of another, which goes on for a while.
 	RotateApiKey(context.Context, *RotateApiKeyRequest) (*RotateApiKeyResponse, error)
+	// UpdateApiKey changes the limits or the description of a key; its tokens share it
+	// at once.
+	UpdateApiKey(context.Context, *UpdateApiKeyRequest) (*UpdateApiKeyResponse, error)
 	// RevokeTokens makes the tokens of a token id useless at once.
 	RevokeTokens(context.Context, *RevokeTokensRequest) (*RevokeTokensResponse, error)
 	// ListRevocations tells which token ids are refused tokens.
@@ -149,6 +166,9 @@ type UnimplementedCredentialsServer struct{}
 
 func (UnimplementedCredentialsServer) RotateApiKey(context.Context, *RotateApiKeyRequest) (*RotateApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateApiKey not implemented")
+}
+func (UnimplementedCredentialsServer) UpdateApiKey(context.Context, *UpdateApiKeyRequest) (*UpdateApiKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateApiKey not implemented")
 }
 func (UnimplementedCredentialsServer) RevokeTokens(context.Context, *RevokeTokensRequest) (*RevokeTokensResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeTokens not implemented")
@@ -200,6 +220,24 @@ func _Credentials_RotateApiKey_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CredentialsServer).RotateApiKey(ctx, req.(*RotateApiKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Credentials_UpdateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateApiKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CredentialsServer).UpdateApiKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Credentials_UpdateApiKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CredentialsServer).UpdateApiKey(ctx, req.(*UpdateApiKeyRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -304,6 +342,10 @@ var Credentials_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RotateApiKey",
 			Handler:    _Credentials_RotateApiKey_Handler,
+		},
+		{
+			MethodName: "UpdateApiKey",
+			Handler:    _Credentials_UpdateApiKey_Handler,
 		},
 		{
 			MethodName: "RevokeTokens",

@@ -222,6 +222,7 @@ type CatalogCommand struct {
 	//	*CatalogCommand_RecordAct
 	//	*CatalogCommand_SettleAct
 	//	*CatalogCommand_PutDeposit
+	//	*CatalogCommand_UpdateApiKey
 	Op isCatalogCommand_Op `protobuf_oneof:"op"`
 	// What is put on record together with the change, whatever comes of it.
 	// Since version 3.
@@ -452,6 +453,15 @@ func (x *CatalogCommand) GetPutDeposit() *PutDeposit {
 	return nil
 }
 
+func (x *CatalogCommand) GetUpdateApiKey() *UpdateApiKey {
+	if x != nil {
+		if x, ok := x.Op.(*CatalogCommand_UpdateApiKey); ok {
+			return x.UpdateApiKey
+		}
+	}
+	return nil
+}
+
 func (x *CatalogCommand) GetAct() *Act {
 	if x != nil {
 		return x.Act
@@ -543,6 +553,10 @@ type CatalogCommand_PutDeposit struct {
 	PutDeposit *PutDeposit `protobuf:"bytes,46,opt,name=put_deposit,json=putDeposit,proto3,oneof"`
 }
 
+type CatalogCommand_UpdateApiKey struct {
+	UpdateApiKey *UpdateApiKey `protobuf:"bytes,50,opt,name=update_api_key,json=updateApiKey,proto3,oneof"`
+}
+
 func (*CatalogCommand_CreateCache) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_DeleteCache) isCatalogCommand_Op() {}
@@ -580,6 +594,8 @@ func (*CatalogCommand_RecordAct) isCatalogCommand_Op() {}
 func (*CatalogCommand_SettleAct) isCatalogCommand_Op() {}
 
 func (*CatalogCommand_PutDeposit) isCatalogCommand_Op() {}
+
+func (*CatalogCommand_UpdateApiKey) isCatalogCommand_Op() {}
 
 type CreateCache struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1618,6 +1634,92 @@ func (x *RotateApiKey) GetEndMs() uint64 {
 	return 0
 }
 
+// UpdateApiKey changes what fields are set of a key that is there. A limit that is set
+// to zero is none from then on.
+type UpdateApiKey struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Id                   string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Description          *string                `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	MaxTrafficRate       *uint32                `protobuf:"varint,3,opt,name=max_traffic_rate,json=maxTrafficRate,proto3,oneof" json:"max_traffic_rate,omitempty"` // as in KeyLimits, like what follows
+	MaxThroughputKbps    *uint32                `protobuf:"varint,4,opt,name=max_throughput_kbps,json=maxThroughputKbps,proto3,oneof" json:"max_throughput_kbps,omitempty"`
+	MaxSubscriptionCount *uint32                `protobuf:"varint,5,opt,name=max_subscription_count,json=maxSubscriptionCount,proto3,oneof" json:"max_subscription_count,omitempty"`
+	Weight               *uint32                `protobuf:"varint,6,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *UpdateApiKey) Reset() {
+	*x = UpdateApiKey{}
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKey) ProtoMessage() {}
+
+func (x *UpdateApiKey) ProtoReflect() protoreflect.Message {
+	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKey.ProtoReflect.Descriptor instead.
+func (*UpdateApiKey) Descriptor() ([]byte, []int) {
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UpdateApiKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateApiKey) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *UpdateApiKey) GetMaxTrafficRate() uint32 {
+	if x != nil && x.MaxTrafficRate != nil {
+		return *x.MaxTrafficRate
+	}
+	return 0
+}
+
+func (x *UpdateApiKey) GetMaxThroughputKbps() uint32 {
+	if x != nil && x.MaxThroughputKbps != nil {
+		return *x.MaxThroughputKbps
+	}
+	return 0
+}
+
+func (x *UpdateApiKey) GetMaxSubscriptionCount() uint32 {
+	if x != nil && x.MaxSubscriptionCount != nil {
+		return *x.MaxSubscriptionCount
+	}
+	return 0
+}
+
+func (x *UpdateApiKey) GetWeight() uint32 {
+	if x != nil && x.Weight != nil {
+		return *x.Weight
+	}
+	return 0
+}
+
 // RefreshApiKey adds a key that was made with the refresh token of another.
 type RefreshApiKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1629,7 +1731,7 @@ type RefreshApiKey struct {
 
 func (x *RefreshApiKey) Reset() {
 	*x = RefreshApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1743,7 @@ func (x *RefreshApiKey) String() string {
 func (*RefreshApiKey) ProtoMessage() {}
 
 func (x *RefreshApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[16]
+	mi := &file_store_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1756,7 @@ func (x *RefreshApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshApiKey.ProtoReflect.Descriptor instead.
 func (*RefreshApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RefreshApiKey) GetId() string {
@@ -1681,7 +1783,7 @@ type RevokeApiKey struct {
 
 func (x *RevokeApiKey) Reset() {
 	*x = RevokeApiKey{}
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1795,7 @@ func (x *RevokeApiKey) String() string {
 func (*RevokeApiKey) ProtoMessage() {}
 
 func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[17]
+	mi := &file_store_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1808,7 @@ func (x *RevokeApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKey.ProtoReflect.Descriptor instead.
 func (*RevokeApiKey) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeApiKey) GetId() string {
@@ -1724,7 +1826,7 @@ type SweepCredentials struct {
 
 func (x *SweepCredentials) Reset() {
 	*x = SweepCredentials{}
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1838,7 @@ func (x *SweepCredentials) String() string {
 func (*SweepCredentials) ProtoMessage() {}
 
 func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[18]
+	mi := &file_store_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1851,7 @@ func (x *SweepCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SweepCredentials.ProtoReflect.Descriptor instead.
 func (*SweepCredentials) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 // DenyTokens refuses the tokens of a token id that were made before the
@@ -1766,7 +1868,7 @@ type DenyTokens struct {
 
 func (x *DenyTokens) Reset() {
 	*x = DenyTokens{}
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1880,7 @@ func (x *DenyTokens) String() string {
 func (*DenyTokens) ProtoMessage() {}
 
 func (x *DenyTokens) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[19]
+	mi := &file_store_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1893,7 @@ func (x *DenyTokens) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTokens.ProtoReflect.Descriptor instead.
 func (*DenyTokens) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DenyTokens) GetTokenId() string {
@@ -1828,7 +1930,7 @@ type TokenDenial struct {
 
 func (x *TokenDenial) Reset() {
 	*x = TokenDenial{}
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1942,7 @@ func (x *TokenDenial) String() string {
 func (*TokenDenial) ProtoMessage() {}
 
 func (x *TokenDenial) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[20]
+	mi := &file_store_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1955,7 @@ func (x *TokenDenial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDenial.ProtoReflect.Descriptor instead.
 func (*TokenDenial) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TokenDenial) GetTokenId() string {
@@ -1919,7 +2021,7 @@ type Act struct {
 
 func (x *Act) Reset() {
 	*x = Act{}
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2033,7 @@ func (x *Act) String() string {
 func (*Act) ProtoMessage() {}
 
 func (x *Act) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[21]
+	mi := &file_store_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2046,7 @@ func (x *Act) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Act.ProtoReflect.Descriptor instead.
 func (*Act) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Act) GetSequence() uint64 {
@@ -2056,7 +2158,7 @@ type ActDetail struct {
 
 func (x *ActDetail) Reset() {
 	*x = ActDetail{}
-	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2170,7 @@ func (x *ActDetail) String() string {
 func (*ActDetail) ProtoMessage() {}
 
 func (x *ActDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[22]
+	mi := &file_store_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2183,7 @@ func (x *ActDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActDetail.ProtoReflect.Descriptor instead.
 func (*ActDetail) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{22}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ActDetail) GetName() string {
@@ -2107,7 +2209,7 @@ type RecordAct struct {
 
 func (x *RecordAct) Reset() {
 	*x = RecordAct{}
-	mi := &file_store_v1_catalog_proto_msgTypes[23]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2221,7 @@ func (x *RecordAct) String() string {
 func (*RecordAct) ProtoMessage() {}
 
 func (x *RecordAct) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[23]
+	mi := &file_store_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2234,7 @@ func (x *RecordAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAct.ProtoReflect.Descriptor instead.
 func (*RecordAct) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{23}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 // SettleAct says what came of an act that was begun.
@@ -2147,7 +2249,7 @@ type SettleAct struct {
 
 func (x *SettleAct) Reset() {
 	*x = SettleAct{}
-	mi := &file_store_v1_catalog_proto_msgTypes[24]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2261,7 @@ func (x *SettleAct) String() string {
 func (*SettleAct) ProtoMessage() {}
 
 func (x *SettleAct) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[24]
+	mi := &file_store_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2274,7 @@ func (x *SettleAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAct.ProtoReflect.Descriptor instead.
 func (*SettleAct) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{24}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SettleAct) GetSequence() uint64 {
@@ -2214,7 +2316,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[25]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2328,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[25]
+	mi := &file_store_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2341,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{25}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Webhook) GetCache() string {
@@ -2295,7 +2397,7 @@ type PutWebhook struct {
 
 func (x *PutWebhook) Reset() {
 	*x = PutWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[26]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2409,7 @@ func (x *PutWebhook) String() string {
 func (*PutWebhook) ProtoMessage() {}
 
 func (x *PutWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[26]
+	mi := &file_store_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2422,7 @@ func (x *PutWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWebhook.ProtoReflect.Descriptor instead.
 func (*PutWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{26}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutWebhook) GetWebhook() *Webhook {
@@ -2341,7 +2443,7 @@ type DeleteWebhook struct {
 
 func (x *DeleteWebhook) Reset() {
 	*x = DeleteWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[27]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2455,7 @@ func (x *DeleteWebhook) String() string {
 func (*DeleteWebhook) ProtoMessage() {}
 
 func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[27]
+	mi := &file_store_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2468,7 @@ func (x *DeleteWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhook.ProtoReflect.Descriptor instead.
 func (*DeleteWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeleteWebhook) GetCache() string {
@@ -2395,7 +2497,7 @@ type RotateWebhook struct {
 
 func (x *RotateWebhook) Reset() {
 	*x = RotateWebhook{}
-	mi := &file_store_v1_catalog_proto_msgTypes[28]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2509,7 @@ func (x *RotateWebhook) String() string {
 func (*RotateWebhook) ProtoMessage() {}
 
 func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[28]
+	mi := &file_store_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2522,7 @@ func (x *RotateWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhook.ProtoReflect.Descriptor instead.
 func (*RotateWebhook) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RotateWebhook) GetCache() string {
@@ -2460,7 +2562,7 @@ type CatalogResult struct {
 
 func (x *CatalogResult) Reset() {
 	*x = CatalogResult{}
-	mi := &file_store_v1_catalog_proto_msgTypes[29]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2574,7 @@ func (x *CatalogResult) String() string {
 func (*CatalogResult) ProtoMessage() {}
 
 func (x *CatalogResult) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[29]
+	mi := &file_store_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2587,7 @@ func (x *CatalogResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogResult.ProtoReflect.Descriptor instead.
 func (*CatalogResult) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{29}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CatalogResult) GetStatus() CatalogStatus {
@@ -2536,7 +2638,7 @@ type CacheRecord struct {
 
 func (x *CacheRecord) Reset() {
 	*x = CacheRecord{}
-	mi := &file_store_v1_catalog_proto_msgTypes[30]
+	mi := &file_store_v1_catalog_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2650,7 @@ func (x *CacheRecord) String() string {
 func (*CacheRecord) ProtoMessage() {}
 
 func (x *CacheRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[30]
+	mi := &file_store_v1_catalog_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2663,7 @@ func (x *CacheRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRecord.ProtoReflect.Descriptor instead.
 func (*CacheRecord) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{30}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CacheRecord) GetName() string {
@@ -2621,7 +2723,7 @@ type CatalogSnapshot struct {
 
 func (x *CatalogSnapshot) Reset() {
 	*x = CatalogSnapshot{}
-	mi := &file_store_v1_catalog_proto_msgTypes[31]
+	mi := &file_store_v1_catalog_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2633,7 +2735,7 @@ func (x *CatalogSnapshot) String() string {
 func (*CatalogSnapshot) ProtoMessage() {}
 
 func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[31]
+	mi := &file_store_v1_catalog_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2646,7 +2748,7 @@ func (x *CatalogSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{31}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CatalogSnapshot) GetVersion() uint32 {
@@ -2758,7 +2860,7 @@ type CatalogSnapshot_CatalogAnswer struct {
 
 func (x *CatalogSnapshot_CatalogAnswer) Reset() {
 	*x = CatalogSnapshot_CatalogAnswer{}
-	mi := &file_store_v1_catalog_proto_msgTypes[32]
+	mi := &file_store_v1_catalog_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +2872,7 @@ func (x *CatalogSnapshot_CatalogAnswer) String() string {
 func (*CatalogSnapshot_CatalogAnswer) ProtoMessage() {}
 
 func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_store_v1_catalog_proto_msgTypes[32]
+	mi := &file_store_v1_catalog_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +2885,7 @@ func (x *CatalogSnapshot_CatalogAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogSnapshot_CatalogAnswer.ProtoReflect.Descriptor instead.
 func (*CatalogSnapshot_CatalogAnswer) Descriptor() ([]byte, []int) {
-	return file_store_v1_catalog_proto_rawDescGZIP(), []int{31, 0}
+	return file_store_v1_catalog_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *CatalogSnapshot_CatalogAnswer) GetGateway() []byte {
@@ -2811,7 +2913,7 @@ var File_store_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xad\v\n" +
+	"\x16store/v1/catalog.proto\x12\x0fmayfly.store.v1\x1a\x14store/v1/store.proto\"\xf4\v\n" +
 	"\x0eCatalogCommand\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x04R\x04atMs\x124\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.mayfly.store.v1.RequestIdR\arequest\x12A\n" +
@@ -2839,7 +2941,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"settle_act\x18! \x01(\v2\x1a.mayfly.store.v1.SettleActH\x00R\tsettleAct\x12>\n" +
 	"\vput_deposit\x18. \x01(\v2\x1b.mayfly.store.v1.PutDepositH\x00R\n" +
-	"putDeposit\x12&\n" +
+	"putDeposit\x12E\n" +
+	"\x0eupdate_api_key\x182 \x01(\v2\x1d.mayfly.store.v1.UpdateApiKeyH\x00R\fupdateApiKey\x12&\n" +
 	"\x03act\x18' \x01(\v2\x14.mayfly.store.v1.ActR\x03actB\x04\n" +
 	"\x02op\"W\n" +
 	"\vCreateCache\x12\x12\n" +
@@ -2933,7 +3036,19 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\fRotateApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x03key\x18\x02 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\x12\x15\n" +
-	"\x06end_ms\x18\x03 \x01(\x04R\x05endMs\"J\n" +
+	"\x06end_ms\x18\x03 \x01(\x04R\x05endMs\"\xe4\x02\n" +
+	"\fUpdateApiKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
+	"\vdescription\x18\x02 \x01(\tH\x00R\vdescription\x88\x01\x01\x12-\n" +
+	"\x10max_traffic_rate\x18\x03 \x01(\rH\x01R\x0emaxTrafficRate\x88\x01\x01\x123\n" +
+	"\x13max_throughput_kbps\x18\x04 \x01(\rH\x02R\x11maxThroughputKbps\x88\x01\x01\x129\n" +
+	"\x16max_subscription_count\x18\x05 \x01(\rH\x03R\x14maxSubscriptionCount\x88\x01\x01\x12\x1b\n" +
+	"\x06weight\x18\x06 \x01(\rH\x04R\x06weight\x88\x01\x01B\x0e\n" +
+	"\f_descriptionB\x13\n" +
+	"\x11_max_traffic_rateB\x16\n" +
+	"\x14_max_throughput_kbpsB\x19\n" +
+	"\x17_max_subscription_countB\t\n" +
+	"\a_weight\"J\n" +
 	"\rRefreshApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x03key\x18\x02 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\x1e\n" +
@@ -3062,7 +3177,7 @@ func file_store_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_store_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_store_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_store_v1_catalog_proto_goTypes = []any{
 	(Eviction)(0),                         // 0: mayfly.store.v1.Eviction
 	(ActOutcome)(0),                       // 1: mayfly.store.v1.ActOutcome
@@ -3083,78 +3198,80 @@ var file_store_v1_catalog_proto_goTypes = []any{
 	(*ApiKey)(nil),                        // 16: mayfly.store.v1.ApiKey
 	(*KeyLimits)(nil),                     // 17: mayfly.store.v1.KeyLimits
 	(*RotateApiKey)(nil),                  // 18: mayfly.store.v1.RotateApiKey
-	(*RefreshApiKey)(nil),                 // 19: mayfly.store.v1.RefreshApiKey
-	(*RevokeApiKey)(nil),                  // 20: mayfly.store.v1.RevokeApiKey
-	(*SweepCredentials)(nil),              // 21: mayfly.store.v1.SweepCredentials
-	(*DenyTokens)(nil),                    // 22: mayfly.store.v1.DenyTokens
-	(*TokenDenial)(nil),                   // 23: mayfly.store.v1.TokenDenial
-	(*Act)(nil),                           // 24: mayfly.store.v1.Act
-	(*ActDetail)(nil),                     // 25: mayfly.store.v1.ActDetail
-	(*RecordAct)(nil),                     // 26: mayfly.store.v1.RecordAct
-	(*SettleAct)(nil),                     // 27: mayfly.store.v1.SettleAct
-	(*Webhook)(nil),                       // 28: mayfly.store.v1.Webhook
-	(*PutWebhook)(nil),                    // 29: mayfly.store.v1.PutWebhook
-	(*DeleteWebhook)(nil),                 // 30: mayfly.store.v1.DeleteWebhook
-	(*RotateWebhook)(nil),                 // 31: mayfly.store.v1.RotateWebhook
-	(*CatalogResult)(nil),                 // 32: mayfly.store.v1.CatalogResult
-	(*CacheRecord)(nil),                   // 33: mayfly.store.v1.CacheRecord
-	(*CatalogSnapshot)(nil),               // 34: mayfly.store.v1.CatalogSnapshot
-	(*CatalogSnapshot_CatalogAnswer)(nil), // 35: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	(*RequestId)(nil),                     // 36: mayfly.store.v1.RequestId
-	(*SnapshotRecord_Requests)(nil),       // 37: mayfly.store.v1.SnapshotRecord.Requests
+	(*UpdateApiKey)(nil),                  // 19: mayfly.store.v1.UpdateApiKey
+	(*RefreshApiKey)(nil),                 // 20: mayfly.store.v1.RefreshApiKey
+	(*RevokeApiKey)(nil),                  // 21: mayfly.store.v1.RevokeApiKey
+	(*SweepCredentials)(nil),              // 22: mayfly.store.v1.SweepCredentials
+	(*DenyTokens)(nil),                    // 23: mayfly.store.v1.DenyTokens
+	(*TokenDenial)(nil),                   // 24: mayfly.store.v1.TokenDenial
+	(*Act)(nil),                           // 25: mayfly.store.v1.Act
+	(*ActDetail)(nil),                     // 26: mayfly.store.v1.ActDetail
+	(*RecordAct)(nil),                     // 27: mayfly.store.v1.RecordAct
+	(*SettleAct)(nil),                     // 28: mayfly.store.v1.SettleAct
+	(*Webhook)(nil),                       // 29: mayfly.store.v1.Webhook
+	(*PutWebhook)(nil),                    // 30: mayfly.store.v1.PutWebhook
+	(*DeleteWebhook)(nil),                 // 31: mayfly.store.v1.DeleteWebhook
+	(*RotateWebhook)(nil),                 // 32: mayfly.store.v1.RotateWebhook
+	(*CatalogResult)(nil),                 // 33: mayfly.store.v1.CatalogResult
+	(*CacheRecord)(nil),                   // 34: mayfly.store.v1.CacheRecord
+	(*CatalogSnapshot)(nil),               // 35: mayfly.store.v1.CatalogSnapshot
+	(*CatalogSnapshot_CatalogAnswer)(nil), // 36: mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	(*RequestId)(nil),                     // 37: mayfly.store.v1.RequestId
+	(*SnapshotRecord_Requests)(nil),       // 38: mayfly.store.v1.SnapshotRecord.Requests
 }
 var file_store_v1_catalog_proto_depIdxs = []int32{
-	36, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
+	37, // 0: mayfly.store.v1.CatalogCommand.request:type_name -> mayfly.store.v1.RequestId
 	4,  // 1: mayfly.store.v1.CatalogCommand.create_cache:type_name -> mayfly.store.v1.CreateCache
 	5,  // 2: mayfly.store.v1.CatalogCommand.delete_cache:type_name -> mayfly.store.v1.DeleteCache
 	6,  // 3: mayfly.store.v1.CatalogCommand.flush_cache:type_name -> mayfly.store.v1.FlushCache
 	11, // 4: mayfly.store.v1.CatalogCommand.add_signing_key:type_name -> mayfly.store.v1.AddSigningKey
 	15, // 5: mayfly.store.v1.CatalogCommand.put_api_key:type_name -> mayfly.store.v1.PutApiKey
-	20, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
-	21, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
+	21, // 6: mayfly.store.v1.CatalogCommand.revoke_api_key:type_name -> mayfly.store.v1.RevokeApiKey
+	22, // 7: mayfly.store.v1.CatalogCommand.sweep_credentials:type_name -> mayfly.store.v1.SweepCredentials
 	14, // 8: mayfly.store.v1.CatalogCommand.remove_signing_key:type_name -> mayfly.store.v1.RemoveSigningKey
-	29, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
-	30, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
-	31, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
+	30, // 9: mayfly.store.v1.CatalogCommand.put_webhook:type_name -> mayfly.store.v1.PutWebhook
+	31, // 10: mayfly.store.v1.CatalogCommand.delete_webhook:type_name -> mayfly.store.v1.DeleteWebhook
+	32, // 11: mayfly.store.v1.CatalogCommand.rotate_webhook:type_name -> mayfly.store.v1.RotateWebhook
 	7,  // 12: mayfly.store.v1.CatalogCommand.update_cache:type_name -> mayfly.store.v1.UpdateCache
 	13, // 13: mayfly.store.v1.CatalogCommand.use_signing_key:type_name -> mayfly.store.v1.UseSigningKey
 	18, // 14: mayfly.store.v1.CatalogCommand.rotate_api_key:type_name -> mayfly.store.v1.RotateApiKey
-	19, // 15: mayfly.store.v1.CatalogCommand.refresh_api_key:type_name -> mayfly.store.v1.RefreshApiKey
-	22, // 16: mayfly.store.v1.CatalogCommand.deny_tokens:type_name -> mayfly.store.v1.DenyTokens
-	26, // 17: mayfly.store.v1.CatalogCommand.record_act:type_name -> mayfly.store.v1.RecordAct
-	27, // 18: mayfly.store.v1.CatalogCommand.settle_act:type_name -> mayfly.store.v1.SettleAct
+	20, // 15: mayfly.store.v1.CatalogCommand.refresh_api_key:type_name -> mayfly.store.v1.RefreshApiKey
+	23, // 16: mayfly.store.v1.CatalogCommand.deny_tokens:type_name -> mayfly.store.v1.DenyTokens
+	27, // 17: mayfly.store.v1.CatalogCommand.record_act:type_name -> mayfly.store.v1.RecordAct
+	28, // 18: mayfly.store.v1.CatalogCommand.settle_act:type_name -> mayfly.store.v1.SettleAct
 	9,  // 19: mayfly.store.v1.CatalogCommand.put_deposit:type_name -> mayfly.store.v1.PutDeposit
-	24, // 20: mayfly.store.v1.CatalogCommand.act:type_name -> mayfly.store.v1.Act
-	8,  // 21: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	8,  // 22: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
-	0,  // 23: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
-	10, // 24: mayfly.store.v1.PutDeposit.deposit:type_name -> mayfly.store.v1.Deposit
-	12, // 25: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
-	16, // 26: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	17, // 27: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
-	16, // 28: mayfly.store.v1.RotateApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	16, // 29: mayfly.store.v1.RefreshApiKey.key:type_name -> mayfly.store.v1.ApiKey
-	25, // 30: mayfly.store.v1.Act.details:type_name -> mayfly.store.v1.ActDetail
-	1,  // 31: mayfly.store.v1.Act.outcome:type_name -> mayfly.store.v1.ActOutcome
-	1,  // 32: mayfly.store.v1.SettleAct.outcome:type_name -> mayfly.store.v1.ActOutcome
-	28, // 33: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
-	2,  // 34: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
-	8,  // 35: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
-	33, // 36: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
-	12, // 37: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
-	16, // 38: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
-	37, // 39: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
-	35, // 40: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
-	28, // 41: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
-	23, // 42: mayfly.store.v1.CatalogSnapshot.denials:type_name -> mayfly.store.v1.TokenDenial
-	24, // 43: mayfly.store.v1.CatalogSnapshot.acts:type_name -> mayfly.store.v1.Act
-	10, // 44: mayfly.store.v1.CatalogSnapshot.deposits:type_name -> mayfly.store.v1.Deposit
-	32, // 45: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	19, // 20: mayfly.store.v1.CatalogCommand.update_api_key:type_name -> mayfly.store.v1.UpdateApiKey
+	25, // 21: mayfly.store.v1.CatalogCommand.act:type_name -> mayfly.store.v1.Act
+	8,  // 22: mayfly.store.v1.CreateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	8,  // 23: mayfly.store.v1.UpdateCache.limits:type_name -> mayfly.store.v1.CacheLimits
+	0,  // 24: mayfly.store.v1.CacheLimits.eviction:type_name -> mayfly.store.v1.Eviction
+	10, // 25: mayfly.store.v1.PutDeposit.deposit:type_name -> mayfly.store.v1.Deposit
+	12, // 26: mayfly.store.v1.AddSigningKey.key:type_name -> mayfly.store.v1.SigningKey
+	16, // 27: mayfly.store.v1.PutApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	17, // 28: mayfly.store.v1.ApiKey.limits:type_name -> mayfly.store.v1.KeyLimits
+	16, // 29: mayfly.store.v1.RotateApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	16, // 30: mayfly.store.v1.RefreshApiKey.key:type_name -> mayfly.store.v1.ApiKey
+	26, // 31: mayfly.store.v1.Act.details:type_name -> mayfly.store.v1.ActDetail
+	1,  // 32: mayfly.store.v1.Act.outcome:type_name -> mayfly.store.v1.ActOutcome
+	1,  // 33: mayfly.store.v1.SettleAct.outcome:type_name -> mayfly.store.v1.ActOutcome
+	29, // 34: mayfly.store.v1.PutWebhook.webhook:type_name -> mayfly.store.v1.Webhook
+	2,  // 35: mayfly.store.v1.CatalogResult.status:type_name -> mayfly.store.v1.CatalogStatus
+	8,  // 36: mayfly.store.v1.CacheRecord.limits:type_name -> mayfly.store.v1.CacheLimits
+	34, // 37: mayfly.store.v1.CatalogSnapshot.caches:type_name -> mayfly.store.v1.CacheRecord
+	12, // 38: mayfly.store.v1.CatalogSnapshot.signing_keys:type_name -> mayfly.store.v1.SigningKey
+	16, // 39: mayfly.store.v1.CatalogSnapshot.api_keys:type_name -> mayfly.store.v1.ApiKey
+	38, // 40: mayfly.store.v1.CatalogSnapshot.requests:type_name -> mayfly.store.v1.SnapshotRecord.Requests
+	36, // 41: mayfly.store.v1.CatalogSnapshot.answers:type_name -> mayfly.store.v1.CatalogSnapshot.CatalogAnswer
+	29, // 42: mayfly.store.v1.CatalogSnapshot.webhooks:type_name -> mayfly.store.v1.Webhook
+	24, // 43: mayfly.store.v1.CatalogSnapshot.denials:type_name -> mayfly.store.v1.TokenDenial
+	25, // 44: mayfly.store.v1.CatalogSnapshot.acts:type_name -> mayfly.store.v1.Act
+	10, // 45: mayfly.store.v1.CatalogSnapshot.deposits:type_name -> mayfly.store.v1.Deposit
+	33, // 46: mayfly.store.v1.CatalogSnapshot.CatalogAnswer.result:type_name -> mayfly.store.v1.CatalogResult
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_store_v1_catalog_proto_init() }
@@ -3183,15 +3300,17 @@ func file_store_v1_catalog_proto_init() {
 		(*CatalogCommand_RecordAct)(nil),
 		(*CatalogCommand_SettleAct)(nil),
 		(*CatalogCommand_PutDeposit)(nil),
+		(*CatalogCommand_UpdateApiKey)(nil),
 	}
 	file_store_v1_catalog_proto_msgTypes[5].OneofWrappers = []any{}
+	file_store_v1_catalog_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_v1_catalog_proto_rawDesc), len(file_store_v1_catalog_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
