@@ -13,6 +13,9 @@ import (
 // Faults makes calls fail on purpose, on a broker that apps are tested against. It
 // is used by many goroutines at once.
 type Faults interface {
+	// Headers are the request headers that Call looks at, in lower case, so that pages
+	// may be allowed to send them. The slice is the caller's.
+	Headers() []string
 	// Call is asked when a call of a method, "/service/Method", begins, before
 	// anything of it is looked at. It may let the call wait until ctx is done, and
 	// returns the status that the call is to end with. With broken set, the stream

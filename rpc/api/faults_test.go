@@ -20,6 +20,8 @@ type doom struct {
 	broken, err error
 }
 
+func (doom) Headers() []string { return nil }
+
 func (d doom) Call(_ context.Context, method string, _ func(string) string) (messages int, broken, err error) {
 	if method != d.method {
 		return 0, nil, nil

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -36,6 +37,10 @@ func NewInjector(seed uint64, rate float64) (*Injector, error) {
 	}
 	return in, nil
 }
+
+// Headers are the request headers that Call looks at, in lower case. The slice is the
+// caller's.
+func (in *Injector) Headers() []string { return slices.Clone(headerNames) }
 
 // Call is asked when a call of a method, "/service/Method", begins. It returns when
 // the call may go on, which may be late, or with the status that it is to end with.
