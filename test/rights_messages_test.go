@@ -139,12 +139,22 @@ func (f filler) requests(m method) (all []proto.Message) {
 	return all
 }
 
-func (f filler) message(d protoreflect.MessageDescriptor) proto.Message {
+// namesNone reports whether a method may be called with no item at all.
+func (m method) namesNone() bool {
+	return slices.Contains([]protoreflect.Name{"KeysExist", "GetBatch", "SetBatch"}, m.Name())
+}
+
+// emptyOf is a message with nothing in it.
+func emptyOf(d protoreflect.MessageDescriptor) proto.Message {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName())
 	if err != nil {
 		panic(err)
 	}
-	m := kind.New()
+	return kind.New().Interface()
+}
+
+func (f filler) message(d protoreflect.MessageDescriptor) proto.Message {
+	m := emptyOf(d).ProtoReflect()
 	for i := range d.Fields().Len() {
 		field := d.Fields().Get(i)
 		if o := field.ContainingOneof(); o != nil && o.Fields().Get(f.member%o.Fields().Len()) != field {

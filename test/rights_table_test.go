@@ -215,6 +215,13 @@ func (g grant) allows(n need, at ...place) bool {
 	return true
 }
 
+// allowsSome reports whether some item of a cache may be meant by a call that names none.
+func (g grant) allowsSome(n need, cache string) bool {
+	return g.operator || slices.ContainsFunc(g.statements, func(s statement) bool {
+		return s.allows(n, place{cache, s.exact + s.prefix})
+	})
+}
+
 // isAbout reports whether a grant says anything about things of a kind.
 func (g grant) isAbout(is kind) bool {
 	return g.operator || slices.ContainsFunc(g.statements, func(s statement) bool { return s.topics == (is == aTopic) })

@@ -271,6 +271,12 @@ func (s *rightsStory) calls(d door, m method, g grant, at place, leads bool, mem
 			func(ctx context.Context) (answer, error) { return d.call(ctx, c, m, at.cache, in) },
 		})
 	}
+	if m.namesNone() {
+		all = append(all, trial{
+			fmt.Sprintf("%s of nothing by %s, %s, who needs %s", path(m), d.name, g.name, m.need), at, g.allowsSome(m.need, at.cache),
+			func(ctx context.Context) (answer, error) { return d.call(ctx, c, m, at.cache, emptyOf(m.Input())) },
+		})
+	}
 	return all
 }
 

@@ -20,7 +20,7 @@ type faultOptions struct {
 
 func (o *faultOptions) settings() []config.Setting {
 	return []config.Setting{
-		{Name: "fault-percent", Help: "how many of a hundred calls fail, are late or lose their stream", Value: config.Integer(&o.percent, 0, 100)},
+		{Name: "fault-percent", Help: "how many of a hundred calls fail, are late or lose the stream they are answered with", Value: config.Integer(&o.percent, 0, 100)},
 		{Name: "fault-seed", Help: "number that decides which calls these are", Value: config.Integer(&o.seed, 0, 1<<31-1)},
 		{Name: "clock", Help: "how many times as fast time passes for whatever expires", Value: config.Integer(&o.clock, 1, 100_000)},
 		{Name: "admin-listen", Help: "address of a port where GET /block breaks the connections of all clients, and GET /unblock mends it", Value: config.Text(&o.admin), Default: "none"},

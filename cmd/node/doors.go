@@ -175,12 +175,17 @@ func (n *Node) openWeb() (err error) {
 		return err
 	}
 	n.doors.room = api.NewRoom(n.limits(n.config.Limits))
+	var headers []string
+	if n.config.Faults != nil {
+		headers = n.config.Faults.Headers()
+	}
 	n.doors.web, err = web.NewServer(web.Config{
 		Room:    n.doors.room,
 		Ready:   n.unready,
 		Metrics: n.doors.measured.Handler(),
 		Gate:    n.doors.gate,
 		Origins: n.config.Origins,
+		Headers: headers,
 		Console: n.doors.console,
 		Proxies: proxies,
 		Vending: n.doors.vending,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,8 @@ import (
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
 	pubsubpb "github.com/mayfly-broker/mayfly/proto/pubsub"
+	"github.com/mayfly-broker/mayfly/rpc/api"
+	"github.com/mayfly-broker/mayfly/rpc/fault"
 )
 
 // get asks the client port for a page; status 0 means that nobody answered.
@@ -38,6 +41,43 @@ func get(t *testing.T, conn *grpc.ClientConn, path, credential string) (status i
 		t.Fatal(err)
 	}
 	return answer.StatusCode, string(text)
+}
+
+// Pages may ask for faults where somebody listens to that, and nowhere else.
+func TestPagesAskForFaults(t *testing.T) {
+	injector, err := fault.NewInjector(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const asked = "request-id error-rpcs return-error error-count delay-rpcs delay-ms delay-count stream-error-rpcs stream-error stream-error-message-limit"
+	for name, faults := range map[string]api.Faults{"a broker to test against": injector, "a broker": nil} {
+		t.Run(name, func(t *testing.T) {
+			config := small(t)
+			config.Faults = faults
+			conn, _ := run(t, config)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+conn.Target()+"/cache_client.Scs/Get", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Origin", "http://localhost:3000")
+			request.Header.Set("Access-Control-Request-Method", http.MethodPost)
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			answer, err := client.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			allowed := strings.Split(answer.Header.Get("Access-Control-Allow-Headers"), ", ")
+			if !slices.Contains(allowed, "authorization") {
+				t.Fatalf("%s: %q", answer.Status, allowed)
+			}
+			for header := range strings.FieldsSeq(asked) {
+				if slices.Contains(allowed, header) != (faults != nil) {
+					t.Errorf("%s may be sent: %v", header, faults == nil)
+				}
+			}
+		})
+	}
 }
 
 func TestMetricsOfANode(t *testing.T) {

@@ -41,7 +41,14 @@ func (c *call) authorize(message any) error {
 
 func (c *call) authorizeItems(message any, need auth.Need) error {
 	cache := c.header("cache")
-	allowed, known := everyKey(message, func(key []byte) bool { return c.who.AllowsCache(cache, key, need) })
+	none := true
+	allowed, known := everyKey(message, func(key []byte) bool {
+		none = false
+		return c.who.AllowsCache(cache, key, need)
+	})
+	if none { // and still, whether there is such a cache is not for everybody to know
+		allowed = c.who.AllowsSome(cache, need)
+	}
 	switch {
 	case !known:
 		return fmt.Errorf("%T holds no key that could be checked", message)

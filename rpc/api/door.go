@@ -62,8 +62,9 @@ type door struct {
 // method is a method as the door knows it.
 type method struct {
 	rule
-	name  string
-	meter Meter
+	name    string
+	streams bool // the answer is a stream
+	meter   Meter
 }
 
 // RegisterService registers a service whose methods all go through the door.
@@ -79,6 +80,7 @@ func (d *door) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	for i, s := range desc.Streams {
 		wrapped.Streams[i] = s
 		known := d.method(desc, s.StreamName)
+		known.streams = true
 		wrapped.Streams[i].Handler = d.stream(known, s.Handler)
 		d.handlers[known.name] = handler{impl: impl, stream: wrapped.Streams[i].Handler, duplex: s.ClientStreams}
 	}

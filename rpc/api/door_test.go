@@ -145,6 +145,38 @@ func TestBatchesNeedEveryKey(t *testing.T) {
 	}
 }
 
+// A call on no key needs some right to what the cache holds: without, it is refused in the
+// same words whether or not there is such a cache.
+func TestNoKeyIsNoWayAround(t *testing.T) {
+	w := newWorld(t, settings{secured: true})
+	calls := map[string]func(context.Context) error{
+		"KeysExist": func(ctx context.Context) error { return second(w.scs.KeysExist(ctx, &cachepb.KeysExistRequest{})) },
+		"GetBatch":  func(ctx context.Context) error { return drain(w.scs.GetBatch(ctx, &cachepb.GetBatchRequest{})) },
+		"SetBatch":  func(ctx context.Context) error { return drain(w.scs.SetBatch(ctx, &cachepb.SetBatchRequest{})) },
+	}
+	held := func(p *permissionpb.PermissionsType) string { return w.disposable(t, time.Hour, "", p) }
+	for name, test := range map[string]struct{ credential, may string }{
+		"topics":     {held(topicStatement(permissionpb.TopicRole_TopicReadWrite, "t")), ""},
+		"read only":  {held(itemStatement(permissionpb.CacheRole_CacheReadOnly, "k")), "KeysExist GetBatch"},
+		"write only": {held(itemStatement(permissionpb.CacheRole_CacheWriteOnly, "k")), "SetBatch"},
+		"admin":      {w.rootText(t), "KeysExist GetBatch SetBatch"},
+	} {
+		for call, do := range calls {
+			there := do(in(t.Context(), "authorization", test.credential))
+			nowhere := do(metadata.AppendToOutgoingContext(t.Context(), "cache", "nowhere", "authorization", test.credential))
+			if strings.Contains(test.may, call) {
+				wants(t, there, codes.OK)
+				continue
+			}
+			wants(t, there, codes.PermissionDenied)
+			wants(t, nowhere, codes.PermissionDenied)
+			if status.Convert(there).Message() != status.Convert(nowhere).Message() {
+				t.Errorf("%s by %s: %v, and without a cache %v", call, name, there, nowhere)
+			}
+		}
+	}
+}
+
 func (w *world) machineGet(key string) (string, bool) {
 	ctx := &call{Context: context.Background(), door: w.server.door, bounds: w.server.door.bounds.Load()}
 	ctx.cache, _ = w.Lookup("c")

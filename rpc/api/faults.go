@@ -13,12 +13,16 @@ import (
 // Faults makes calls fail on purpose, on a broker that apps are tested against. It
 // is used by many goroutines at once.
 type Faults interface {
+	// Headers are the request headers that Call looks at, in lower case, so that pages
+	// may be allowed to send them. The slice is the caller's.
+	Headers() []string
 	// Call is asked when a call of a method, "/service/Method", begins, before
 	// anything of it is looked at. It may let the call wait until ctx is done, and
-	// returns the status that the call is to end with. With broken set, the stream
-	// of the call ends with that status after so many messages. header returns the
-	// first value of a request header, or "".
-	Call(ctx context.Context, method string, header func(string) string) (messages int, broken, err error)
+	// returns the status that the call is to end with. streams says that the answer
+	// is a stream; with broken set, that stream ends with that status after so many
+	// messages, or where it would have ended well. header returns the first value of a
+	// request header, or "".
+	Call(ctx context.Context, method string, streams bool, header func(string) string) (messages int, broken, err error)
 }
 
 // provoke asks whether the call is to fail.
@@ -26,7 +30,7 @@ func (c *call) provoke() error {
 	if c.door.faults == nil {
 		return nil
 	}
-	messages, broken, err := c.door.faults.Call(c, c.method.name, c.header)
+	messages, broken, err := c.door.faults.Call(c, c.method.name, c.method.streams, c.header)
 	if broken != nil {
 		c.breaks = &breaking{left: messages, why: broken}
 	}
@@ -60,7 +64,7 @@ func (b *breaking) outcome(err error) error {
 	if b == nil {
 		return err
 	}
-	if _, over := b.spend(0); over {
+	if _, over := b.spend(0); over || err == nil {
 		return b.why
 	}
 	return err

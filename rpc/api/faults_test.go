@@ -20,8 +20,10 @@ type doom struct {
 	broken, err error
 }
 
-func (d doom) Call(_ context.Context, method string, _ func(string) string) (messages int, broken, err error) {
-	if method != d.method {
+func (doom) Headers() []string { return nil }
+
+func (d doom) Call(_ context.Context, method string, streams bool, _ func(string) string) (messages int, broken, err error) {
+	if method != d.method || streams != (d.broken != nil) {
 		return 0, nil, nil
 	}
 	return d.messages, d.broken, d.err
@@ -38,11 +40,11 @@ func TestProvokedErrors(t *testing.T) {
 }
 
 // A stream that is to break sends what it may and no more, whether its handler sends
-// or a subscription does, and whether or not there would have been more.
+// or a subscription does, and whether or not there would have been more, or as much.
 func TestProvokedBreaks(t *testing.T) {
 	broken := status.Error(codes.Internal, "provoked")
 	t.Run("batch", func(t *testing.T) {
-		for _, keys := range []int{2, 5} {
+		for _, keys := range []int{0, 1, 2, 5} {
 			w := newWorld(t, settings{config: Config{Faults: doom{method: cachepb.Scs_GetBatch_FullMethodName, messages: 2, broken: broken}}})
 			r := &cachepb.GetBatchRequest{}
 			for range keys {
@@ -57,8 +59,8 @@ func TestProvokedBreaks(t *testing.T) {
 				if err == nil {
 					continue
 				}
-				if n != 2 || err == io.EOF {
-					t.Errorf("%d keys: %d answers and %v, want 2", keys, n, err)
+				if n != min(keys, 2) || err == io.EOF {
+					t.Errorf("%d keys: %d answers and %v, want %d", keys, n, err, min(keys, 2))
 				}
 				wants(t, err, codes.Internal)
 				break

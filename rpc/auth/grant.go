@@ -1,6 +1,9 @@
 package auth
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Need is what a call does with an item or a topic: it tells the caller about
 // it (Read), changes it (Write), or does both in one (ReadWrite).
@@ -75,6 +78,15 @@ func (g *Grant) AllowsCache(cache string, key []byte, need Need) bool {
 		}
 	}
 	return false
+}
+
+// AllowsSome reports whether there could be an item of that cache that may be used so,
+// which is what a call on no key at all has to be asked.
+func (g *Grant) AllowsSome(cache string, need Need) bool {
+	if g == nil || !need.sound() {
+		return false
+	}
+	return g.super || slices.ContainsFunc(g.items, func(r rule) bool { return r.covers(cache, need) })
 }
 
 // AllowsTopic reports whether that topic of that cache may be used so: Read is

@@ -377,6 +377,9 @@ func TestGrantEqualsNaive(t *testing.T) {
 			cache, name := caches.Draw(t, "asked cache"), rapid.StringOfN(rapid.SampledFrom([]rune("ab")), 0, 4, -1).Draw(t, "asked name")
 			need := rapid.SampledFrom([]Need{Read, Write, ReadWrite}).Draw(t, "need")
 			for _, g := range []*Grant{g, again} {
+				if g.AllowsCache(cache, []byte(name), need) && !g.AllowsSome(cache, need) {
+					t.Fatalf("item %s/%s %v is allowed, and yet none of that cache", cache, name, need)
+				}
 				if got, want := g.AllowsCache(cache, []byte(name), need), naive(p, false, cache, name, need); got != want {
 					t.Fatalf("item %s/%s %v: got %v", cache, name, need, got)
 				}

@@ -70,6 +70,9 @@ func (p Principal) AllowsCache(cache string, key []byte, need Need) bool {
 	return p.grant.AllowsCache(cache, key, need)
 }
 
+// AllowsSome is Grant.AllowsSome of the caller's grant.
+func (p Principal) AllowsSome(cache string, need Need) bool { return p.grant.AllowsSome(cache, need) }
+
 // AllowsTopic is Grant.AllowsTopic of the caller's grant.
 func (p Principal) AllowsTopic(cache, topic string, need Need) bool {
 	return p.grant.AllowsTopic(cache, topic, need)

@@ -11,10 +11,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What a random fault may be: as long as a patient and an impatient client notice.
+// What a random fault may be: so long that every client notices, and as long as some
+// are not patient for.
 const (
-	longestDelay = 2 * time.Second
-	mostMessages = 20
+	shortestDelay = 100 * time.Millisecond
+	longestDelay  = 2 * time.Second
+	mostMessages  = 20
 )
 
 // chance lets calls fail at random, and the same ones in every run.
@@ -35,8 +37,9 @@ func ofTheNode(method string) bool {
 	return strings.HasPrefix(method, "/grpc.") || strings.HasPrefix(method, "/mayfly.")
 }
 
-// draw decides about the next call of a method.
-func (c *chance) draw(method string) wish {
+// draw decides about the next call of a method, which does or does not stream. Whatever
+// it draws hurts such a call.
+func (c *chance) draw(method string, streams bool) wish {
 	c.mu.Lock()
 	c.calls[method]++
 	n := c.calls[method]
@@ -48,13 +51,17 @@ func (c *chance) draw(method string) wish {
 		return wish{}
 	}
 	provoked := func(code codes.Code) error { return status.Error(code, "provoked at random") }
-	switch random.IntN(4) {
+	fates := 3
+	if streams {
+		fates++ // there is something to break
+	}
+	switch random.IntN(fates) {
 	case 0:
 		return wish{fail: provoked(codes.Unavailable), failCount: always}
 	case 1:
 		return wish{fail: provoked(codes.Internal), failCount: always}
 	case 2:
-		return wish{delay: time.Duration(random.Int64N(int64(longestDelay))), delayCount: always}
+		return wish{delay: shortestDelay + time.Duration(random.Int64N(int64(longestDelay-shortestDelay))), delayCount: always}
 	default:
 		return wish{broken: provoked(codes.Unavailable), messages: 1 + random.IntN(mostMessages)}
 	}

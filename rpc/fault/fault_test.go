@@ -64,7 +64,7 @@ func TestHeadersLetCallsFail(t *testing.T) {
 		"mistakes elsewhere":   {get, headers{"error-rpcs": "set", "return-error": "sorry", "error-count": "many"}, codes.OK},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, broken, err := newInjector(t, 0, 0).Call(t.Context(), c.method, c.headers.get)
+			_, broken, err := newInjector(t, 0, 0).Call(t.Context(), c.method, false, c.headers.get)
 			if status.Code(err) != c.want || broken != nil {
 				t.Errorf("%v, stream %v, want %v", err, broken, c.want)
 			}
@@ -76,7 +76,7 @@ func TestCountsBelongToTheRequest(t *testing.T) {
 	in := newInjector(t, 0, 0)
 	call := func(request string) bool {
 		h := headers{"request-id": request, "error-rpcs": "get", "return-error": "unavailable", "error-count": "2"}
-		_, _, err := in.Call(t.Context(), get, h.get)
+		_, _, err := in.Call(t.Context(), get, false, h.get)
 		return err != nil
 	}
 	var failed []bool
@@ -92,7 +92,7 @@ func TestRequestsAreForgottenInTime(t *testing.T) {
 	in := newInjector(t, 0, 0)
 	for i := range maxRequests + 10 {
 		h := headers{"request-id": time.Duration(i).String(), "error-rpcs": "get", "return-error": "unavailable", "error-count": "1"}
-		_, _, _ = in.Call(t.Context(), get, h.get)
+		_, _, _ = in.Call(t.Context(), get, false, h.get)
 	}
 	if n := len(in.requests); n > maxRequests {
 		t.Errorf("%d requests are remembered, want at most %d", n, maxRequests)
@@ -105,13 +105,13 @@ func TestDelays(t *testing.T) {
 		h := headers{"request-id": "a", "delay-rpcs": "get", "delay-ms": "700", "delay-count": "1"}
 		for _, want := range []time.Duration{700 * time.Millisecond, 0} {
 			began := time.Now()
-			if _, _, err := in.Call(t.Context(), get, h.get); err != nil || time.Since(began) != want {
+			if _, _, err := in.Call(t.Context(), get, false, h.get); err != nil || time.Since(began) != want {
 				t.Errorf("%v late, %v, want %v", time.Since(began), err, want)
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, _, err := in.Call(ctx, get, headers{"delay-rpcs": "get", "delay-ms": "5000"}.get); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := in.Call(ctx, get, false, headers{"delay-rpcs": "get", "delay-ms": "5000"}.get); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a call that is over goes on waiting: %v", err)
 		}
 	})
@@ -119,7 +119,7 @@ func TestDelays(t *testing.T) {
 
 func TestStreamsBreak(t *testing.T) {
 	h := headers{"stream-error-rpcs": "topic-subscribe", "stream-error": "internal", "stream-error-message-limit": "3"}
-	messages, broken, err := newInjector(t, 0, 0).Call(t.Context(), subscribe, h.get)
+	messages, broken, err := newInjector(t, 0, 0).Call(t.Context(), subscribe, true, h.get)
 	if messages != 3 || status.Code(broken) != codes.Internal || err != nil {
 		t.Errorf("%d messages, then %v, %v; want 3, then Internal", messages, broken, err)
 	}
@@ -134,10 +134,10 @@ func TestChanceRepeatsItself(t *testing.T) {
 			in := newInjector(t, seed, 0.25)
 			for range calls {
 				if between {
-					_, _, _ = in.Call(t.Context(), publish, headers{}.get)
+					_, _, _ = in.Call(t.Context(), publish, false, headers{}.get)
 				}
 				began := time.Now()
-				messages, broken, err := in.Call(t.Context(), get, headers{}.get)
+				messages, broken, err := in.Call(t.Context(), get, false, headers{}.get)
 				fates = append(fates, strings.Join([]string{time.Since(began).String(), time.Duration(messages).String(),
 					status.Code(broken).String(), status.Code(err).String()}, " "))
 			}
@@ -162,10 +162,38 @@ func TestChanceRepeatsItself(t *testing.T) {
 	}
 }
 
+// With a rate of one every call is hurt, whether or not it streams, and each in every way
+// that there is for its kind.
+func TestChanceHurtsWhomItMeets(t *testing.T) {
+	for method, ways := range map[string]int{get: 3, subscribe: 4} {
+		synctest.Test(t, func(t *testing.T) {
+			in, seen := newInjector(t, 1, 1), make(map[string]bool)
+			for range 200 {
+				began := time.Now()
+				messages, broken, err := in.Call(t.Context(), method, ways == 4, headers{}.get)
+				late := time.Since(began)
+				switch {
+				case err != nil && broken == nil && late == 0:
+					seen[status.Code(err).String()] = true
+				case broken != nil && err == nil && late == 0 && messages > 0 && messages <= mostMessages:
+					seen["broken"] = true
+				case err == nil && broken == nil && late >= shortestDelay && late < longestDelay:
+					seen["late"] = true
+				default:
+					t.Fatalf("%s: %v late, broken by %v after %d messages, %v", method, late, broken, messages, err)
+				}
+			}
+			if len(seen) != ways || seen["broken"] != (ways == 4) {
+				t.Errorf("%s: hurt in these ways: %v, want %d", method, seen, ways)
+			}
+		})
+	}
+}
+
 func TestNoChanceForTheNodeItself(t *testing.T) {
 	in := newInjector(t, 1, 1)
 	for _, method := range []string{"/grpc.health.v1.Health/Check", "/mayfly.admin.v1.Admin/Version"} {
-		if messages, broken, err := in.Call(t.Context(), method, headers{}.get); messages != 0 || broken != nil || err != nil {
+		if messages, broken, err := in.Call(t.Context(), method, true, headers{}.get); messages != 0 || broken != nil || err != nil {
 			t.Errorf("%s is hurt: %v, %v", method, broken, err)
 		}
 	}

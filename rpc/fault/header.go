@@ -24,6 +24,12 @@ const (
 	headerStreamBreaks = "stream-error-message-limit" // after how many messages
 )
 
+// headerNames are all of them.
+var headerNames = []string{
+	headerRequest, headerError, headerErrorCalls, headerErrorCount, headerDelayCalls, headerDelay, headerDelayCount,
+	headerStreamCalls, headerStreamError, headerStreamBreaks,
+}
+
 // always is a count that never runs out.
 const always = -1
 

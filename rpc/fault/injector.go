@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,22 +38,27 @@ func NewInjector(seed uint64, rate float64) (*Injector, error) {
 	return in, nil
 }
 
+// Headers are the request headers that Call looks at, in lower case. The slice is the
+// caller's.
+func (in *Injector) Headers() []string { return slices.Clone(headerNames) }
+
 // Call is asked when a call of a method, "/service/Method", begins. It returns when
 // the call may go on, which may be late, or with the status that it is to end with.
-// With broken set, the stream of the call ends with that status after it has sent
-// so many messages. header returns the first value of a request header, or "".
+// streams says that the call is answered with a stream; with broken set, the stream is to
+// end with that status after it has sent so many messages, or where it would have ended
+// well. header returns the first value of a request header, or "".
 //
 // The header error-rpcs lists calls, in kebab-case and with spaces between, that answer
 // with return-error; delay-rpcs those that are late by delay-ms; stream-error-rpcs those
 // whose streams end with stream-error after stream-error-message-limit messages. With
 // error-count and delay-count it is only so many calls with the same request-id.
-func (in *Injector) Call(ctx context.Context, method string, header func(string) string) (messages int, broken, err error) {
+func (in *Injector) Call(ctx context.Context, method string, streams bool, header func(string) string) (messages int, broken, err error) {
 	w, err := wishOf(method, header)
 	if err != nil {
 		return 0, nil, err
 	}
 	if in.chance != nil && w == (wish{request: w.request}) && !ofTheNode(method) {
-		w = in.chance.draw(method)
+		w = in.chance.draw(method, streams)
 	}
 	late, fails := in.count(w)
 	if late && w.delay > 0 {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -22,7 +24,7 @@ type Certificates struct {
 
 	// Of Watch.
 	seen   pair      // what was last looked at
-	warned time.Time // of the end that comes near
+	warned time.Time // of what is wrong with the present one
 }
 
 // pair is what the files hold.
@@ -63,8 +65,8 @@ func (c *Certificates) Current() *tls.Certificate { return c.current.Load() }
 // End is when the certificate of the moment is no longer good.
 func (c *Certificates) End() time.Time { return c.Current().Leaf.NotAfter }
 
-// Watch takes up new certificates, and warns of the end of the present one, until
-// ctx is done.
+// Watch takes up new certificates, and warns of what is or soon will be wrong with the
+// present one, until ctx is done.
 func (c *Certificates) Watch(ctx context.Context) {
 	tick := time.NewTicker(certificatePoll)
 	defer tick.Stop()
@@ -115,16 +117,36 @@ func (c *Certificates) take(found pair) error {
 	return nil
 }
 
-// warn says that the certificate ends soon, or has ended.
+// warn says once a day what keeps clients from the present certificate, or soon will.
 func (c *Certificates) warn(now time.Time) {
-	left := c.End().Sub(now)
-	if left > endsSoon || now.Sub(c.warned) < warnedAgain {
+	text := complaint(c.Current().Leaf, now)
+	if text == "" || now.Sub(c.warned) < warnedAgain {
 		return
 	}
 	c.warned = now
-	text := "the TLS certificate ends soon; put a new one into its place"
-	if left <= 0 {
-		text = "the TLS certificate HAS ENDED, and clients refuse it; put a new one into its place"
+	c.logger.Warn(text, slog.String("file", c.certFile), slog.Time("begins", c.Current().Leaf.NotBefore), slog.Time("ends", c.End()))
+}
+
+// complaint is what is wrong with a certificate at that time; nothing if it is good for
+// long.
+func complaint(leaf *x509.Certificate, now time.Time) string {
+	switch left := leaf.NotAfter.Sub(now); {
+	case !isForServers(leaf):
+		return "the TLS certificate IS NOT FOR SERVERS, and clients refuse it: server authentication is missing in its extended key usage; put a new one into its place"
+	case now.Before(leaf.NotBefore):
+		return "the TLS certificate IS NOT GOOD YET, and clients refuse it; is the clock of this machine right?"
+	case left <= 0:
+		return "the TLS certificate HAS ENDED, and clients refuse it; put a new one into its place"
+	case left <= endsSoon:
+		return "the TLS certificate ends soon; put a new one into its place"
+	default:
+		return ""
 	}
-	c.logger.Warn(text, slog.String("file", c.certFile), slog.Time("ends", c.End()))
+}
+
+// isForServers reports whether a certificate may show who a server is, which one that
+// names no use may (RFC 5280, 4.2.1.12).
+func isForServers(leaf *x509.Certificate) bool {
+	return len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny)
 }

@@ -68,7 +68,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			s.turnAway()
 			h.Set("Access-Control-Allow-Methods", allowMethods)
-			h.Set("Access-Control-Allow-Headers", allowHeaders)
+			h.Set("Access-Control-Allow-Headers", s.pageHeaders)
 			h.Set("Access-Control-Max-Age", preflightAge)
 			w.WriteHeader(http.StatusNoContent)
 			return

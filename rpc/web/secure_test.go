@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -326,6 +327,62 @@ func TestCertificatesAreReplaced(t *testing.T) {
 		if strings.Contains(log.String(), "PRIVATE") {
 			t.Error("the log holds a key")
 		}
+	})
+}
+
+// What keeps clients away is told as soon as a certificate is in use, and not of one that
+// is good.
+func TestComplaints(t *testing.T) {
+	now := time.Now()
+	good := x509.Certificate{NotBefore: now.Add(-time.Hour), NotAfter: now.Add(endsSoon + time.Hour)}
+	for name, test := range map[string]struct {
+		change func(*x509.Certificate)
+		want   string
+	}{
+		"good":                       {func(*x509.Certificate) {}, ""},
+		"for servers and clients":    {uses(x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth), ""},
+		"for everything":             {uses(x509.ExtKeyUsageAny), ""},
+		"for clients":                {uses(x509.ExtKeyUsageClientAuth), "NOT FOR SERVERS"},
+		"for what nobody knows":      {func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} }, "NOT FOR SERVERS"},
+		"not good yet":               {func(c *x509.Certificate) { c.NotBefore = now.Add(time.Second) }, "NOT GOOD YET"},
+		"good from this very moment": {func(c *x509.Certificate) { c.NotBefore = now }, ""},
+		"near its end":               {func(c *x509.Certificate) { c.NotAfter = now.Add(endsSoon) }, "ends soon"},
+		"at its end":                 {func(c *x509.Certificate) { c.NotAfter = now }, "HAS ENDED"},
+	} {
+		leaf := good
+		test.change(&leaf)
+		if got := complaint(&leaf, now); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func uses(all ...x509.ExtKeyUsage) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.ExtKeyUsage = all }
+}
+
+// A certificate that is not good yet is warned of at once, once a day, and no longer when
+// its time has come.
+func TestCertificateBeforeItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(journal)
+		cert, key := issue(t, t.TempDir(), "early", time.Now().Add(90*24*time.Hour+30*time.Hour))
+		c, err := LoadCertificates(cert, key, slog.New(slog.NewTextHandler(log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var watching sync.WaitGroup
+		watching.Go(func() { c.Watch(ctx) })
+		for day, want := range []int{1, 2, 2, 2} {
+			synctest.Wait()
+			if got := strings.Count(log.String(), "NOT GOOD YET"); got != want {
+				t.Errorf("day %d: %d warnings, want %d:\n%s", day, got, want, log.String())
+			}
+			time.Sleep(warnedAgain + certificatePoll)
+		}
+		cancel()
+		watching.Wait()
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,9 @@ type Config struct {
 	// scheme://host, and :port unless it is the scheme's own. "*" stands for all,
 	// but not in open mode. Empty means pages of this machine.
 	Origins []string
+	// Headers are those that pages may send beside the ones of every call, for brokers
+	// that listen to more; in lower case.
+	Headers []string
 	// Console serves what is below /console; nil for nothing.
 	Console http.Handler
 	// Proxies are the proxies whose word counts for where a request came from.
@@ -66,10 +70,12 @@ type Calls interface {
 
 // Server serves the HTTP side of a node's client port.
 type Server struct {
-	config   Config
-	http     *http.Server
-	calls    atomic.Pointer[Calls] // nil before Open
-	draining atomic.Bool
+	config Config
+	http   *http.Server
+	// pageHeaders is what preflights are told that pages may send.
+	pageHeaders string
+	calls       atomic.Pointer[Calls] // nil before Open
+	draining    atomic.Bool
 
 	eventTexts, itemTexts *encodings // of what topics say
 
@@ -95,7 +101,7 @@ func NewServer(config Config) (*Server, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config, eventTexts: newEncodings(eventText), itemTexts: newEncodings(itemText)}
+	s := &Server{config: config, pageHeaders: strings.Join(append([]string{allowHeaders}, config.Headers...), ", "), eventTexts: newEncodings(eventText), itemTexts: newEncodings(itemText)}
 	s.life, s.cut = context.WithCancel(context.Background())
 	s.leaving, s.sendAway = context.WithCancel(s.life)
 	s.http = &http.Server{
