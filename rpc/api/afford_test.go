@@ -241,7 +241,8 @@ func TestAnswersAreCharged(t *testing.T) {
 
 func answersAreCharged(t *testing.T, meter *metering.Meter) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{config: Config{Usage: meter}})
+		w := newWorld(t, settings{})
+		w.server.door.usage = meter // before there are any calls
 		w.limitedCache(t, "narrow", &storev1.CacheLimits{MaxThroughputKbps: u32(1)})
 		// 900 bytes come in, and go out five times.
 		put := &cachepb.SetRequest{CacheKey: []byte("k"), CacheBody: make([]byte, 900), TtlMilliseconds: minute}
