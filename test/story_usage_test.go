@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -38,8 +39,9 @@ type usageReport struct {
 		Token  string `json:"token"`
 		measured
 	} `json:"rows"`
-	Total measured `json:"total"`
-	Cost  struct {
+	Total   measured  `json:"total"`
+	Counted time.Time `json:"counted_until"`
+	Cost    struct {
 		Total float64 `json:"total"`
 	} `json:"cost"`
 }
@@ -251,6 +253,14 @@ func TestUsageOfACluster(t *testing.T) {
 	}
 	for _, n := range c.Nodes {
 		agrees(t, n.Server, all)
+	}
+	began := time.Now()
+	harness.Eventually(t, harness.Patience, "all nodes to have counted up to now", func() (bool, string) {
+		got := reportOf(t, c.Nodes[0].Server, "cache").Counted
+		return got.After(began) && !got.After(time.Now()), fmt.Sprintf("%v, now is %v", got, time.Now())
+	})
+	if text := c.Nodes[1].CLI(t, "", "usage", "report").OK(t); !strings.Contains(text, "\nCounted up to 20") {
+		t.Errorf("printed\n%s", text)
 	}
 
 	before, doomed := all(), guests[2].total()

@@ -13,11 +13,13 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cmd/config"
 	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	"github.com/mayfly-broker/mayfly/rpc/convert"
 )
 
 const usedHelp = `Show what clients used: requests, deliveries and bytes of every cache, by topic
 prefix and by credential, hour by hour and for the whole cluster. What the last
-seconds have brought, at most a minute, may not be there yet.
+seconds have brought, at most a minute, may not be there yet; a report says up to
+when it was counted.
 
 docs/metering.md says what exactly is counted.`
 
@@ -30,10 +32,10 @@ func (p *Program) usageCommand() *cobra.Command {
 // usedFlags say what is asked about.
 type usedFlags struct{ since, until, by, cache string }
 
-// usedBy are what rows can be about.
-var usedBy = map[string]adminpb.UsageBy{
-	"cache": adminpb.UsageBy_USAGE_BY_CACHE, "topic-prefix": adminpb.UsageBy_USAGE_BY_TOPIC_PREFIX,
-	"token": adminpb.UsageBy_USAGE_BY_TOKEN, "hour": adminpb.UsageBy_USAGE_BY_HOUR,
+// about is what the rows are about. The flag takes no other words.
+func (f *usedFlags) about() adminpb.UsageBy {
+	by, _ := convert.UsedBy(f.by)
+	return by
 }
 
 func (f *usedFlags) addFlags(cmd *cobra.Command) {
@@ -41,7 +43,7 @@ func (f *usedFlags) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.since, "since", "", "`time` to begin with: a day such as 2026-11-01 or a time such as 2026-11-01T15:00, in UTC, or how long ago, such as 7d (default the beginning of this month)")
 	flags.StringVar(&f.until, "until", "", "`time` to end before, likewise (default now)")
-	flags.Var(config.Choice(&f.by, "cache", "topic-prefix", "token", "hour"), "by", "what the rows are about")
+	flags.Var(config.Choice(&f.by, convert.UsedByWords()...), "by", "what the rows are about")
 	flags.StringVar(&f.cache, "cache", "", "this `cache` alone")
 }
 
@@ -95,7 +97,7 @@ func (p *Program) usageReport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		report, err := s.report(ctx, &adminpb.ReportUsageRequest{Range: in, By: usedBy[f.by], Limit: 10_000})
+		report, err := s.report(ctx, &adminpb.ReportUsageRequest{Range: in, By: f.about(), Limit: 10_000})
 		if err != nil {
 			return err
 		}
@@ -104,111 +106,27 @@ func (p *Program) usageReport() *cobra.Command {
 				return cmp.Compare(b.GetCounts().GetUnits(), a.GetCounts().GetUnits())
 			})
 		}
-		return s.out.answer(usedDocument(report, f.by), func(w *strings.Builder) { printUsed(w, report, f.by) })
+		return s.out.answer(convert.UsedReportOf(report, f.about()), func(w *strings.Builder) { printUsed(w, report, f.by) })
 	})
 }
 
 // report asks for all pages of a report.
 func (s *session) report(ctx context.Context, ask *adminpb.ReportUsageRequest) (*adminpb.ReportUsageResponse, error) {
 	client, rows := adminpb.NewUsageClient(s.conn), []*adminpb.UsageRow(nil)
-	for {
+	for counted := uint64(0); ; {
 		page, err := client.ReportUsage(ctx, ask)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, page.GetRows()...)
+		if rows = append(rows, page.GetRows()...); ask.GetAfter() == "" {
+			counted = page.GetCountedUntil() // which is the earliest of all pages
+		}
 		if page.GetNext() == "" {
-			page.Rows = rows
+			page.Rows, page.CountedUntil = rows, counted
 			return page, nil
 		}
 		ask.After = page.GetNext()
 	}
-}
-
-// usedCounts is what was used, in JSON.
-type usedCounts struct {
-	Requests      uint64 `json:"requests"`
-	Reads         uint64 `json:"reads"`
-	Writes        uint64 `json:"writes"`
-	Publishes     uint64 `json:"publishes"`
-	Subscriptions uint64 `json:"subscriptions"`
-	Failed        uint64 `json:"failed"`
-	Deliveries    uint64 `json:"deliveries"`
-	Units         uint64 `json:"units"`
-	BytesIn       uint64 `json:"bytes_in"`
-	BytesOut      uint64 `json:"bytes_out"`
-}
-
-func countsOf(c *adminpb.UsageCounts) usedCounts {
-	return usedCounts{
-		Requests: c.GetReads() + c.GetWrites() + c.GetPublishes() + c.GetSubscriptions(),
-		Reads:    c.GetReads(), Writes: c.GetWrites(), Publishes: c.GetPublishes(), Subscriptions: c.GetSubscriptions(),
-		Failed: c.GetFailed(), Deliveries: c.GetDeliveries(), Units: c.GetUnits(), BytesIn: c.GetBytesIn(), BytesOut: c.GetBytesOut(),
-	}
-}
-
-// usedRow is one row in JSON, with what it is about.
-type usedRow struct {
-	Hour   *time.Time `json:"hour,omitempty"`
-	Cache  *string    `json:"cache,omitempty"`
-	Prefix *string    `json:"topic_prefix,omitempty"`
-	Token  *string    `json:"token,omitempty"`
-	Other  bool       `json:"other,omitempty"`
-	usedCounts
-}
-
-func rowOf(r *adminpb.UsageRow, by string) usedRow {
-	row := usedRow{Other: r.GetOther(), usedCounts: countsOf(r.GetCounts())}
-	if r.Hour != nil {
-		row.Hour = moment(r.GetHour())
-	}
-	cache, prefix, token := r.GetCache(), r.GetTopicPrefix(), r.GetToken()
-	if by == "cache" || by == "topic-prefix" || row.Hour != nil && by != "hour" {
-		row.Cache = &cache
-	}
-	switch by {
-	case "topic-prefix":
-		row.Prefix = &prefix
-	case "token":
-		row.Token = &token
-	}
-	return row
-}
-
-// usedCost is what it would have cost, in JSON.
-type usedCost struct {
-	Example  bool        `json:"example"`
-	Currency string      `json:"currency"`
-	Total    float64     `json:"total"`
-	Months   []usedMonth `json:"months"`
-}
-
-type usedMonth struct {
-	Month string  `json:"month"`
-	Cost  float64 `json:"cost"`
-}
-
-// usedDocument is a report in JSON.
-func usedDocument(report *adminpb.ReportUsageResponse, by string) any {
-	cost := report.GetCost()
-	document := struct {
-		Since *time.Time `json:"since"`
-		Until *time.Time `json:"until"`
-		By    string     `json:"by"`
-		Rows  []usedRow  `json:"rows"`
-		Total usedCounts `json:"total"`
-		Cost  usedCost   `json:"cost"`
-	}{
-		moment(report.GetRange().GetSince()), moment(report.GetRange().GetUntil()), by, []usedRow{}, countsOf(report.GetTotal()),
-		usedCost{cost.GetPrices().GetExample(), cost.GetPrices().GetCurrency(), cost.GetTotal(), []usedMonth{}},
-	}
-	for _, r := range report.GetRows() {
-		document.Rows = append(document.Rows, rowOf(r, by))
-	}
-	for _, m := range cost.GetMonths() {
-		document.Cost.Months = append(document.Cost.Months, usedMonth{moment(m.GetStart()).Format("2006-01"), m.GetCost()})
-	}
-	return document
 }
 
 // printUsed writes a report for people.
@@ -221,8 +139,7 @@ func printUsed(w *strings.Builder, report *adminpb.ReportUsageResponse, by strin
 	}
 	total := append([]string{"total"}, make([]string, len(headers[by])-1)...)
 	rows = append(rows, append(total, cellsOf(report.GetTotal())...))
-	const minute = "2006-01-02 15:04"
-	fmt.Fprintf(w, "From %s to %s UTC\n\n", moment(report.GetRange().GetSince()).Format(minute), moment(report.GetRange().GetUntil()).Format(minute))
+	printSpan(w, report)
 	table(w, header, rows)
 	cost := report.GetCost()
 	fmt.Fprintf(w, "\nWhat such traffic would have cost, %s: %s\n", pricesOf(cost.GetPrices()), money(cost.GetTotal(), cost.GetPrices()))
@@ -231,6 +148,16 @@ func printUsed(w *strings.Builder, report *adminpb.ReportUsageResponse, by strin
 			fmt.Fprintf(w, "  %s  %s\n", moment(m.GetStart()).Format("2006-01"), money(m.GetCost(), cost.GetPrices()))
 		}
 	}
+}
+
+// printSpan says what time a report is about, and how much of it was counted by now.
+func printSpan(w *strings.Builder, report *adminpb.ReportUsageResponse) {
+	const minute = "2006-01-02 15:04"
+	fmt.Fprintf(w, "From %s to %s UTC\n", moment(report.GetRange().GetSince()).Format(minute), moment(report.GetRange().GetUntil()).Format(minute))
+	if until := moment(report.GetCountedUntil()); until != nil {
+		fmt.Fprintf(w, "Counted up to %s UTC; what came later is not in it yet\n", until.Format(time.DateTime))
+	}
+	w.WriteString("\n")
 }
 
 // namesOf are the cells that say what a row is about.
@@ -254,7 +181,7 @@ func namesOf(r *adminpb.UsageRow, by string) []string {
 }
 
 func cellsOf(c *adminpb.UsageCounts) []string {
-	all := countsOf(c)
+	all := convert.UsedCountsOf(c)
 	var cells []string
 	for _, n := range []uint64{all.Requests, all.Failed, all.Deliveries, all.Units, all.BytesIn, all.BytesOut} {
 		cells = append(cells, strconv.FormatUint(n, 10))

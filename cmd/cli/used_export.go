@@ -16,6 +16,7 @@ import (
 
 	"github.com/mayfly-broker/mayfly/cmd/config"
 	adminpb "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	"github.com/mayfly-broker/mayfly/rpc/convert"
 )
 
 const usageExportHelp = `Write every row of every hour to standard output as it comes: as CSV with a
@@ -38,16 +39,15 @@ func (p *Program) usageExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		by := f.by
-		if by == "hour" { // every row has its hour
-			by = "cache"
+		if f.by == "hour" { // every row has its hour
+			f.by = "cache"
 		}
-		ask := &adminpb.ExportUsageRequest{Range: in, By: usedBy[by]}
+		ask := &adminpb.ExportUsageRequest{Range: in, By: f.about()}
 		if format == "json" || s.out.json {
-			return s.export(ctx, ask, s.jsonRows(by))
+			return s.export(ctx, ask, s.jsonRows(f.about()))
 		}
 		rows := csv.NewWriter(s.out.w)
-		err = s.export(ctx, ask, csvRows(rows, by))
+		err = s.export(ctx, ask, csvRows(rows, f.by))
 		rows.Flush()
 		return errors.Join(err, rows.Error())
 	})
@@ -89,12 +89,12 @@ func (s *session) export(ctx context.Context, ask *adminpb.ExportUsageRequest, w
 }
 
 // jsonRows writes rows as JSON; nil, which comes first, is none.
-func (s *session) jsonRows(by string) func(*adminpb.UsageRow) error {
+func (s *session) jsonRows(by adminpb.UsageBy) func(*adminpb.UsageRow) error {
 	return func(row *adminpb.UsageRow) error {
 		if row == nil {
 			return nil
 		}
-		return s.out.line(rowOf(row, by))
+		return s.out.line(convert.ExportedRow(row, by))
 	}
 }
 
@@ -119,7 +119,7 @@ func csvRows(w *csv.Writer, by string) func(*adminpb.UsageRow) error {
 		case "token":
 			cells = append(cells, cell(r.GetToken()))
 		}
-		c := countsOf(r.GetCounts())
+		c := convert.UsedCountsOf(r.GetCounts())
 		for _, n := range []uint64{c.Requests, c.Reads, c.Writes, c.Publishes, c.Subscriptions, c.Failed, c.Deliveries, c.Units, c.BytesIn, c.BytesOut} {
 			cells = append(cells, strconv.FormatUint(n, 10))
 		}

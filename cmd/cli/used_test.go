@@ -65,7 +65,7 @@ func TestCSVRows(t *testing.T) {
 func TestPrintUsed(t *testing.T) {
 	var w strings.Builder
 	report := &adminpb.ReportUsageResponse{
-		Range: &adminpb.UsageRange{Since: 1_793_491_200, Until: 1_793_577_600},
+		Range: &adminpb.UsageRange{Since: 1_793_491_200, Until: 1_793_577_600}, CountedUntil: 1_793_534_461,
 		Rows: []*adminpb.UsageRow{
 			{Cache: "chat", TopicPrefix: "\x1b[2J", Counts: &adminpb.UsageCounts{Publishes: 2, Deliveries: 9, Units: 11, BytesIn: 70, BytesOut: 800}},
 			{Counts: &adminpb.UsageCounts{Reads: 1, Failed: 1, Units: 1}},
@@ -78,6 +78,7 @@ func TestPrintUsed(t *testing.T) {
 	}
 	printUsed(&w, report, "topic-prefix")
 	want := `From 2026-11-01 00:00 to 2026-11-02 00:00 UTC
+Counted up to 2026-11-01 12:01:01 UTC; what came later is not in it yet
 
 CACHE   TOPIC PREFIX   REQUESTS   FAILED   DELIVERIES   UNITS   BYTES IN   BYTES OUT
 chat    "\x1b[2J"      2          0        9            11      70         800

@@ -263,7 +263,7 @@ func (n *Node) openDoor() (err error) {
 		Gate:        n.doors.gate,
 		Minter:      n.doors.minter,
 		Cluster:     operators,
-		Usage:       n.accounts.reader,
+		Usage:       ledger{n.accounts.reader, n},
 	})
 	return err
 }

@@ -134,7 +134,7 @@ func (n *Node) answerPeers() (err error) {
 	d := n.deputy()
 	n.links.server, err = peer.NewServer(peer.ServerConfig{
 		Node: n.local, Catalog: n.local, Terms: n.host, Witness: n.local, Topics: n.local,
-		Usage: n.lastHour, Demand: n.book.Uses, Memory: n.local.MemoryReport, Steward: d, Office: d, Fence: n.local, Logger: n.logger,
+		Usage: n.lastHour, Counted: n.counted, Demand: n.book.Uses, Memory: n.local.MemoryReport, Steward: d, Office: d, Fence: n.local, Logger: n.logger,
 		InFlightBytes: n.config.share(otherPart, 256<<20),
 	})
 	if err != nil {

@@ -91,17 +91,64 @@ func (n *Node) openUsage() {
 		metering.Bounds{Prefixes: u.MaxPrefixes, Holders: u.MaxTokens},
 	)
 	n.accounts.reader = metering.NewReader(n.router)
+	n.accounts.writer = metering.NewWriter(metering.WriterConfig{
+		Meter: n.accounts.meter, Store: n.router, Gather: func() { n.doors.server.Settle() }, // which comes later
+		Every: u.Every, Retention: u.Retention, HolderRetention: u.TokenRetention, Logger: n.logger,
+	}, time.Now())
 }
 
 // keepUsage begins to write. The doors are there.
 func (n *Node) keepUsage(ctx context.Context) {
-	u := n.config.Usage
-	n.accounts.writer = metering.NewWriter(metering.WriterConfig{
-		Meter: n.accounts.meter, Store: n.router, Gather: n.doors.server.Settle,
-		Every: u.Every, Retention: u.Retention, HolderRetention: u.TokenRetention, Logger: n.logger,
-	}, time.Now())
 	ctx, n.accounts.stop = context.WithCancel(context.WithoutCancel(ctx))
 	n.accounts.keeping.Go(func() { n.accounts.writer.Keep(ctx) })
+}
+
+// counted is up to when this node has written what it counted, zero while it counts
+// nothing because it does not serve yet.
+func (n *Node) counted() time.Time {
+	if !n.doors.open.Load() {
+		return time.Time{}
+	}
+	return n.accounts.writer.Counted()
+}
+
+// ledger is what was used in the whole cluster, as operators ask for it.
+type ledger struct {
+	*metering.Reader
+	n *Node
+}
+
+// countedTime is how long another node has to say up to when it has counted: it may
+// have died, and nobody heard of it yet.
+const countedTime = time.Second
+
+// Counted implements api.Usage. What a node that is down had not written is lost, and
+// nobody has to wait for it.
+func (l ledger) Counted(ctx context.Context) time.Time {
+	earliest := l.n.accounts.writer.Counted()
+	mesh := l.n.links.mesh.Load()
+	if mesh == nil || l.n.links.pool == nil {
+		return earliest
+	}
+	ctx, cancel := context.WithTimeout(ctx, countedTime)
+	defer cancel()
+	var mu sync.Mutex // over earliest
+	var all sync.WaitGroup
+	for _, p := range mesh.Peers() {
+		if !p.Alive || p.Node == l.n.host.Node() {
+			continue
+		}
+		all.Go(func() {
+			at, err := l.n.links.pool.Client(p.Node).Counted(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil && !at.IsZero() && at.Before(earliest) {
+				earliest = at
+			}
+		})
+	}
+	all.Wait()
+	return earliest
 }
 
 // hurried is how often a node writes that leaves its cluster.

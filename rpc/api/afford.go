@@ -98,13 +98,16 @@ func (c *call) afford(message any) error {
 	return nil
 }
 
-// owe charges the answer of a call that was let in.
+// owe charges the answer of a call that was let in. One that was encoded to be counted
+// is not walked again for its size.
 func (c *call) owe(answer any) {
-	message, ok := answer.(proto.Message)
-	if c.debts.n == 0 || !ok {
+	if c.debts.n == 0 {
 		return
 	}
-	size := proto.Size(message)
+	size := int(c.use.answered)
+	if message, ok := answer.(proto.Message); ok {
+		size = proto.Size(message)
+	}
 	for _, d := range c.debts.of[:c.debts.n] {
 		d.account.Owe(c.began, d.limit, size)
 	}

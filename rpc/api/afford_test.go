@@ -23,6 +23,7 @@ import (
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	"github.com/mayfly-broker/mayfly/rpc/admit"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/rpc/metering"
 )
 
 const (
@@ -207,12 +208,11 @@ func TestTokensShareTheirKey(t *testing.T) {
 	})
 }
 
-// A batch counts every key that it names, an answer its bytes.
+// A batch counts every key that it names.
 func TestWhatCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, settings{})
 		w.limitedCache(t, "limited", &storev1.CacheLimits{MaxTrafficRate: u32(10)})
-		w.limitedCache(t, "narrow", &storev1.CacheLimits{MaxThroughputKbps: u32(1)})
 		batch := &cachepb.KeysExistRequest{}
 		for i := range 25 {
 			batch.CacheKeys = append(batch.CacheKeys, fmt.Append(nil, i))
@@ -227,6 +227,23 @@ func TestWhatCounts(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		wants(t, one(), codes.OK)
 
+	})
+}
+
+// What goes out is charged like what comes in, whether or not it is counted as well.
+func TestAnswersAreCharged(t *testing.T) {
+	for name, meter := range map[string]*metering.Meter{
+		"not counted": nil, "counted": metering.NewMeter(metering.Rules{}, metering.DefaultBounds()),
+	} {
+		t.Run(name, func(t *testing.T) { answersAreCharged(t, meter) })
+	}
+}
+
+func answersAreCharged(t *testing.T, meter *metering.Meter) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{})
+		w.server.door.usage = meter // before there are any calls
+		w.limitedCache(t, "narrow", &storev1.CacheLimits{MaxThroughputKbps: u32(1)})
 		// 900 bytes come in, and go out five times.
 		put := &cachepb.SetRequest{CacheKey: []byte("k"), CacheBody: make([]byte, 900), TtlMilliseconds: minute}
 		wants(t, second(w.scs.Set(as(t.Context(), "narrow", ""), put)), codes.OK)

@@ -104,15 +104,14 @@ func (d *door) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 			thrown := recover()
 			if err == nil && thrown == nil {
 				answer, err = c.encode(answer)
+				c.owe(answer)
 			}
 			err = c.leave(err, thrown)
 		}()
 		if err := c.begin(); err != nil {
 			return nil, err
 		}
-		answer, err = handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
-		c.owe(answer)
-		return answer, err
+		return handle(impl, c, func(message any) error { return c.receive(decode, message) }, nil)
 	}
 }
 

@@ -145,9 +145,12 @@ type Audit interface {
 	Acts(ctx context.Context, after uint64) ([]*storev1.Act, error)
 }
 
-// Usage is what was used, as the cluster keeps it; metering.Reader, which is one, says
-// what each method promises.
+// Usage is what was used, as the cluster keeps it; metering.Reader says what Report and
+// Hourly promise.
 type Usage interface {
+	// Counted is up to when what was used can be read: the earliest of the nodes that
+	// can be asked. It is zero if nobody knows.
+	Counted(ctx context.Context) time.Time
 	Report(ctx context.Context, in metering.Range, by metering.By) (*metering.Report, error)
 	Hourly(ctx context.Context, in metering.Range, by metering.By, yield func([]metering.Row) error) error
 }

@@ -103,6 +103,14 @@ func (k *kept) ViewSystem(_ context.Context, query *storev1.Query) (*storev1.Res
 	return k.machine.View(query, 1), nil
 }
 
+// countedLedger is what is kept, and up to when.
+type countedLedger struct {
+	*metering.Reader
+	counted func() time.Time
+}
+
+func (l countedLedger) Counted(context.Context) time.Time { return l.counted() }
+
 // metered is a world whose usage is kept.
 type metered struct {
 	*world
@@ -115,11 +123,14 @@ func newMetered(t *testing.T) *metered {
 	g.take()
 	meter := metering.NewMeter(metering.Rules{Separators: metering.DefaultSeparators}, metering.DefaultBounds())
 	k := &kept{machine: store.NewMachine()}
+	m := &metered{gauge: g}
 	w := newWorld(t, settings{
 		config: Config{Usage: meter, Prices: metering.Prices{Currency: "EUR", PerMillionUnits: 1_000_000}}, secured: true,
-		usage: metering.NewReader(k), dial: []grpc.DialOption{grpc.WithStatsHandler(g)},
+		usage: countedLedger{metering.NewReader(k), func() time.Time { return m.writer.Counted() }}, dial: []grpc.DialOption{grpc.WithStatsHandler(g)},
 	})
-	return &metered{w, g, metering.NewWriter(metering.WriterConfig{Meter: meter, Store: k, Gather: w.server.Settle}, time.Now())}
+	m.world = w
+	m.writer = metering.NewWriter(metering.WriterConfig{Meter: meter, Store: k, Gather: w.server.Settle}, time.Now())
+	return m
 }
 
 // report asks for what was used, as an operator.
@@ -129,7 +140,11 @@ func (m *metered) report(t *testing.T, by adminv1.UsageBy) *adminv1.ReportUsageR
 		t.Fatalf("%d rows are not written", left)
 	}
 	client := adminv1.NewUsageClient(m.conn)
-	return ok[*adminv1.ReportUsageResponse](t)(client.ReportUsage(with(t.Context(), m.rootText(t)), &adminv1.ReportUsageRequest{Range: lately(), By: by}))
+	report := ok[*adminv1.ReportUsageResponse](t)(client.ReportUsage(with(t.Context(), m.rootText(t)), &adminv1.ReportUsageRequest{Range: lately(), By: by}))
+	if got, want := report.GetCountedUntil(), uint64(m.writer.Counted().Unix()); got != want {
+		t.Errorf("counted until %d, want %d", got, want)
+	}
+	return report
 }
 
 func lately() *adminv1.UsageRange {

@@ -44,6 +44,7 @@ func (s *usages) ReportUsage(ctx context.Context, r *adminv1.ReportUsageRequest)
 	if limit == 0 {
 		limit = usagePage
 	}
+	counted := s.kept.Counted(ctx) // before it is read, so that all of that is in it
 	report, err := s.kept.Report(ctx, in, by)
 	if err != nil {
 		return nil, usageRefusal(err)
@@ -55,6 +56,9 @@ func (s *usages) ReportUsage(ctx context.Context, r *adminv1.ReportUsageRequest)
 	answer := &adminv1.ReportUsageResponse{
 		Range: &adminv1.UsageRange{Since: uint64(in.First.Start().Unix()), Until: uint64(in.End.Start().Unix()), Cache: r.GetRange().Cache},
 		Total: wireCounts(&report.Total), Cost: s.cost(report.Months),
+	}
+	if !counted.IsZero() {
+		answer.CountedUntil = uint64(max(0, counted.Unix()))
 	}
 	if len(rows) > limit {
 		rows = rows[:limit]

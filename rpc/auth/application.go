@@ -126,20 +126,6 @@ func scopeClaim(raw json.RawMessage) (*permissionpb.Permissions, error) {
 	return &permissionpb.Permissions{Kind: &permissionpb.Permissions_Explicit{Explicit: explicit}}, nil
 }
 
-// The roles of items and of topics by the names that SDKs give them.
-var (
-	itemRoles = map[string]permissionpb.CacheRole{
-		"readwrite": permissionpb.CacheRole_CacheReadWrite,
-		"readonly":  permissionpb.CacheRole_CacheReadOnly,
-		"writeonly": permissionpb.CacheRole_CacheWriteOnly,
-	}
-	topicRoles = map[string]permissionpb.TopicRole{
-		"publishsubscribe": permissionpb.TopicRole_TopicReadWrite,
-		"subscribeonly":    permissionpb.TopicRole_TopicReadOnly,
-		"publishonly":      permissionpb.TopicRole_TopicWriteOnly,
-	}
-)
-
 // everyCache stands for all caches in place of a name, which it cannot be.
 const everyCache = "*"
 
@@ -151,17 +137,17 @@ func scopeStatement(raw json.RawMessage) (*permissionpb.PermissionsType, error) 
 	role, cache := said["role"], said["cache"]
 	delete(said, "role")
 	delete(said, "cache")
-	_, isItem := itemRoles[role]
-	_, isTopic := topicRoles[role]
+	item, isItem := itemRoles[role]
+	topic, isTopic := topicRoles[role]
 	switch {
 	case cache == "":
 		return nil, errors.New(`a statement without cache; "*" is every one`)
 	case len(said) > 1:
 		return nil, errors.New("a statement has one of key, key_prefix, topic, topic_prefix at most, and nothing else")
 	case isItem:
-		return itemsOf(itemRoles[role], cache, said)
+		return itemsOf(item, cache, said)
 	case isTopic:
-		return topicsOf(topicRoles[role], cache, said)
+		return topicsOf(topic, cache, said)
 	}
 	return nil, errors.New("want role readwrite, readonly or writeonly for items, publishsubscribe, subscribeonly or publishonly for topics")
 }

@@ -50,8 +50,8 @@ func TestEventsArriveInOrder(t *testing.T) {
 func TestPostsAreCounted(t *testing.T) {
 	inWorld(t, Tuning{}, fanout.Config{}, func(t *testing.T, w *world) {
 		busy := true
-		w.answer = func(_, text string, writer http.ResponseWriter, _ *http.Request) {
-			if text == "later" && busy {
+		w.answer = func(receiver, text string, writer http.ResponseWriter, _ *http.Request) {
+			if receiver == "a" && text == "later" && busy {
 				busy = false
 				writer.WriteHeader(http.StatusServiceUnavailable)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -64,6 +65,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	last    time.Time // when the meter was emptied
+	counted time.Time // see Counted
 	pending map[pendingName]*table
 	rows    int // of pending
 }
@@ -90,7 +92,7 @@ func NewWriter(config WriterConfig, now time.Time) *Writer {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Writer{config: config, last: now, pending: make(map[pendingName]*table)}
+	return &Writer{config: config, last: now, counted: now, pending: make(map[pendingName]*table)}
 }
 
 // Keep writes again and again until ctx ends, and returns when nothing of it is under
@@ -182,44 +184,63 @@ func (w *Writer) keep(name pendingName, t *table) {
 	}
 }
 
+// Counted is up to when everything that was counted is in the store, as far as it will
+// ever be.
+func (w *Writer) Counted() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counted
+}
+
 // write writes all that is pending. What was not written is pending again.
 func (w *Writer) write(ctx context.Context) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	w.mu.Lock()
-	pending := w.pending
+	pending, until := w.pending, w.last
 	w.pending, w.rows = make(map[pendingName]*table), 0
 	w.mu.Unlock()
 	var all sync.WaitGroup
+	var left atomic.Bool
 	places := make(chan struct{}, atOnce)
 	for name, t := range pending {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			w.writeTable(ctx, name, t)
+			if !w.writeTable(ctx, name, t) {
+				left.Store(true)
+			}
 		})
 	}
 	all.Wait()
+	if !left.Load() {
+		w.mu.Lock()
+		w.counted = until
+		w.mu.Unlock()
+	}
 }
 
-// writeTable writes one table, a bounded number of rows at a time.
-func (w *Writer) writeTable(ctx context.Context, name pendingName, t *table) {
+// writeTable writes one table, a bounded number of rows at a time. It returns false if
+// any are pending again.
+func (w *Writer) writeTable(ctx context.Context, name pendingName, t *table) (done bool) {
+	done = true
 	some := &table{rows: make(map[string]*Counts, min(len(t.rows), chunk))}
 	for row, used := range t.rows {
 		some.rows[row] = used
 		if len(some.rows) == chunk {
-			w.add(ctx, name, some)
+			done = w.add(ctx, name, some) && done
 			some = &table{rows: make(map[string]*Counts, chunk)}
 		}
 	}
 	if len(some.rows) > 0 {
-		w.add(ctx, name, some)
+		done = w.add(ctx, name, some) && done
 	}
+	return done
 }
 
 // add adds rows to what is stored, once. Those that were certainly not added are
-// pending again.
-func (w *Writer) add(ctx context.Context, name pendingName, t *table) {
+// pending again, and then it returns false.
+func (w *Writer) add(ctx context.Context, name pendingName, t *table) (done bool) {
 	result, err := w.config.Store.ApplySystem(ctx, w.addition(name, t))
 	switch {
 	case err == nil && result.GetStatus() == storev1.Status_STATUS_OK:
@@ -233,7 +254,9 @@ func (w *Writer) add(ctx context.Context, name pendingName, t *table) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.keep(name, t)
+		return false
 	}
+	return true
 }
 
 // addition is the command that adds rows to a table.

@@ -71,18 +71,30 @@ func TestKeep(t *testing.T) {
 func TestWritesThatFail(t *testing.T) {
 	s, m := newShelf(), newMeter(DefaultBounds())
 	w := NewWriter(WriterConfig{Meter: m, Store: s}, noon)
+	counted := func(want time.Time) {
+		t.Helper()
+		if got := w.Counted(); !got.Equal(want) {
+			t.Errorf("counted up to %v, want %v", got, want)
+		}
+	}
+	counted(noon)
+	_ = flush(w, noon.Add(time.Minute)) // of nothing
+	counted(noon.Add(time.Minute))
 	s.fail(route.ErrNotExecuted)
 	m.Count(read("c", "a", "u"), oneRead)
 	if left := flush(w, noon.Add(time.Hour)); left != 3 {
 		t.Errorf("%d rows are left, want 3", left)
 	}
+	counted(noon.Add(time.Minute))
 	m.Count(read("c", "a", "u"), oneRead)
 	m.Count(read("c", "b", "u"), oneRead)
 	_ = flush(w, noon.Add(time.Hour))
+	counted(noon.Add(time.Minute))
 	s.fail(nil)
 	if left := flush(w, noon); left != 0 {
 		t.Errorf("%d rows are left", left)
 	}
+	counted(noon)
 	wantLines(t, "hours", show(reportOf(t, s, ByHour).Rows), "12h   1", "13h   2")
 
 	s.swallow = true

@@ -87,6 +87,9 @@ type ServerConfig struct {
 	Topics  Topics
 	// Usage tells what this node did in the last hour; nil is refused as below.
 	Usage func() []usage.Sample
+	// Counted tells up to when all that clients used here is in the reports of usage;
+	// nil is not known.
+	Counted func() time.Time
 	// Demand tells what clients of this node want of limits that all nodes share;
 	// nil is refused as below.
 	Demand func() []quota.Use

@@ -3,7 +3,9 @@ package peer
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/mayfly-broker/mayfly/cluster"
 	peerv1 "github.com/mayfly-broker/mayfly/proto/peer/v1"
 	"github.com/mayfly-broker/mayfly/rpc/usage"
 )
@@ -12,7 +14,15 @@ import (
 func (s *Server) Usage(ctx context.Context, in *peerv1.UsageRequest) (*peerv1.UsageResponse, error) {
 	history := new(peerv1.UsageResponse_History)
 	refusal := s.serve(ctx, in, func(context.Context) error {
-		if s.config.Usage == nil {
+		if s.config.Counted != nil {
+			if at := s.config.Counted(); !at.IsZero() {
+				history.CountedMs = uint64(max(0, at.UnixMilli()))
+			}
+		}
+		switch {
+		case in.GetCounted():
+			return nil
+		case s.config.Usage == nil:
 			return absent("history of its usage")
 		}
 		for _, sample := range s.config.Usage() {
@@ -45,6 +55,20 @@ func (c *Client) Usage(ctx context.Context) ([]usage.Sample, error) {
 		samples[i] = sampleOf(wire)
 	}
 	return samples, nil
+}
+
+// Counted asks the node up to when everything that clients used there is in the reports
+// of usage. It is zero if the node does not know, as one of a release that does not say.
+func (c *Client) Counted(ctx context.Context) (time.Time, error) {
+	in, out := &peerv1.UsageRequest{Origin: new(peerv1.Origin), Counted: true}, new(peerv1.UsageResponse)
+	if err := c.ask(ctx, peerv1.Peer_Usage_FullMethodName, in, out, question); err != nil {
+		return time.Time{}, err
+	}
+	history, err := present(c, out.GetHistory(), question)
+	if err != nil || history.GetCountedMs() == 0 {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(int64(min(history.GetCountedMs(), cluster.MaxAtMs))), nil
 }
 
 func wireSample(s usage.Sample) *peerv1.UsageResponse_Sample {

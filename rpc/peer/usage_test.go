@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,5 +40,24 @@ func TestUsageOfANodeThatDoesNotCount(t *testing.T) {
 	w.served(t, &double{})
 	if _, err := w.caller(t).Usage(t.Context()); !errors.Is(err, route.ErrNotExecuted) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A node is asked how far it has counted without telling all that it did, whether or not
+// it knows.
+func TestHowFarAnotherNodeHasCounted(t *testing.T) {
+	for name, want := range map[string]time.Time{"known": time.UnixMilli(1_795_253_924_953), "unknown": {}} {
+		t.Run(name, func(t *testing.T) {
+			var w town
+			w.served(t, &double{}, func(c *ServerConfig) {
+				c.Usage = func() []usage.Sample { t.Error("asked for samples"); return nil }
+				if !want.IsZero() {
+					c.Counted = func() time.Time { return want }
+				}
+			})
+			if got, err := w.caller(t).Counted(t.Context()); err != nil || !got.Equal(want) {
+				t.Errorf("%v, %v, want %v", got, err, want)
+			}
+		})
 	}
 }

@@ -20,7 +20,7 @@ func used(name string) *adminv1.ReportUsageResponse {
 	return &adminv1.ReportUsageResponse{
 		Range: &adminv1.UsageRange{Since: hour, Until: hour + 3600},
 		Rows:  []*adminv1.UsageRow{{Hour: &hour, Cache: "c", TopicPrefix: name, Token: name, Other: true, Counts: counts}},
-		Next:  "next", Total: counts,
+		Next:  "next", Total: counts, CountedUntil: hour + 1800,
 		Cost: &adminv1.UsageCost{
 			Prices: &adminv1.UsagePrices{Example: true, Currency: "USD", PerGb: .5, FreeGb: 5, Rounded: true}, Total: 1.5,
 			Months: []*adminv1.UsageCost_Month{{Start: hour, Counts: counts, Cost: 1.5}},
@@ -34,7 +34,7 @@ func TestUsage(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Fatal(w.Code, w.Body)
 	}
-	want := `{"since":"2026-11-01T10:00:00Z","until":"2026-11-01T11:00:00Z","rows":[{"cache":"c","topic_prefix":"room-","other":true,` +
+	want := `{"since":"2026-11-01T10:00:00Z","until":"2026-11-01T11:00:00Z","counted_until":"2026-11-01T10:30:00Z","by":"topic-prefix","rows":[{"cache":"c","topic_prefix":"room-","other":true,` +
 		`"requests":3,"reads":1,"writes":0,"publishes":2,"subscriptions":0,"failed":0,"deliveries":5,"units":9,"bytes_in":70,"bytes_out":80}],"next":"next",`
 	if !strings.HasPrefix(w.Body.String(), want) {
 		t.Errorf("answered %s, want %s...", w.Body, want)

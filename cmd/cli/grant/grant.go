@@ -8,21 +8,11 @@ import (
 	"unicode/utf8"
 
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
+	"github.com/mayfly-broker/mayfly/rpc/auth"
 )
 
 // The roles of caches and of topics by name.
-var (
-	cacheRoles = map[string]permissionpb.CacheRole{
-		"readwrite": permissionpb.CacheRole_CacheReadWrite,
-		"readonly":  permissionpb.CacheRole_CacheReadOnly,
-		"writeonly": permissionpb.CacheRole_CacheWriteOnly,
-	}
-	topicRoles = map[string]permissionpb.TopicRole{
-		"publishsubscribe": permissionpb.TopicRole_TopicReadWrite,
-		"subscribeonly":    permissionpb.TopicRole_TopicReadOnly,
-		"publishonly":      permissionpb.TopicRole_TopicWriteOnly,
-	}
-)
+var cacheRoles, topicRoles = auth.ItemRoles(), auth.TopicRoles()
 
 // Every selector of each kind; everything is the absence of one.
 const (

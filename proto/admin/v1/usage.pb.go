@@ -230,7 +230,11 @@ type ReportUsageResponse struct {
 	// The sum of all rows of all pages.
 	Total *UsageCounts `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
 	// What it would have cost, by month.
-	Cost          *UsageCost `protobuf:"bytes,5,opt,name=cost,proto3" json:"cost,omitempty"`
+	Cost *UsageCost `protobuf:"bytes,5,opt,name=cost,proto3" json:"cost,omitempty"`
+	// Up to when what was used is in the answer, in seconds since the Unix epoch: the
+	// earliest of the nodes that could be asked, by their clocks. What they have counted
+	// since is missing. 0 if none could be asked.
+	CountedUntil  uint64 `protobuf:"varint,6,opt,name=counted_until,json=countedUntil,proto3" json:"counted_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +302,13 @@ func (x *ReportUsageResponse) GetCost() *UsageCost {
 		return x.Cost
 	}
 	return nil
+}
+
+func (x *ReportUsageResponse) GetCountedUntil() uint64 {
+	if x != nil {
+		return x.CountedUntil
+	}
+	return 0
 }
 
 type ExportUsageRequest struct {
@@ -856,13 +867,14 @@ const file_admin_v1_usage_proto_rawDesc = "" +
 	"\x05range\x18\x01 \x01(\v2\x1b.mayfly.admin.v1.UsageRangeR\x05range\x12(\n" +
 	"\x02by\x18\x02 \x01(\x0e2\x18.mayfly.admin.v1.UsageByR\x02by\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x14\n" +
-	"\x05after\x18\x04 \x01(\tR\x05after\"\xef\x01\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\"\x94\x02\n" +
 	"\x13ReportUsageResponse\x121\n" +
 	"\x05range\x18\x01 \x01(\v2\x1b.mayfly.admin.v1.UsageRangeR\x05range\x12-\n" +
 	"\x04rows\x18\x02 \x03(\v2\x19.mayfly.admin.v1.UsageRowR\x04rows\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\x122\n" +
 	"\x05total\x18\x04 \x01(\v2\x1c.mayfly.admin.v1.UsageCountsR\x05total\x12.\n" +
-	"\x04cost\x18\x05 \x01(\v2\x1a.mayfly.admin.v1.UsageCostR\x04cost\"q\n" +
+	"\x04cost\x18\x05 \x01(\v2\x1a.mayfly.admin.v1.UsageCostR\x04cost\x12#\n" +
+	"\rcounted_until\x18\x06 \x01(\x04R\fcountedUntil\"q\n" +
 	"\x12ExportUsageRequest\x121\n" +
 	"\x05range\x18\x01 \x01(\v2\x1b.mayfly.admin.v1.UsageRangeR\x05range\x12(\n" +
 	"\x02by\x18\x02 \x01(\x0e2\x18.mayfly.admin.v1.UsageByR\x02by\"D\n" +

@@ -3749,8 +3749,10 @@ func (x *FoundResponse) GetRefusal() *Refusal {
 }
 
 type UsageRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Origin        *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Origin *Origin                `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Asks for counted_ms alone.
+	Counted       bool `protobuf:"varint,2,opt,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3790,6 +3792,13 @@ func (x *UsageRequest) GetOrigin() *Origin {
 		return x.Origin
 	}
 	return nil
+}
+
+func (x *UsageRequest) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
 }
 
 type UsageResponse struct {
@@ -5461,8 +5470,11 @@ func (x *Trust_Authority) GetKey() []byte {
 
 // History is what was measured, oldest first.
 type UsageResponse_History struct {
-	state         protoimpl.MessageState  `protogen:"open.v1"`
-	Samples       []*UsageResponse_Sample `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
+	state   protoimpl.MessageState  `protogen:"open.v1"`
+	Samples []*UsageResponse_Sample `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
+	// Up to when everything that clients used here is in the reports of usage, in
+	// milliseconds since the Unix epoch by this node's clock; 0 if that is not known.
+	CountedMs     uint64 `protobuf:"varint,2,opt,name=counted_ms,json=countedMs,proto3" json:"counted_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5502,6 +5514,13 @@ func (x *UsageResponse_History) GetSamples() []*UsageResponse_Sample {
 		return x.Samples
 	}
 	return nil
+}
+
+func (x *UsageResponse_History) GetCountedMs() uint64 {
+	if x != nil {
+		return x.CountedMs
+	}
+	return 0
 }
 
 // Sample is what was counted within ten seconds.
@@ -6332,14 +6351,17 @@ const file_peer_v1_peer_proto_rawDesc = "" +
 	"\tcandidate\x18\x01 \x01(\v2\x19.mayfly.peer.v1.CandidateR\tcandidate\x12\x1a\n" +
 	"\bpromised\x18\x02 \x01(\bR\bpromised\x121\n" +
 	"\acharter\x18\x03 \x01(\v2\x17.mayfly.peer.v1.CharterR\acharter\x121\n" +
-	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\">\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.mayfly.peer.v1.RefusalR\arefusal\"X\n" +
 	"\fUsageRequest\x12.\n" +
-	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\"\xfa\x03\n" +
+	"\x06origin\x18\x01 \x01(\v2\x16.mayfly.peer.v1.OriginR\x06origin\x12\x18\n" +
+	"\acounted\x18\x02 \x01(\bR\acounted\"\x99\x04\n" +
 	"\rUsageResponse\x12A\n" +
 	"\ahistory\x18\x01 \x01(\v2%.mayfly.peer.v1.UsageResponse.HistoryH\x00R\ahistory\x123\n" +
-	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1aI\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.mayfly.peer.v1.RefusalH\x00R\arefusal\x1ah\n" +
 	"\aHistory\x12>\n" +
-	"\asamples\x18\x01 \x03(\v2$.mayfly.peer.v1.UsageResponse.SampleR\asamples\x1a\x9a\x02\n" +
+	"\asamples\x18\x01 \x03(\v2$.mayfly.peer.v1.UsageResponse.SampleR\asamples\x12\x1d\n" +
+	"\n" +
+	"counted_ms\x18\x02 \x01(\x04R\tcountedMs\x1a\x9a\x02\n" +
 	"\x06Sample\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x04R\x04step\x12\x1e\n" +
 	"\n" +
