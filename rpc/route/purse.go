@@ -156,10 +156,7 @@ func (m *purse) countNodes(held []holding, next *accounts) {
 	add := func(node cluster.NodeID, g cluster.GroupID) {
 		budget := m.heard[node].Budget
 		if node == m.self {
-			budget = m.budget - min(m.squeezed.Load(), m.budget)
-		}
-		if node == m.self && m.budget > 0 {
-			budget = max(budget, 1)
+			budget = m.allowance()
 		}
 		if budget == 0 {
 			return
@@ -199,6 +196,14 @@ func (m *purse) countNodes(held []holding, next *accounts) {
 		a.pressed.Store(node != m.self && m.heard[node].pressed(m.at))
 		a.settle(*share)
 	}
+}
+
+// allowance is what all items on this node may take now, 0 for no bound.
+func (m *purse) allowance() uint64 {
+	if m.budget == 0 {
+		return 0
+	}
+	return max(m.budget-min(m.squeezed.Load(), m.budget), 1)
 }
 
 // node returns the account of a node. Caller holds mu.

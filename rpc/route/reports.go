@@ -10,7 +10,8 @@ import (
 
 // MemoryReport is what a node tells the others of the memory of its items.
 type MemoryReport struct {
-	// Budget is what all items on the node may take, in bytes; 0 for no bound.
+	// Budget is what all items on the node may take now, in bytes; 0 for no bound. It
+	// is less than what they may take at most where something else takes the memory.
 	Budget uint64
 	// Pressed: the process has hardly any memory left.
 	Pressed bool
@@ -35,7 +36,7 @@ func (l *Local) MemoryReport(all bool) MemoryReport {
 	m.mu.Lock()
 	caches := m.budgeted()
 	m.mu.Unlock()
-	report := MemoryReport{Budget: m.budget, Pressed: m.pressed.Load()}
+	report := MemoryReport{Budget: m.allowance(), Pressed: m.pressed.Load()}
 	for g, p := range l.data {
 		now, _ := p.group.Leadership()
 		if !now.Leading {
