@@ -16,11 +16,11 @@ func TestMemoryIsDivided(t *testing.T) {
 	}
 	c.Memory = 256 << 20
 	limits := c.groupLimits(16)
-	if c.itemsBudget() != 128<<20 || c.topicsBudget() != 32<<20 || limits.QueuedBytes != 32<<20 || limits.LogBytes != 2<<20 {
+	if c.itemsBudget() != 128<<20 || c.topicsBudget() != 32<<20 || limits.QueuedBytes != 32<<20 || limits.LogBytes != 32<<20/17 || limits.RecentBytes != 8<<20/17 {
 		t.Errorf("of 256 MiB: %d, %d, %+v", c.itemsBudget(), c.topicsBudget(), limits)
 	}
 	c.DataDir = "somewhere"
-	if on := c.groupLimits(16); on != (replica.Limits{QueuedBytes: 32 << 20}) {
+	if on := c.groupLimits(16); on != (replica.Limits{QueuedBytes: 32 << 20, RecentBytes: 8 << 20 / 17}) {
 		t.Errorf("logs on a disk: %+v", on)
 	}
 	c.Memory = leastMemory - 1
