@@ -2,12 +2,18 @@ package doctor
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -104,6 +110,55 @@ func TestCertificatesThatAreNotGood(t *testing.T) {
 			b := start(t, certificate(t, tt.names, tt.now), nil)
 			tt.want.hold(t, b.good(t))
 		})
+	}
+}
+
+// forClients replaces the certificate of a folder by one of the same authority that is for
+// clients alone.
+func forClients(t *testing.T, dir string) string {
+	t.Helper()
+	authority, err := tls.LoadX509KeyPair(filepath.Join(dir, certs.CAFile), filepath.Join(dir, certs.CAKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := tls.LoadX509KeyPair(filepath.Join(dir, certs.File), filepath.Join(dir, certs.KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := *old.Leaf
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, &template, authority.Leaf, old.Leaf.PublicKey, authority.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, certs.File), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// The authority has made it, and is not to be blamed.
+func TestCertificateForClients(t *testing.T) {
+	t.Parallel()
+	b := start(t, forClients(t, certificate(t, allNames(), time.Now())), nil)
+	expect{{checkChain, OK}: "NODE_EXTRA_CA_CERTS", {checkUsage, Wrong}: "serverAuth", {checkCredential, Skipped}: "not sent"}.hold(t, b.good(t))
+}
+
+// A broker in open mode answers no name but this machine's own; what stands in between has
+// no part in it.
+func TestOpenMode(t *testing.T) {
+	t.Parallel()
+	b := start(t, certificate(t, allNames(), time.Now()), func(c *node.Config) { c.Open = true })
+	c := b.good(t)
+	c.Credential = ""
+	key := "mayfly key create --superuser"
+	expect{
+		{checkPages, Wrong}: key, {checkCORS, Wrong}: key, {checkHTTP, Warning}: key, {checkStreams, Skipped}: "no API key exists",
+	}.hold(t, c)
+	for _, f := range Examine(t.Context(), c) {
+		if f.Verdict == Wrong && (!strings.Contains(f.Found, "no API key yet") || strings.Contains(f.Remedy, "proxy")) {
+			t.Errorf("%s %s: %s -> %s", f.Verdict, f.Check, f.Found, f.Remedy)
+		}
 	}
 }
 

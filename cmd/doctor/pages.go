@@ -50,6 +50,8 @@ func (x *exam) pages(ctx context.Context) (all []Finding) {
 		switch {
 		case err != nil:
 			all = append(all, x.bad(checkPages, h, fmt.Sprintf("calls in gRPC-Web fail at %s: %s", h.Host, reason(err)), "see what stands in front of the broker"))
+		case a.isOpenMode():
+			all = append(all, x.bad(checkPages, h, openMode(h), openModeEnds))
 		case a.status == http.StatusForbidden && x.Origin != "":
 			good = append(good, h.Host) // cors says it
 		case a.status != http.StatusOK || !strings.HasPrefix(a.kind(), pageType) || !strings.Contains(plainText(a.body), "grpc-status:0"):
@@ -92,8 +94,11 @@ func (x *exam) cors(ctx context.Context) (all []Finding) {
 	var good []string
 	for _, h := range hosts {
 		if bad := x.allowed(ctx, h); bad != "" {
-			all = append(all, wrong(checkCORS, fmt.Sprintf("a browser keeps pages of %s from calling %s: %s", x.Origin, h.Host, bad),
-				"start the broker with --allow-origins "+x.Origin+"; a proxy in front must pass OPTIONS requests on and add no such headers of its own"))
+			remedy := "start the broker with --allow-origins " + x.Origin + "; a proxy in front must pass OPTIONS requests on and add no such headers of its own"
+			if bad == openMode(h) {
+				remedy = openModeEnds
+			}
+			all = append(all, wrong(checkCORS, fmt.Sprintf("a browser keeps pages of %s from calling %s: %s", x.Origin, h.Host, bad), remedy))
 			continue
 		}
 		good = append(good, h.Host)
@@ -112,6 +117,8 @@ func (x *exam) allowed(ctx context.Context, h *host) string {
 	switch {
 	case err != nil:
 		return "the preflight fails: " + reason(err)
+	case a.isOpenMode():
+		return openMode(h)
 	case a.status/100 != 2:
 		return fmt.Sprintf("the preflight is answered with status %d", a.status)
 	}

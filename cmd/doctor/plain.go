@@ -80,6 +80,17 @@ func (a answer) kind() string {
 	return kind
 }
 
+// isOpenMode reports whether a broker without an API key was asked by a name of which
+// it cannot know that it is its own.
+func (a answer) isOpenMode() bool { return a.status == http.StatusMisdirectedRequest }
+
+// openMode is what is found then, and openModeEnds what ends it.
+func openMode(h *host) string {
+	return h.Host + " is refused: the broker has no API key yet, and answers to this machine's own names only"
+}
+
+const openModeEnds = "make a key on its machine, with `mayfly key create --superuser`"
+
 // plain sees whether the HTTP API is there, and whether the broker says that it
 // can serve.
 func (x *exam) plain(ctx context.Context) (all []Finding) {
@@ -93,9 +104,8 @@ func (x *exam) plain(ctx context.Context) (all []Finding) {
 		case err != nil:
 			all = append(all, x.bad(checkHTTP, h, fmt.Sprintf("HTTP fails at %s: %s", h.Host, reason(err)), elsewhere))
 			continue
-		case a.status == http.StatusMisdirectedRequest:
-			all = append(all, x.bad(checkHTTP, h, h.Host+" is refused: the broker has no API key yet, and answers to this machine's own names only",
-				"make a key on its machine, with `mayfly key create --superuser`"))
+		case a.isOpenMode():
+			all = append(all, x.bad(checkHTTP, h, openMode(h), openModeEnds))
 			continue
 		case a.status != http.StatusOK || a.kind() != "application/json" || !strings.Contains(a.body, `"/topics/{cache}/{topic}"`):
 			all = append(all, x.bad(checkHTTP, h, fmt.Sprintf("something else than the HTTP API answers at %s: status %d, %s", h.Host, a.status, a.kind()), elsewhere))

@@ -16,6 +16,7 @@ const (
 	checkALPN  = "http2"
 	checkCover = "certificate-names"
 	checkChain = "certificate-authority"
+	checkUsage = "certificate-usage"
 	checkDates = "certificate-dates"
 )
 
@@ -46,7 +47,7 @@ func (x *exam) secured(ctx context.Context) []Finding {
 	for _, h := range hosts {
 		h.trusted = true // until somebody finds otherwise
 	}
-	return slices.Concat(all, x.agreed(hosts), x.covered(hosts), x.vouched(hosts), x.dated(hosts))
+	return slices.Concat(all, x.agreed(hosts), x.covered(hosts), x.vouched(hosts), x.suited(hosts), x.dated(hosts))
 }
 
 // unsecured sees whether a port that is talked to without TLS wants it.
@@ -179,14 +180,39 @@ func (x *exam) vouched(hosts []*host) (all []Finding) {
 	return all
 }
 
-// vouch looks for the authority behind a chain, whatever the date is.
-func (x *exam) vouch(chain []*x509.Certificate) Finding {
-	leaf := chain[0]
+// options are how a chain is looked at, whatever the date is.
+func (x *exam) options(chain []*x509.Certificate, usage x509.ExtKeyUsage) x509.VerifyOptions {
 	between := x509.NewCertPool()
 	for _, c := range chain[1:] {
 		between.AddCert(c)
 	}
-	good := x509.VerifyOptions{Intermediates: between, CurrentTime: inside(leaf, x.Now())}
+	return x509.VerifyOptions{Intermediates: between, CurrentTime: inside(chain[0], x.Now()), KeyUsages: []x509.ExtKeyUsage{usage}}
+}
+
+// suited says which of the certificates that somebody vouches for are not for servers.
+func (x *exam) suited(hosts []*host) []Finding {
+	var unfit []string
+	for _, h := range hosts {
+		chain := h.state.PeerCertificates
+		good := x.options(chain, x509.ExtKeyUsageServerAuth)
+		good.Roots = x.trust
+		if _, err := chain[0].Verify(good); err == nil || x.vouch(chain).Verdict != OK {
+			continue
+		}
+		h.trusted = false
+		unfit = append(unfit, h.Host)
+	}
+	if len(unfit) == 0 {
+		return nil // most have no trouble with it
+	}
+	return []Finding{wrong(checkUsage, "the certificate is not for servers, and clients refuse it: it, or an authority behind it, is for other uses than server authentication ("+listed(unfit)+")",
+		"make one whose extended key usage has server authentication (serverAuth), as `mayfly certs create` does")}
+}
+
+// vouch looks for the authority behind a chain, whatever the date is and whatever the
+// certificate is for.
+func (x *exam) vouch(chain []*x509.Certificate) Finding {
+	leaf, good := chain[0], x.options(chain, x509.ExtKeyUsageAny)
 	issuer := leaf.Issuer.String()
 	if _, err := leaf.Verify(good); err == nil {
 		return ok(checkChain, "made by %s, which this machine trusts by itself", issuer)

@@ -210,7 +210,7 @@ func (x *exam) eventBeat(ctx context.Context, h *host, cache string) error {
 func refusedWith(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 512)) // what there is of it is told
 	switch response.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMisdirectedRequest: // the last in open mode
 		return fmt.Errorf("%w: status %d: %s", errRefused, response.StatusCode, strings.TrimSpace(string(text)))
 	default:
 		return fmt.Errorf("status %d in place of a stream", response.StatusCode)
