@@ -195,7 +195,7 @@ func checkAPIKey(key *APIKey) string {
 	case len(key.GetDigest()) != 0 && len(key.GetDigest()) != digestBytes:
 		return "the digest of an API key is a SHA-256, 32 bytes, or empty"
 	case key.GetSuccessor() != "" && !validName(key.GetSuccessor()), key.GetRefreshedFrom() != "" && !validName(key.GetRefreshedFrom()),
-		key.GetFamily() != "" && !validName(key.GetFamily()):
+		key.GetFamily() != "" && !validName(key.GetFamily()), key.GetAccount() != "" && !validName(key.GetAccount()):
 		return badID
 	}
 	return ""

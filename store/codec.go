@@ -61,7 +61,7 @@ func webhookVersion(w *Webhook) byte {
 
 func apiKeyVersion(key *APIKey) byte {
 	if len(key.GetDigest()) > 0 || key.GetSuccessor() != "" || key.GetRefreshedFrom() != "" || key.GetRefreshedAtMs() != 0 ||
-		key.GetLimits() != nil {
+		key.GetAccount() != "" || key.GetLimits() != nil {
 		return 3
 	}
 	return 1

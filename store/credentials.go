@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -196,7 +197,12 @@ func (c *Catalog) rotateAPIKey(op *storev1.RotateApiKey) *CatalogResult {
 	case op.GetEndMs() > MaxClockMs:
 		return invalidCatalog(badClock)
 	}
-	if r := c.addAPIKey(op.GetKey()); r.GetStatus() != storev1.CatalogStatus_CATALOG_STATUS_OK {
+	key := op.GetKey()
+	if key != nil {
+		key = proto.Clone(key).(*APIKey)
+		key.Account = accountOf(old)
+	}
+	if r := c.addAPIKey(key); r.GetStatus() != storev1.CatalogStatus_CATALOG_STATUS_OK {
 		return r
 	}
 	ending := proto.Clone(old).(*APIKey)
@@ -257,7 +263,7 @@ func (c *Catalog) refreshAPIKey(op *storev1.RefreshApiKey) *CatalogResult {
 		return invalidCatalog("one hundred keys that come from the same one by refreshing are there, which is the most; old ones go when they expire")
 	}
 	key := proto.Clone(op.GetKey()).(*APIKey)
-	key.Family = family
+	key.Family, key.Account = family, accountOf(old)
 	if r := c.addAPIKey(key); r.GetStatus() != storev1.CatalogStatus_CATALOG_STATUS_OK {
 		return r
 	}
@@ -277,6 +283,12 @@ func familyOf(key *APIKey) string {
 	}
 	return key.GetId()
 }
+
+// accountOf names the key whose limits a key shares: the first of those that came one
+// from the other, which may be gone. A rotated key is of no family, for it outlives
+// the revocation of the one before; yet both are good for a while, and so is what
+// either was refreshed to.
+func accountOf(key *APIKey) string { return cmp.Or(key.GetAccount(), key.GetId()) }
 
 // relatives counts the keys of a family, revoked ones too, which take room as well.
 func (c *Catalog) relatives(family string) (n int) {

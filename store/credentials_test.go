@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -186,6 +187,37 @@ func TestRevokingReachesBeyondKeysThatAreGone(t *testing.T) {
 		if key, _ := c.APIKey(id); (key.GetRevokedAtMs() != 0) != want {
 			t.Errorf("%s is %v, want revoked %v", id, key, want)
 		}
+	}
+}
+
+// Whatever comes of a key shares its limits, also when the keys in between are gone,
+// and whoever says otherwise.
+func TestKeysOfOneOriginHaveOneAccount(t *testing.T) {
+	c := NewCatalog()
+	lying := refreshment("k", "k2")
+	lying.Key.Account = "bystander"
+	runCatalog(t, c, []step{
+		{1, apiKey("k", 100), catalogOK, 0},
+		{1, apiKey("bystander", 0), catalogOK, 0},
+		{2, lying, catalogOK, 0},
+		{3, rotation("k2", "k3", 50), catalogOK, 0},
+		{4, refreshment("k3", "k4"), catalogOK, 0},
+		{5, rotation("k", "k5", 50), catalogOK, 0},
+		{100, &storev1.SweepCredentials{}, catalogOK, 0},
+		{101, refreshment("k4", "k6"), catalogOK, 0},
+		{101, rotation("k5", "k7", 200), catalogOK, 0},
+		{101, &storev1.RotateApiKey{Id: "bystander", EndMs: 200}, invalidArg, 0},
+	})
+	restored := NewCatalog()
+	if err := restored.Restore(bytes.NewReader(catalogBytes(t, c))); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, key := range restored.APIKeys() {
+		got[key.GetId()] = accountOf(key)
+	}
+	if want := map[string]string{"bystander": "bystander", "k3": "k", "k4": "k", "k5": "k", "k6": "k", "k7": "k"}; !maps.Equal(got, want) {
+		t.Errorf("the accounts are %v, want %v", got, want)
 	}
 }
 

@@ -22,7 +22,7 @@ type keyLimits struct {
 
 func (l *keyLimits) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.Var(config.Integer(&l.operations, 1, math.MaxInt32), "max-operations", "operations a second with the key and all its tokens, publishing included, in the whole cluster (default no limit)")
+	flags.Var(config.Integer(&l.operations, 1, math.MaxInt32), "max-operations", "operations a second with the key, what it is refreshed or rotated to, and all their tokens, publishing included, in the whole cluster (default no limit)")
 	flags.Var(config.Size(&l.throughput), "max-throughput", "size of requests and answers a second, likewise (default no limit)")
 	flags.Var(config.Integer(&l.subscriptions, 1, math.MaxInt32), "max-subscriptions", "subscriptions at a time, likewise (default no limit)")
 	flags.Var(config.Integer(&l.weight, 1, maxKeyWeight), "weight", "how large a part of a busy node the key has beside others (default 1)")

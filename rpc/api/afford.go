@@ -80,7 +80,7 @@ func (c *call) afford(message any) error {
 	if err := pay(quota.Node, "", bill{nil, node, asks, ofNode}); err != nil {
 		return err
 	}
-	if err := pay(quota.Key, c.who.KeyID, bill{nil, key, asks, ofKey}); err != nil {
+	if err := pay(quota.Key, c.who.Account, bill{nil, key, asks, ofKey}); err != nil {
 		return err
 	}
 	if err := pay(quota.Token, c.who.ID, bill{nil, token, asks, ofToken}); err != nil {
@@ -171,7 +171,7 @@ func (c *call) sit() (*seats, error) {
 		scope   scope
 	}{
 		{quota.Subject{Sort: quota.Node}, c.bounds.Node.Subscriptions, ofNode},
-		{quota.Subject{Sort: quota.Key, Name: c.who.KeyID}, int(c.who.Limits.Subscriptions), ofKey},
+		{quota.Subject{Sort: quota.Key, Name: c.who.Account}, int(c.who.Limits.Subscriptions), ofKey},
 		{quota.Subject{Sort: quota.Token, Name: c.tokenID()}, c.bounds.Token.Subscriptions, ofToken},
 		{quota.Subject{Sort: quota.CacheHere, Name: c.cache.GetName()}, c.bounds.Subscriptions, ofCache},
 		{quota.Subject{Sort: quota.Cache, Name: c.cache.GetName()}, int(c.cache.GetLimits().GetMaxSubscriptionCount()), ofCache},

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mayfly-broker/mayfly/fanout"
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
+	authpb "github.com/mayfly-broker/mayfly/proto/auth"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	permissionpb "github.com/mayfly-broker/mayfly/proto/permission"
@@ -204,6 +206,66 @@ func TestTokensShareTheirKey(t *testing.T) {
 		}
 		if refused, _ := spend(1, get(key)); refused != 1 {
 			t.Error("the key has more than its tokens left")
+		}
+	})
+}
+
+// The keys that come from one by refreshing and rotating, and what they mint, have
+// together what that one had alone.
+func TestKeysOfOneOriginShareTheirLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{secured: true})
+		w.limitedCache(t, "limited", nil)
+		super := w.limitedKey(t, auth.Limits{Operations: 5, Subscriptions: 2})
+		topics := topicStatement(permissionpb.TopicRole_TopicReadWrite, "t")
+		topics.GetTopicPermissions().Cache = &permissionpb.TopicPermissions_AllCaches{AllCaches: &permissionpb.All{}}
+		made := ok[*authpb.GenerateApiTokenResponse](t)(w.auth.GenerateApiToken(t.Context(), expires(super, 7200, explicit(topics))))
+		all := []string{made.GetApiKey()}
+		pair := &authpb.RefreshApiTokenRequest{ApiKey: made.GetApiKey(), RefreshToken: made.GetRefreshToken()}
+		for range 4 {
+			next := ok[*authpb.RefreshApiTokenResponse](t)(w.auth.RefreshApiToken(t.Context(), pair))
+			further := ok[*authpb.RefreshApiTokenResponse](t)(w.auth.RefreshApiToken(t.Context(), &authpb.RefreshApiTokenRequest{ApiKey: next.GetApiKey(), RefreshToken: next.GetRefreshToken()}))
+			all = append(all, next.GetApiKey(), further.GetApiKey())
+		}
+		root := in(t.Context(), "authorization", w.rootText(t))
+		rotated := ok[*adminv1.RotateApiKeyResponse](t)(w.credentials().RotateApiKey(root, &adminv1.RotateApiKeyRequest{Id: keyIDOf(t, all[1]), GraceSeconds: 3600}))
+		after := ok[*authpb.RefreshApiTokenResponse](t)(w.auth.RefreshApiToken(t.Context(), &authpb.RefreshApiTokenRequest{ApiKey: rotated.GetApiKey(), RefreshToken: rotated.GetRefreshToken()}))
+		all = append(all, rotated.GetApiKey(), after.GetApiKey())
+
+		for range 2 {
+			passed := 0
+			for range 3 {
+				for _, key := range all {
+					if err := second(w.topic.Publish(as(t.Context(), "", key), text("limited", "t", "x"))); err == nil {
+						passed++
+					} else {
+						limitedBy(t, err, operationsKind)
+					}
+				}
+			}
+			if passed != 5 {
+				t.Errorf("%d calls of %d keys passed in a second of 5", passed, len(all))
+			}
+			time.Sleep(time.Second)
+		}
+		taken := 0
+		for _, key := range all {
+			s, err := w.topic.Subscribe(as(t.Context(), "", key), &pubsubpb.SubscribeRequest{CacheName: "limited", Topic: "t"})
+			if err == nil {
+				_, err = s.Recv()
+			}
+			if err == nil {
+				taken++
+			} else {
+				limitedBy(t, err, subscriptionsKind)
+			}
+		}
+		if taken != 2 {
+			t.Errorf("%d keys took %d of 2 places", len(all), taken)
+		}
+		// The key that made the first is another one.
+		if refused, last := spend(5, func() error { return second(w.topic.Publish(as(t.Context(), "", super), text("limited", "t", "x"))) }); refused != 0 {
+			t.Errorf("%d of 5 calls of the key that made them were refused: %v", refused, last)
 		}
 	})
 }
@@ -397,12 +459,13 @@ func TestCallers(t *testing.T) {
 		who  auth.Principal
 		want admit.Caller
 	}{
-		"a key":                {from("10.0.0.1:5"), auth.Principal{Kind: auth.KindAPIKey, KeyID: "k_1", ID: "k_1", Limits: auth.Limits{Weight: 7}}, admit.Caller{Group: "k_1", Member: "10.0.0.1:5", Weight: 7}},
-		"its token":            {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, KeyID: "k_1", ID: "t_1"}, admit.Caller{Group: "k_1", Member: "t_1"}},
-		"a token of the admin": {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, ID: "t_1"}, admit.Caller{Group: "disposable token", Member: "t_1"}},
-		"the admin":            {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAdmin, ID: "a_1"}, admit.Caller{Group: "admin", Member: "10.0.0.2:6"}},
-		"anybody":              {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAnonymous}, admit.Caller{Group: "anonymous 10.0.0.2", Member: "10.0.0.2:6"}},
-		"nobody, from nowhere": {t.Context(), auth.Principal{}, admit.Caller{Group: "nobody "}},
+		"a key":                 {from("10.0.0.1:5"), auth.Principal{Kind: auth.KindAPIKey, KeyID: "k_1", Account: "k_1", ID: "k_1", Limits: auth.Limits{Weight: 7}}, admit.Caller{Group: "k_1", Member: "10.0.0.1:5", Weight: 7}},
+		"its token":             {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, KeyID: "k_1", Account: "k_1", ID: "t_1"}, admit.Caller{Group: "k_1", Member: "t_1"}},
+		"one refreshed from it": {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAPIKey, KeyID: "k_2", Account: "k_1", ID: "k_2"}, admit.Caller{Group: "k_1", Member: "10.0.0.2:6"}},
+		"a token of the admin":  {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindToken, ID: "t_1"}, admit.Caller{Group: "disposable token", Member: "t_1"}},
+		"the admin":             {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAdmin, ID: "a_1"}, admit.Caller{Group: "admin", Member: "10.0.0.2:6"}},
+		"anybody":               {from("10.0.0.2:6"), auth.Principal{Kind: auth.KindAnonymous}, admit.Caller{Group: "anonymous 10.0.0.2", Member: "10.0.0.2:6"}},
+		"nobody, from nowhere":  {t.Context(), auth.Principal{}, admit.Caller{Group: "nobody "}},
 	} {
 		c := &call{Context: test.ctx, who: test.who}
 		if got := c.caller(); got != test.want {

@@ -59,7 +59,7 @@ func BenchmarkAfford(b *testing.B) {
 	for name, c := range map[string]*call{
 		"no limit":              {cache: &storev1.CacheRecord{Name: "c"}},
 		"a cache's":             {cache: &storev1.CacheRecord{Name: "c", Limits: limited}},
-		"a cache's and a key's": {cache: &storev1.CacheRecord{Name: "c", Limits: limited}, who: auth.Principal{KeyID: "k", Limits: auth.Limits{Operations: most}}},
+		"a cache's and a key's": {cache: &storev1.CacheRecord{Name: "c", Limits: limited}, who: auth.Principal{KeyID: "k", Account: "k", Limits: auth.Limits{Operations: most}}},
 	} {
 		c.door, c.bounds, c.method = w.server.door, w.server.door.bounds.Load(), &method{rule: rules[cachepb.Scs_Get_FullMethodName]}
 		b.Run(name, func(b *testing.B) {

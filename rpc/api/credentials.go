@@ -172,7 +172,7 @@ func KeyOf(r *storev1.ApiKey) auth.APIKey {
 		ID: r.GetId(), Description: r.GetDescription(), TokenID: r.GetTokenId(),
 		CreatedAtMs: r.GetCreatedAtMs(), ExpiresAtMs: r.GetExpiresAtMs(), RevokedAtMs: r.GetRevokedAtMs(),
 		Permissions: r.GetPermissions(), RefreshDigest: r.GetRefreshDigest(), Digest: r.GetDigest(), RefreshedFrom: r.GetRefreshedFrom(),
-		Limits: LimitsOf(r.GetLimits()),
+		Limits: LimitsOf(r.GetLimits()), Account: r.GetAccount(),
 	}
 }
 

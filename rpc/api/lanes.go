@@ -105,11 +105,11 @@ func (c *call) send(stream grpc.ServerStream, message any) error {
 	return stream.SendMsg(message)
 }
 
-// caller is who takes turns: those with one API key, or of one kind, together, and
-// among them each token, or else each connection, for itself. Strangers are told
+// caller is who takes turns: those with one API key or one that came from it, or of
+// one kind, together, and among them each token, or else each connection, for itself. Strangers are told
 // apart by where they come from.
 func (c *call) caller() admit.Caller {
-	who := admit.Caller{Group: cmp.Or(c.who.KeyID, c.who.Kind.String()), Weight: c.who.Limits.Weight}
+	who := admit.Caller{Group: cmp.Or(c.who.Account, c.who.Kind.String()), Weight: c.who.Limits.Weight}
 	from := ""
 	if p, ok := peer.FromContext(c); ok && p.Addr != nil {
 		from = p.Addr.String()

@@ -99,6 +99,10 @@ type APIKey struct {
 	RefreshDigest []byte
 	// Limits bound what may be done with the key and all its tokens together.
 	Limits Limits
+	// Account is the id of the first key of those that came one from the other by
+	// refreshing or rotating, which have what their limits allow together; empty for
+	// that one. The cluster's state says it, not who makes a record.
+	Account string
 	// Digest is the SHA-256 of the key's text; a record without it is good for
 	// nothing.
 	Digest []byte
@@ -107,8 +111,8 @@ type APIKey struct {
 	RefreshedFrom string
 }
 
-// Limits bound an API key in the whole cluster, the tokens that were minted with it
-// included. 0 means no limit.
+// Limits bound an API key in the whole cluster, together with the keys of the same
+// account and the tokens that were minted with any of them. 0 means no limit.
 type Limits struct {
 	// Operations are those per second, publishing included.
 	Operations uint32

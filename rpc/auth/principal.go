@@ -43,6 +43,10 @@ type Principal struct {
 	// KeyID is the id of the API key that answers for the caller: its own, or
 	// the one that minted its token. Empty when no API key does.
 	KeyID string
+	// Account is the id under which the use of that API key's limits is counted: the
+	// first key of those that came one from the other by refreshing or rotating.
+	// Empty when KeyID is.
+	Account string
 	// TokenID is the publisher id of items the caller publishes; may be empty.
 	TokenID string
 	// ExpiresAt is the first moment at which the caller is no longer good,

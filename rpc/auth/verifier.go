@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -290,7 +291,7 @@ func (v *Verifier) underKey(p Principal) (Principal, error) {
 		return Principal{}, unheardOf{revoked("the API key behind it does not exist")}
 	}
 	p.ExpiresAt = sooner(p.ExpiresAt, moment(record.ExpiresAtMs))
-	p.Limits = record.Limits
+	p.Limits, p.Account = record.Limits, cmp.Or(record.Account, p.KeyID)
 	if p.Kind == KindAPIKey {
 		grant, err := compileRecord(record.Permissions)
 		if err != nil {

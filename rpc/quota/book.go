@@ -13,8 +13,9 @@ type Sort uint8
 const (
 	// Cache is a cache, by its name. All nodes share its limits.
 	Cache Sort = iota + 1
-	// Key is an API key, by its id, with all tokens that were minted with it. All
-	// nodes share its limits.
+	// Key is an API key with all keys that were made of it by refreshing or rotating, by
+	// the id of the first, and all tokens that were minted with them. All nodes share
+	// its limits.
 	Key
 	// Token is one disposable token, by its id. Its limits are each node's own.
 	Token

@@ -1361,7 +1361,10 @@ type ApiKey struct {
 	// for that one and for keys that are not refreshed.
 	Family string `protobuf:"bytes,14,opt,name=family,proto3" json:"family,omitempty"`
 	// Since version 3.
-	Limits        *KeyLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	Limits *KeyLimits `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The first key of those that came one from the other by refreshing or rotating,
+	// which are one to limits; empty for that one.
+	Account       string `protobuf:"bytes,21,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,8 +1504,15 @@ func (x *ApiKey) GetLimits() *KeyLimits {
 	return nil
 }
 
-// KeyLimits bound what may be done with an API key and all tokens that were minted
-// with it, in the whole cluster. Zero means no limit.
+func (x *ApiKey) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// KeyLimits bound what may be done with an API key, the keys that came from it and
+// all tokens that were minted with them, in the whole cluster. Zero means no limit.
 type KeyLimits struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	MaxTrafficRate       uint32                 `protobuf:"varint,1,opt,name=max_traffic_rate,json=maxTrafficRate,proto3" json:"max_traffic_rate,omitempty"`                   // operations per second, publishing included
@@ -3010,7 +3020,7 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x10RemoveSigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"6\n" +
 	"\tPutApiKey\x12)\n" +
-	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\xf9\x03\n" +
+	"\x03key\x18\x01 \x01(\v2\x17.mayfly.store.v1.ApiKeyR\x03key\"\x93\x04\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x19\n" +
@@ -3027,7 +3037,8 @@ const file_store_v1_catalog_proto_rawDesc = "" +
 	"\x0frefreshed_at_ms\x18\f \x01(\x04R\rrefreshedAtMs\x12\x1c\n" +
 	"\trefreshes\x18\r \x01(\rR\trefreshes\x12\x16\n" +
 	"\x06family\x18\x0e \x01(\tR\x06family\x122\n" +
-	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.store.v1.KeyLimitsR\x06limits\"\xb3\x01\n" +
+	"\x06limits\x18\x14 \x01(\v2\x1a.mayfly.store.v1.KeyLimitsR\x06limits\x12\x18\n" +
+	"\aaccount\x18\x15 \x01(\tR\aaccount\"\xb3\x01\n" +
 	"\tKeyLimits\x12(\n" +
 	"\x10max_traffic_rate\x18\x01 \x01(\rR\x0emaxTrafficRate\x12.\n" +
 	"\x13max_throughput_kbps\x18\x02 \x01(\rR\x11maxThroughputKbps\x124\n" +
