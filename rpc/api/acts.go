@@ -37,7 +37,7 @@ const (
 	// there without the other.
 	carried
 	// unrecorded: it changes nothing and reveals nothing secret, or there are too
-	// many. Refused attempts are put on record all the same.
+	// many. Attempts of those who may not are put on record all the same.
 	unrecorded
 )
 
@@ -220,12 +220,38 @@ func (c *call) endAct(err error) {
 	case err == nil || c.act != nil && c.act.Taken():
 	case code == codes.Unauthenticated, code == codes.PermissionDenied:
 		c.recordRefusal(why)
-	case c.act == nil:
-	case code == codes.FailedPrecondition, code == codes.NotFound, code == codes.Internal:
-		// It failed on the way to the change that would have carried it.
-		c.act.Record.Outcome, c.act.Record.Why = storev1.ActOutcome_ACT_OUTCOME_FAILED, why
-		c.toRecord(settleTime, func(ctx context.Context) error { return c.recordNow(ctx, c.act.Record) })
+	case c.attempted(code):
+		c.recordFailure(why)
 	}
+}
+
+// attempted reports whether a call that failed with a code, and has not gone on
+// record, was an act of somebody who may act. What anybody else sends, junk for
+// instance, fills nothing.
+func (c *call) attempted(code codes.Code) bool {
+	rule := actRules[c.method.name]
+	switch {
+	case rule.record == unrecorded, !c.who.AllowsControl():
+		return false
+	case c.act == nil:
+		// It was turned away unread, for load for instance, or could not be read.
+		return code == codes.InvalidArgument
+	default:
+		// The record is where the change was to go, and takes none either then. What
+		// was to go on record as begun, and has not, failed for that.
+		return rule.record == carried && code != codes.Unavailable
+	}
+}
+
+// recordFailure puts on record what failed on the way to the change that would have
+// carried it. Of a message that could not be read it tells nothing.
+func (c *call) recordFailure(why string) {
+	act := c.newAct()
+	if c.act != nil {
+		act = c.act.Record
+	}
+	act.Outcome, act.Why = storev1.ActOutcome_ACT_OUTCOME_FAILED, why
+	c.toRecord(settleTime, func(ctx context.Context) error { return c.recordNow(ctx, act) })
 }
 
 func (c *call) recordRefusal(why string) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,10 +15,12 @@ import (
 
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	authpb "github.com/mayfly-broker/mayfly/proto/auth"
+	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
 	webhookpb "github.com/mayfly-broker/mayfly/proto/webhook"
 	"github.com/mayfly-broker/mayfly/rpc/auth"
+	"github.com/mayfly-broker/mayfly/store"
 )
 
 // A method that operators call goes on record whether it has a row or not; the row
@@ -116,6 +119,7 @@ func TestActsGoOnRecord(t *testing.T) {
 	w.recorded(t, &after,
 		"admin CreateCache [cache_name=new] done",
 		"admin CreateCache [cache_name=new] failed: there is a cache of that name already",
+		"admin CreateCache [] failed: the cache name is empty, it needs 1 to 255 bytes",
 	)
 
 	wants(t, second(w.admin.DrainNode(ctx, &adminv1.DrainNodeRequest{Node: "n2"})), codes.OK)
@@ -151,7 +155,7 @@ func TestActsGoOnRecord(t *testing.T) {
 		"admin RevokeApiKey [id=k_none] failed: there is no API key of that name",
 	)
 	acts, _ := w.Acts(ctx, 0)
-	if refused := acts[5]; refused.GetKeyId() != dataID || refused.GetCredential() != dataID || refused.GetTokenId() != "keyholder" || refused.GetFrom() == "" {
+	if refused := acts[6]; refused.GetKeyId() != dataID || refused.GetCredential() != dataID || refused.GetTokenId() != "keyholder" || refused.GetFrom() == "" {
 		t.Errorf("the refused caller is %v", refused)
 	}
 }
@@ -163,6 +167,83 @@ func keyIDOf(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return in.ID
+}
+
+// Every act of those who may act is on record, whatever it failed for.
+func TestInvalidActsGoOnRecord(t *testing.T) {
+	w := newWorld(t, settings{secured: true, config: Config{Node: "n1"}})
+	root := w.rootText(t)
+	ctx := in(t.Context(), "authorization", root)
+	caches, long := adminv1.NewCachesClient(w.conn), strings.Repeat("a", 600)
+	unread := func(ctx context.Context) error {
+		return w.conn.Invoke(ctx, controlpb.ScsControl_CreateCache_FullMethodName, &cachepb.ListLengthRequest{ListName: []byte{0xff}}, new(controlpb.CreateCacheResponse))
+	}
+
+	for name, act := range map[string]struct {
+		try  func() error
+		want string
+	}{
+		"UpdateCache": {func() error {
+			return second(caches.UpdateCache(ctx, &adminv1.UpdateCacheRequest{Cache: "c", Limits: &storev1.CacheLimits{MaxMemory: new(uint64(1))}}))
+		}, "admin UpdateCache [cache=c limits=max_memory 1] failed: the memory of a cache would be 1 bytes, the least is 1048576, or 0 for as much as there is"},
+		"a long name": {func() error {
+			return second(caches.CreateCache(ctx, &adminv1.CreateCacheRequest{Cache: long}))
+		}, "admin CreateCache [cache=" + store.ActText(long) + "] failed: the cache name has 600 bytes, the most is 255"},
+		"CreateApiKey": {func() error {
+			return second(w.admin.CreateApiKey(ctx, &adminv1.CreateApiKeyRequest{Description: "mine"}))
+		}, "admin CreateApiKey [description=mine] failed: permissions: there are none, name at least one statement"},
+		"GenerateApiToken": {func() error {
+			return second(w.auth.GenerateApiToken(t.Context(), expires(root, 600, explicit(itemStatement(0, "k")))))
+		}, "admin GenerateApiToken [permissions=permissions that make no sense] failed: permissions: statement 1: cache role 0 grants nothing"},
+		"CreateSigningKey": {func() error {
+			return second(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{}))
+		}, "admin CreateSigningKey [] failed: "},
+		"RevokeTokens": {func() error {
+			return second(w.credentials().RevokeTokens(ctx, &adminv1.RevokeTokensRequest{TokenId: "x", BanSeconds: 1}))
+		}, "admin RevokeTokens [token_id=x ban_seconds=1] failed: new tokens can be refused for"},
+		"unreadable": {func() error { return unread(ctx) }, "admin CreateCache [] failed: malformed request message"},
+	} {
+		last, err := w.Acts(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, act.try(), codes.InvalidArgument)
+		all, err := w.Acts(t.Context(), 0)
+		if err != nil || len(all) != len(last)+1 || !strings.HasPrefix(told(all[len(last)]), act.want) || len(told(all[len(last)])) > 2*store.MaxActText {
+			t.Errorf("%s: on record are %v (%v), want one beginning with %q", name, all[len(last):], err, act.want)
+		}
+	}
+
+	before, _ := w.Acts(t.Context(), 0)
+	wants(t, second(w.auth.RefreshApiToken(t.Context(), &authpb.RefreshApiTokenRequest{ApiKey: "junk", RefreshToken: "junk"})), codes.InvalidArgument)
+	wants(t, second(w.control.ListCaches(ctx, &controlpb.ListCachesRequest{})), codes.OK)
+	if all, _ := w.Acts(t.Context(), 0); len(all) != len(before) {
+		t.Errorf("a stranger's junk, or a look, is on record: %v", all[len(before):])
+	}
+}
+
+// What strangers try takes no room but that of refused attempts, and no more of it
+// than a node may.
+func TestStrangersFillNoRecord(t *testing.T) {
+	w := newWorld(t, settings{secured: true, config: Config{Node: "n1"}})
+	data, _ := w.key(t, anyItem())
+	before, _ := w.Acts(t.Context(), 0)
+	for range 3 * refusalBurst {
+		for _, who := range []string{"", "junk", data} {
+			_ = second(w.admin.CreateApiKey(in(t.Context(), "authorization", who), &adminv1.CreateApiKeyRequest{}))
+			_ = second(w.auth.GenerateApiToken(t.Context(), &authpb.GenerateApiTokenRequest{AuthToken: who}))
+			_ = second(w.auth.RefreshApiToken(t.Context(), &authpb.RefreshApiTokenRequest{ApiKey: who}))
+		}
+	}
+	all, _ := w.Acts(t.Context(), 0)
+	if n := len(all) - len(before); n < refusalBurst || n > 3*refusalBurst {
+		t.Errorf("%d attempts are on record, want about %d", n, refusalBurst)
+	}
+	for _, act := range all[len(before):] {
+		if act.GetOutcome() != storev1.ActOutcome_ACT_OUTCOME_REFUSED {
+			t.Errorf("not in the room for refused attempts: %s", told(act))
+		}
+	}
 }
 
 // What cannot be put on record is not done, where the record does not come with it.
