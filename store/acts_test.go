@@ -155,7 +155,8 @@ func TestActsThatAreRefused(t *testing.T) {
 		"of the future":      {Version: 3, LastAct: 1, Acts: []*Act{{Sequence: 2, Method: "m"}}},
 		"of nothing":         {Version: 3, LastAct: 1, Acts: []*Act{{Sequence: 1}}},
 		"denials too early":  {Version: 2, Denials: []*TokenDenial{{TokenId: "a", NotBeforeMs: 1, UntilMs: 2}}},
-		"a denial twice":     {Version: 3, Denials: []*TokenDenial{{TokenId: "a", NotBeforeMs: 1, UntilMs: 2}, {TokenId: "a", NotBeforeMs: 1, UntilMs: 2}}},
+		"a denial twice":     {Version: 3, Denials: []*TokenDenial{{TokenId: "a", DeniedAtMs: 1, NotBeforeMs: 1, UntilMs: 2}, {TokenId: "a", DeniedAtMs: 1, NotBeforeMs: 1, UntilMs: 2}}},
+		"a timeless denial":  {Version: 3, Denials: []*TokenDenial{{TokenId: "a", NotBeforeMs: 1, UntilMs: 2}}},
 		"two keys at once": {Version: 3, SigningKeys: []*SigningKey{
 			{Id: "a", Algorithm: "HS256", Secret: []byte("s"), UsedFromMs: 1}, {Id: "b", Algorithm: "HS256", Secret: []byte("s"), UsedFromMs: 1},
 		}},

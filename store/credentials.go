@@ -336,6 +336,8 @@ func checkDenial(d *TokenDenial) string {
 	switch {
 	case !validName(d.GetTokenId()):
 		return "a token id is 1 to 255 bytes of UTF-8 without control characters"
+	case d.GetDeniedAtMs() == 0:
+		return "a denial of tokens without the time at which it was made"
 	case d.GetNotBeforeMs() == 0 || d.GetUntilMs() < d.GetNotBeforeMs():
 		return "a denial of tokens that ends before it means anything"
 	}
@@ -346,7 +348,9 @@ func (c *Catalog) denyTokens(op *storev1.DenyTokens) *CatalogResult {
 	if op.GetBanMs() > MaxBanMs || op.GetLifeMs() > maxLifeMs {
 		return invalidCatalog("tokens are refused for a year ahead at most")
 	}
-	denial := &TokenDenial{TokenId: op.GetTokenId(), DeniedAtMs: c.clock}
+	// Tokens that are made afterwards tell by the time which denial they come after, so
+	// no two of one id have the same.
+	denial := &TokenDenial{TokenId: op.GetTokenId(), DeniedAtMs: max(c.clock, 1, c.TokenDenial(op.GetTokenId()).GetDeniedAtMs()+1)}
 	// What was made within the same millisecond is refused too.
 	denial.NotBeforeMs = c.clock + op.GetBanMs() + 1
 	denial.UntilMs = denial.GetNotBeforeMs() + op.GetLifeMs()

@@ -243,8 +243,13 @@ func TestTokensAreDenied(t *testing.T) {
 	}
 	// Said again without a ban, it ends the ban.
 	runCatalog(t, c, []step{{20, &storev1.DenyTokens{TokenId: "bob", LifeMs: life}, catalogOK, 0}})
-	if d := c.TokenDenial("bob"); d.GetNotBeforeMs() != 21 {
+	if d := c.TokenDenial("bob"); d.GetNotBeforeMs() != 21 || d.GetDeniedAtMs() != 20 {
 		t.Errorf("bob afterwards: %v", d)
+	}
+	// Within the same millisecond it is another one all the same.
+	runCatalog(t, c, []step{{20, &storev1.DenyTokens{TokenId: "bob", LifeMs: life}, catalogOK, 0}})
+	if d := c.TokenDenial("bob"); d.GetNotBeforeMs() != 21 || d.GetDeniedAtMs() != 21 {
+		t.Errorf("bob once more: %v", d)
 	}
 	runCatalog(t, c, []step{{11 + life, &storev1.SweepCredentials{}, catalogOK, 0}})
 	if len(c.TokenDenials()) != 1 || c.TokenDenial("bob") == nil {

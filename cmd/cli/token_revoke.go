@@ -14,7 +14,8 @@ import (
 const tokenRevokeHelp = `Make all tokens of a token id useless at once, and end what they are listening to.
 Tokens that are made afterwards are good; with --for, only those that are made when
 that time is over, and none are handed out before. Saying it again without --for
-ends such a ban.
+ends such a ban. Of tokens that a program has signed itself, whose clock may be
+ahead, those are good that say they were made more than 32 seconds later.
 
 API keys that publish under the token id are not tokens and go on: revoke those
 with "mayfly key revoke".`

@@ -44,9 +44,9 @@ func (k keys) APIKey(id string) (auth.APIKey, bool) {
 	return api.KeyOf(r), ok
 }
 
-// TokensNotBefore returns from when on the tokens of a token id have to be.
-func (k keys) TokensNotBefore(tokenID string) uint64 {
-	return k.router.TokenDenial(tokenID).GetNotBeforeMs()
+// TokenDenial returns what was agreed on about the tokens of a token id.
+func (k keys) TokenDenial(tokenID string) auth.Denial {
+	return api.DenialOf(k.router.TokenDenial(tokenID))
 }
 
 // Secured reports whether callers need a credential: an API key was created.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -13,6 +14,7 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/mayfly-broker/mayfly/fanout"
+	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
 	cachepb "github.com/mayfly-broker/mayfly/proto/cache"
 	controlpb "github.com/mayfly-broker/mayfly/proto/control"
 	storev1 "github.com/mayfly-broker/mayfly/proto/store/v1"
@@ -100,19 +102,7 @@ func TestApplicationsSignTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sign := func() string {
-		t.Helper()
-		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-			"iss": jwk.Kid, "aud": "mayfly", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "sub": "alice",
-			"scope": []map[string]string{{"role": "readwrite", "cache": "c", "key_prefix": "k"}, {"role": "publishsubscribe", "cache": "c", "topic": "t"}},
-		})
-		token.Header["kid"] = jwk.Kid
-		text, err := token.SignedString(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
+	sign := func() string { return selfSigned(t, jwk.Kid, secret, time.Now()) }
 	list := func() []*controlpb.ListSigningKeysResponse_SigningKey {
 		t.Helper()
 		return ok[*controlpb.ListSigningKeysResponse](t)(w.control.ListSigningKeys(ctx, &controlpb.ListSigningKeysRequest{})).GetSigningKey()
@@ -201,4 +191,53 @@ func TestConfig(t *testing.T) {
 	if _, err := NewServer(Config{Endpoint: "e"}, Ports{}); err == nil {
 		t.Error("no ports: no error")
 	}
+}
+
+// selfSigned is a token of alice for an hour that an application has signed.
+func selfSigned(t testing.TB, kid string, secret []byte, issued time.Time) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": kid, "aud": "mayfly", "iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix(), "sub": "alice",
+		"scope": []map[string]string{{"role": "readwrite", "cache": "c", "key_prefix": "k"}, {"role": "publishsubscribe", "cache": "c", "topic": "t"}},
+	})
+	token.Header["kid"] = kid
+	text, err := token.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The clock of an application may be ahead: what it signed before a revocation is
+// revoked, and what it signs half a minute later is good.
+func TestTokensFromTheFutureAreRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{secured: true})
+		super, _ := w.superKey(t)
+		ctx := in(t.Context(), "authorization", super)
+		made := ok[*controlpb.CreateSigningKeyResponse](t)(w.control.CreateSigningKey(ctx, &controlpb.CreateSigningKeyRequest{TtlMinutes: 60}))
+		var jwk struct{ Kid, K string }
+		if err := json.Unmarshal([]byte(made.GetKey()), &jwk); err != nil {
+			t.Fatal(err)
+		}
+		secret, err := base64.RawURLEncoding.DecodeString(jwk.K)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := selfSigned(t, jwk.Kid, secret, time.Now().Add(28*time.Second))
+		wants(t, w.mayGet(t, token), codes.OK)
+		live := w.listen(t, fanout.Position{}, "authorization", token)
+		ok[*adminv1.RevokeTokensResponse](t)(w.credentials().RevokeTokens(ctx, &adminv1.RevokeTokensRequest{TokenId: "alice"}))
+		began := time.Now()
+		live.ends(codes.Unauthenticated)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("its stream lived on for %v", took)
+		}
+		for range 4 {
+			wants(t, w.mayGet(t, token), codes.Unauthenticated)
+			time.Sleep(15 * time.Second)
+		}
+		wants(t, w.mayGet(t, selfSigned(t, jwk.Kid, secret, time.Now())), codes.OK)
+		wants(t, w.mayGet(t, token), codes.Unauthenticated)
+	})
 }

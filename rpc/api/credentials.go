@@ -93,7 +93,7 @@ func (s *credentials) RevokeTokens(ctx context.Context, r *adminv1.RevokeTokensR
 	if ban > maxBan || ban != 0 && ban < leastBan {
 		return nil, invalid("new tokens can be refused for %d to %d s, or 0 to refuse only those that are there", leastBan/time.Second, maxBan/time.Second)
 	}
-	denial, err := s.mint.credentials.DenyTokens(ctx, r.GetTokenId(), ban, auth.DefaultMaxTokenLife)
+	denial, err := s.mint.credentials.DenyTokens(ctx, r.GetTokenId(), ban, auth.DenialLife)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +174,12 @@ func KeyOf(r *storev1.ApiKey) auth.APIKey {
 		Permissions: r.GetPermissions(), RefreshDigest: r.GetRefreshDigest(), Digest: r.GetDigest(), RefreshedFrom: r.GetRefreshedFrom(),
 		Limits: LimitsOf(r.GetLimits()), Account: r.GetAccount(),
 	}
+}
+
+// DenialOf is the catalog's denial of a token id in the words of auth; nil denies
+// nothing.
+func DenialOf(d *storev1.TokenDenial) auth.Denial {
+	return auth.Denial{AtMs: d.GetDeniedAtMs(), NotBeforeMs: d.GetNotBeforeMs()}
 }
 
 // signingRecordOf is a signing key in the catalog's words.

@@ -253,10 +253,10 @@ func (k keys) APIKey(id string) (auth.APIKey, bool) {
 	return KeyOf(r), ok
 }
 
-func (k keys) TokensNotBefore(tokenID string) uint64 {
+func (k keys) TokenDenial(tokenID string) auth.Denial {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.catalog.TokenDenial(tokenID).GetNotBeforeMs()
+	return DenialOf(k.catalog.TokenDenial(tokenID))
 }
 
 // relaxedData tells whether a view was relaxed.

@@ -69,7 +69,7 @@ func TestApplicationsMintTokens(t *testing.T) {
 	if _, err := w.verifier.Verify(text, birth); !errors.Is(err, ErrRevoked) {
 		t.Errorf("its token id revoked: %v", err)
 	}
-	w.keys.deny("alice", birth.Add(-time.Second))
+	w.keys.deny("alice", birth.Add(-ahead-time.Second))
 	w.verify(t, text, birth)
 	w.keys.revoke(super.Record.ID, birth)
 	if _, err := w.verifier.Verify(text, birth); !errors.Is(err, ErrRevoked) {

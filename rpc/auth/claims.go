@@ -53,6 +53,7 @@ type claims struct {
 	TokenID     string       `json:"tid,omitempty"`
 	Permissions string       `json:"prm,omitempty"`
 	Parent      string       `json:"par,omitempty"`
+	Knows       numericDate  `json:"rev,omitempty"`
 
 	// explicit is what a token of an application says in words of its own.
 	explicit *permissionpb.Permissions
@@ -75,6 +76,13 @@ func parseClaims(raw []byte) (claims, error) {
 	}
 	if err := c.readDates(members); err != nil {
 		return claims{}, err
+	}
+	knows, err := dateClaim(members, "rev")
+	if err != nil {
+		return claims{}, err
+	}
+	if knows != nil {
+		c.Knows = *knows
 	}
 	return c, c.check()
 }
@@ -137,7 +145,7 @@ func (c *claims) check() error {
 	}
 	switch c.Use {
 	case useAdmin, useKey:
-		if c.Permissions != "" || c.Parent != "" || c.TokenID != "" {
+		if c.Permissions != "" || c.Parent != "" || c.TokenID != "" || c.Knows != 0 {
 			return fmt.Errorf("a credential of use %q carries claims of a token", c.Use)
 		}
 		return nil

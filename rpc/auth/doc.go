@@ -24,6 +24,9 @@
 //	             permission.ExplicitPermissions
 //	        par  parent, on disposable tokens: the API key that minted it, or
 //	             "admin", or "open" for a caller without credential
+//	        rev  on disposable tokens with a token id: when the tokens of that id
+//	             were revoked last, as far as the node knew that made it; absent
+//	             when they were not
 //
 // An API key is a JWT in its form only, for SDKs want one: what stands in the place
 // of the signature is 256 random bits, and its record holds the SHA-256 of the whole
@@ -67,8 +70,13 @@
 // and at the end of its signing key. And by what the cluster agrees on: an API key
 // is revoked, with what it minted and what its holder refreshed it to; a signing key
 // is removed; the tokens of a token id are refused that were issued before a moment,
-// which may lie ahead. The last is exact up to how much the clocks of nodes differ. A
-// Verifier notices by Keys.Revision, and long calls ask Recheck.
+// which may lie ahead. Before and after must not hang on the clock of whoever made a
+// token, for a token that says it was made a little later than it was would outlive
+// its revocation. So a token of the cluster names the revocation that its node knew,
+// and is good after that one, whatever the clocks. One that does not, as those of
+// applications, is refused when it says that it was made as late as a clock may be
+// ahead, or earlier (denial.go). A Verifier notices by Keys.Revision, and long calls
+// ask Recheck.
 //
 // A node learns of it as of all that is agreed on, within milliseconds. One that is
 // cut off from the meta group goes by what it knew until it hears again: that is the

@@ -24,7 +24,7 @@ type memoryKeys struct {
 	signing  map[string]SigningKey
 	current  string
 	records  map[string]APIKey
-	denied   map[string]uint64 // by token id
+	denied   map[string]Denial // by token id
 	secured  bool
 	revision atomic.Uint64
 	// lookups counts what a remembered text does not need.
@@ -53,7 +53,7 @@ func (k *memoryKeys) APIKey(id string) (APIKey, bool) {
 	return r, ok
 }
 
-func (k *memoryKeys) TokensNotBefore(tokenID string) uint64 {
+func (k *memoryKeys) TokenDenial(tokenID string) Denial {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.denied[tokenID]
@@ -63,9 +63,9 @@ func (k *memoryKeys) TokensNotBefore(tokenID string) uint64 {
 func (k *memoryKeys) deny(tokenID string, notBefore time.Time) {
 	k.change(func() {
 		if k.denied == nil {
-			k.denied = map[string]uint64{}
+			k.denied = map[string]Denial{}
 		}
-		k.denied[tokenID] = millis(notBefore)
+		k.denied[tokenID] = Denial{AtMs: max(millis(notBefore), k.denied[tokenID].AtMs+1), NotBeforeMs: millis(notBefore)}
 	})
 }
 

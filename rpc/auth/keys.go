@@ -188,9 +188,9 @@ type Keys interface {
 	// APIKey returns the record with that id, revoked ones included. The
 	// record's slices are only read, and must not change afterwards.
 	APIKey(id string) (APIKey, bool)
-	// TokensNotBefore returns from when on, in milliseconds since 1970, the tokens
-	// of a token id have to be for them to be good; 0 when nothing is revoked.
-	TokensNotBefore(tokenID string) uint64
+	// TokenDenial returns what was agreed on last about the tokens of a token id; the
+	// zero Denial when nothing is revoked.
+	TokenDenial(tokenID string) Denial
 	// Secured reports whether an API key was ever created, even one revoked
 	// since.
 	Secured() bool

@@ -134,7 +134,7 @@ func (m *Minter) Disposable(caller Principal, permissions *permissionpb.Permissi
 		return Token{}, err
 	}
 	end := sooner(now.Add(validFor), caller.ExpiresAt)
-	issued, err := m.issue(tokenID, now)
+	knows, err := m.denial(tokenID, now)
 	if err != nil {
 		return Token{}, err
 	}
@@ -142,32 +142,24 @@ func (m *Minter) Disposable(caller Principal, permissions *permissionpb.Permissi
 	if err != nil {
 		return Token{}, err
 	}
-	text, err := m.signAs(id, claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller)}, end, issued)
+	text, err := m.signAs(id, claims{Use: useToken, TokenID: tokenID, Permissions: scope, Parent: parent(caller), Knows: knows}, end, now)
 	if err != nil {
 		return Token{}, err
 	}
 	return Token{ID: id, Text: text, ExpiresAt: moment(millis(end))}, nil
 }
 
-// clockSkew is how far the clock of the node by which tokens were revoked may be
-// ahead of ours for a token made here afterwards to be good.
-const clockSkew = 2 * time.Second
-
-// issue returns the time that a token made now says it was made at: not before
-// those of its token id that were revoked.
-func (m *Minter) issue(tokenID string, now time.Time) (time.Time, error) {
+// denial returns the latest denial of the token id, which a token made now may be made
+// under: a ban is over, as far as this node's clock can tell.
+func (m *Minter) denial(tokenID string, now time.Time) (numericDate, error) {
 	if tokenID == "" {
-		return now, nil
+		return 0, nil
 	}
-	notBefore := moment(m.keys.TokensNotBefore(tokenID))
-	switch {
-	case !notBefore.After(now):
-		return now, nil
-	case notBefore.Sub(now) <= clockSkew:
-		return notBefore, nil
-	default:
-		return time.Time{}, denied("tokens of this token id are revoked until %s", notBefore.UTC().Format(time.RFC3339))
+	d := m.keys.TokenDenial(tokenID)
+	if notBefore := moment(d.NotBeforeMs); notBefore.Sub(now) > clockSkew {
+		return 0, denied("tokens of this token id are revoked until %s", notBefore.UTC().Format(time.RFC3339))
 	}
+	return numericDate(d.AtMs), nil
 }
 
 // Vended is Disposable on the node's own authority, as if the admin credential

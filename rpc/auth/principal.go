@@ -59,8 +59,10 @@ type Principal struct {
 	// signedBy is the id of the signing key; empty for KindAnonymous, and for
 	// KindAPIKey, which the record vouches for.
 	signedBy string
-	// issuedAt is when the credential was made.
+	// issuedAt is when the credential was made, as whoever made it says.
 	issuedAt numericDate
+	// knows is the latest denial of its token id that the node knew which made it.
+	knows numericDate
 	// whileOpen: minted by a caller without credential, so good only until the
 	// cluster is secured.
 	whileOpen bool
@@ -119,7 +121,10 @@ func (p *Principal) standing(keys Keys, now time.Time) (until time.Time, err err
 	switch {
 	case p.whileOpen && keys.Secured():
 		return until, revoked("it was minted before the cluster had an API key, mint a new one")
-	case p.Kind == KindToken && p.TokenID != "" && uint64(p.issuedAt) < keys.TokensNotBefore(p.TokenID):
+	case p.Kind == KindToken && p.TokenID != "" && keys.TokenDenial(p.TokenID).covers(p):
+		if isApplicationID(p.signedBy) {
+			return until, revoked("the tokens of its token id were revoked, sign a new one whose iat is more than %d s later", ahead/time.Second)
+		}
 		return until, revoked("the tokens of its token id were revoked, mint a new one")
 	case !until.IsZero() && !now.Before(until):
 		return until, ErrExpired

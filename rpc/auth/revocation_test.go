@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,72 @@ func TestTokensOfATokenIDAreRevoked(t *testing.T) {
 	// The token id of a key is a label: keys are revoked by their own id.
 	key := w.key(t, KeyRequest{Permissions: superUser(), Never: true, TokenID: "alice"})
 	w.verify(t, key.Text, birth)
+}
+
+// The clock of who made a token may be ahead, and the token is revoked all the same.
+func TestNoTokenOutlivesItsRevocationByTheClock(t *testing.T) {
+	revokedAt := birth.Add(time.Minute)
+	for _, test := range []struct {
+		issued time.Time
+		good   bool
+	}{
+		{revokedAt.Add(-time.Second), false},
+		{revokedAt, false},
+		{revokedAt.Add(time.Second), false},
+		{revokedAt.Add(clockLeeway), false},
+		{revokedAt.Add(clockLeeway + clockSkew - time.Millisecond), false},
+		{revokedAt.Add(clockLeeway + clockSkew), true},
+	} {
+		w := newWorld(t)
+		key := w.application(t, w.admin(t))
+		scoped := swap(t, scoped(key, roomScope), fmt.Sprintf(`"iat":%d`, birth.Unix()), fmt.Sprintf(`"iat":%d.%03d`, test.issued.Unix(), test.issued.Nanosecond()/1e6))
+		token, err := w.minter.Disposable(w.admin(t), room(), time.Hour, "alice", test.issued)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := test.issued.Add(-clockLeeway) // at the earliest
+		for what, text := range map[string]string{"signed by an application": signed(key.Secret, w.headOf(key), scoped), "made by a node": token.Text} {
+			streaming := w.verify(t, text, seen)
+			w.keys.deny("alice", revokedAt)
+			for _, later := range []time.Duration{2 * time.Second, time.Minute, 50 * time.Minute} {
+				if _, err := w.verifier.Verify(text, revokedAt.Add(later)); errors.Is(err, ErrRevoked) == test.good {
+					t.Errorf("%s %v after the revocation, and used %v after it: %v", what, test.issued.Sub(revokedAt), later, err)
+				}
+			}
+			if _, err := w.verifier.Recheck(streaming, revokedAt); errors.Is(err, ErrRevoked) == test.good {
+				t.Errorf("%s %v after the revocation, its stream: %v", what, test.issued.Sub(revokedAt), err)
+			}
+			w.keys.change(func() { w.keys.denied = nil })
+		}
+	}
+}
+
+// A token of a node that knows of the revocation is good at once, until the next one,
+// and be that within the same millisecond.
+func TestTokensNameTheRevocationBeforeThem(t *testing.T) {
+	w := newWorld(t)
+	admin, revokedAt := w.admin(t), birth.Add(time.Minute)
+	w.keys.deny("alice", revokedAt)
+	for _, made := range []time.Time{revokedAt, revokedAt.Add(-clockSkew), revokedAt.Add(clockLeeway)} {
+		token, err := w.minter.Disposable(admin, room(), time.Second, "alice", made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streaming := w.verify(t, token.Text, made)
+		w.keys.deny("alice", revokedAt)
+		if _, err := w.verifier.Verify(token.Text, made); !errors.Is(err, ErrRevoked) {
+			t.Errorf("made %v after the revocation, and revoked again: %v", made.Sub(revokedAt), err)
+		}
+		if _, err := w.verifier.Recheck(streaming, made); !errors.Is(err, ErrRevoked) {
+			t.Errorf("made %v after the revocation, and revoked again, its stream: %v", made.Sub(revokedAt), err)
+		}
+	}
+	// An application cannot say that it knew.
+	key := w.application(t, admin)
+	boast := swap(t, scoped(key, roomScope), `"sub"`, `"rev":9999999999,"sub"`)
+	if _, err := w.verifier.Verify(signed(key.Secret, w.headOf(key), boast), revokedAt); !errors.Is(err, ErrRevoked) {
+		t.Errorf("an application that knows the future: %v", err)
+	}
 }
 
 // Recheck tells when to ask again.

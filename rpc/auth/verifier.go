@@ -260,7 +260,7 @@ func (v *Verifier) principal(c *claims) (Principal, error) {
 	case useKey:
 		p.Kind, p.KeyID = KindAPIKey, c.ID
 	case useToken:
-		p.Kind, p.TokenID = KindToken, c.TokenID
+		p.Kind, p.TokenID, p.knows = KindToken, c.TokenID, c.Knows
 		permissions, err := c.explicit, error(nil)
 		if permissions == nil {
 			permissions, err = decodeExplicit(c.Permissions)

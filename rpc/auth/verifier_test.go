@@ -258,7 +258,7 @@ func TestVerifyAtTheEdgeOfTime(t *testing.T) {
 	end := time.Unix(exp, 0)
 	token := signed(w.signing.Secret, w.head(), tokenBody())
 	fine := signed(w.signing.Secret, w.head(), swap(t, tokenBody(), fmt.Sprint(exp), fmt.Sprint(exp, ".250")))
-	ahead := signed(w.signing.Secret, w.head(), swap(t, tokenBody(), `"jti"`, fmt.Sprintf(`"nbf":%d,"jti"`, iat)))
+	later := signed(w.signing.Secret, w.head(), swap(t, tokenBody(), `"jti"`, fmt.Sprintf(`"nbf":%d,"jti"`, iat)))
 	for _, c := range []struct {
 		name string
 		text string
@@ -274,8 +274,8 @@ func TestVerifyAtTheEdgeOfTime(t *testing.T) {
 		{"at the fraction", fine, end.Add(250 * time.Millisecond), ErrExpired},
 		{"30 s before it was issued", token, time.Unix(iat-30, 0), nil},
 		{"31 s before it was issued", token, time.Unix(iat-31, 0), ErrUnauthenticated},
-		{"30 s before nbf", ahead, time.Unix(iat-30, 0), nil},
-		{"31 s before nbf", ahead, time.Unix(iat-31, 0), ErrUnauthenticated},
+		{"30 s before nbf", later, time.Unix(iat-30, 0), nil},
+		{"31 s before nbf", later, time.Unix(iat-31, 0), ErrUnauthenticated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fresh, err := NewVerifier(VerifierConfig{ClusterID: "c1", Keys: w.keys})

@@ -22,7 +22,7 @@ type keyless struct{ secured bool }
 func (keyless) CurrentSigningKey() (auth.SigningKey, bool) { return auth.SigningKey{}, false }
 func (keyless) SigningKey(string) (auth.SigningKey, bool)  { return auth.SigningKey{}, false }
 func (keyless) APIKey(string) (auth.APIKey, bool)          { return auth.APIKey{}, false }
-func (keyless) TokensNotBefore(string) uint64              { return 0 }
+func (keyless) TokenDenial(string) auth.Denial             { return auth.Denial{} }
 func (k keyless) Secured() bool                            { return k.secured }
 func (keyless) Revision() uint64                           { return 0 }
 

@@ -106,9 +106,9 @@ func (k *keyring) APIKey(id string) (auth.APIKey, bool) {
 	r, ok := k.records[id]
 	return r, ok
 }
-func (k *keyring) TokensNotBefore(string) uint64 { return 0 }
-func (k *keyring) Secured() bool                 { return len(k.records) > 0 }
-func (k *keyring) Revision() uint64              { return uint64(len(k.records)) }
+func (k *keyring) TokenDenial(string) auth.Denial { return auth.Denial{} }
+func (k *keyring) Secured() bool                  { return len(k.records) > 0 }
+func (k *keyring) Revision() uint64               { return uint64(len(k.records)) }
 
 func (k *keyring) gate(t testing.TB) *auth.Gate {
 	t.Helper()

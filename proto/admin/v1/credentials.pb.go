@@ -347,7 +347,8 @@ func (x *RevokeTokensRequest) GetBanSeconds() uint64 {
 
 type RevokeTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Tokens that are made from then on are good; milliseconds since 1970.
+	// Tokens that the cluster makes from then on are good, and those that a program
+	// signs from half a minute later on; milliseconds since 1970.
 	NotBeforeMs uint64 `protobuf:"varint,1,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
 	// API keys that publish under the token id. They were not revoked.
 	KeyIds        []string `protobuf:"bytes,2,rep,name=key_ids,json=keyIds,proto3" json:"key_ids,omitempty"`

@@ -1932,8 +1932,8 @@ type TokenDenial struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TokenId       string                 `protobuf:"bytes,1,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
 	NotBeforeMs   uint64                 `protobuf:"varint,2,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
-	UntilMs       uint64                 `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // no token from before lives then
-	DeniedAtMs    uint64                 `protobuf:"varint,4,opt,name=denied_at_ms,json=deniedAtMs,proto3" json:"denied_at_ms,omitempty"`
+	UntilMs       uint64                 `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`            // no token from before lives then
+	DeniedAtMs    uint64                 `protobuf:"varint,4,opt,name=denied_at_ms,json=deniedAtMs,proto3" json:"denied_at_ms,omitempty"` // greater than that of the one before for the same id
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
