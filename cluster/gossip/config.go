@@ -75,7 +75,7 @@ type Config struct {
 	// Logger is optional: silent when nil.
 	Logger *slog.Logger
 
-	strangers *atomic.Uint64 // of all journals of the library
+	strangers *atomic.Uint64 // of all journals
 
 	// carry replaces the sockets in tests that cut cables.
 	carry func(bind netip.AddrPort) (carrier, error)

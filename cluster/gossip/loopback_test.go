@@ -3,6 +3,8 @@ package gossip
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -139,6 +141,42 @@ func TestStrangersAreRefusedWithAHint(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What has nothing to do with gossip is counted, packet by packet and stream by
+// stream.
+func TestJunkIsCounted(t *testing.T) {
+	log := new(pages)
+	a := loopback(t, "a", func(c *Config) { c.Logger = log.logger() })
+	counted := func(what string, n uint64) {
+		t.Helper()
+		for limit := time.Now().Add(10 * time.Second); a.Strangers() != n; <-time.After(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%s: %d are counted, want %d: %s", what, a.Strangers(), n, log)
+			}
+		}
+	}
+	for i, words := range []string{"GET / HTTP/1.1\r\n\r\n", "\xf4", "\xf4\x00", "\xf4\x04townGET", "\xf4\x04townGET / HTTP/1.1\r\n", "\xf4\x07village\x01"} {
+		conn, err := net.Dial("tcp", a.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, words)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+		conn.Close()
+		counted(fmt.Sprintf("a stream of %q", words), uint64(i)+1)
+	}
+	before := a.Strangers()
+	conn, err := net.Dial("udp", a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for i, words := range []string{"junk", "\xf4", "\xf4\x00", "\xf4\x04townjunk", "\xf4\x04town\x01" + strings.Repeat("x", 100), "\xf4\x07village\x01"} {
+		_, _ = io.WriteString(conn, words)
+		counted(fmt.Sprintf("a packet of %q", words), before+uint64(i)+1)
 	}
 }
 

@@ -52,6 +52,7 @@ func Open(cfg Config) (*Mesh, error) {
 		return nil, err
 	}
 	own := newJournal(cfg.Logger)
+	own.strangers = cfg.strangers
 	t, err := newTransport(&cfg, own)
 	if err != nil {
 		return nil, err
@@ -90,8 +91,9 @@ func (m *Mesh) Peers() []Peer { return m.table.listPeers() }
 // stays in it is used by two nodes. Who is right is for the record to say.
 func (m *Mesh) Conflicts() []Conflict { return m.table.listConflicts() }
 
-// Strangers counts the packets and streams that none of the secrets could decrypt,
-// since Open.
+// Strangers counts the packets and streams since Open that were not of this
+// cluster's gossip: under another label, that none of the secrets could decrypt, or
+// nothing that could be.
 func (m *Mesh) Strangers() uint64 { return m.cfg.strangers.Load() }
 
 // Changes rings after Peers or Conflicts have changed. It holds one ring

@@ -44,6 +44,38 @@ func TestLogIsBounded(t *testing.T) {
 	})
 }
 
+// Each stranger is told of once a minute, and few of them, however many there are.
+func TestStrangersAreToldOfOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(pages)
+		j := newJournal(log.logger())
+		label := strings.Repeat("from=10.9.9.9:1 \xff", 15)
+		tell := func(machine int) {
+			for port := range 20 {
+				fmt.Fprintf(j, "[ERR] memberlist: discarding packet with unacceptable label %q: from=10.0.0.%d:%d", label, machine, 1024+port)
+			}
+		}
+		tell(1)
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines about one stranger: %s", n, log)
+		}
+		for machine := range 100 {
+			tell(machine)
+		}
+		if n := strings.Count(log.String(), "\n"); n != logAlike {
+			t.Errorf("%d lines about strangers, want %d", n, logAlike)
+		}
+		if n := j.strangers.Load(); n != 20*101 {
+			t.Errorf("%d were counted", n)
+		}
+		time.Sleep(logWindow)
+		tell(1)
+		if n := strings.Count(log.String(), "\n"); n != logAlike+1 {
+			t.Errorf("%d lines after a minute", n)
+		}
+	})
+}
+
 func TestLibraryLogLevels(t *testing.T) {
 	for line, want := range map[string]string{
 		"[DEBUG] memberlist: Stream connection":                   "",

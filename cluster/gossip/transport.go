@@ -166,7 +166,7 @@ func (t *transport) relayPackets() {
 		select {
 		case p := <-t.carrier.PacketCh():
 			if !t.sound(p.Buf) {
-				t.log.warn("gossip: a packet was dropped", "from", p.From.String(), "error", errCipher)
+				t.log.stranger(p.From.String(), "gossip: a packet was dropped", "error", errCipher)
 				continue
 			}
 			select {

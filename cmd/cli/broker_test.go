@@ -65,6 +65,7 @@ func (b *broker) start(t *testing.T) *broker {
 	webhookpb.RegisterWebhookServer(server, webhookpb.UnimplementedWebhookServer{})
 	adminpb.RegisterCachesServer(server, adminpb.UnimplementedCachesServer{})
 	adminpb.RegisterAdminServer(server, adminpb.UnimplementedAdminServer{})
+	adminpb.RegisterCredentialsServer(server, adminpb.UnimplementedCredentialsServer{})
 	pubsubpb.RegisterPubsubServer(server, pubsub{broker: b})
 	done := make(chan struct{})
 	go func() {

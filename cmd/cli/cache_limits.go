@@ -76,7 +76,7 @@ func parseNumber(text string, most uint64) (uint64, error) {
 func setKiB(field **uint32, text string) error {
 	size, err := parseUnless(text, config.ParseSize)
 	if err == nil && text != "" && (size < 1<<10 || size>>10 >= math.MaxUint32) {
-		err = fmt.Errorf("%q is not a size from 1KiB to 4TiB", text)
+		err = fmt.Errorf("%q is not a size from 1KiB to 4095GiB", text)
 	}
 	*field = new(uint32(size >> 10))
 	return err

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +33,8 @@ Without an endpoint the broker at --server is looked at, as the other commands
 talk to it. Nothing is changed in the broker; with a super user key a token is
 made, good for a second, to see where tokens lead.
 
-Ends with code 1 when something is wrong.`
+Ends with code 1 when something is wrong, and with 2 when what was asked makes no
+sense.`
 
 const doctorExample = `  mayfly doctor
   MAYFLY_API_KEY=... mayfly doctor --endpoint mayfly.example.com --origin https://chat.example
@@ -105,12 +108,17 @@ func (p *Program) examination(f *doctorFlags, opts *clientOptions) (doctor.Confi
 	return c, f.overrides(&c)
 }
 
-// overrides says where names lead.
+// overrides says where names lead, and from what page. What no client could use is
+// refused here: it would look like a fault of the broker.
 func (f *doctorFlags) overrides(c *doctor.Config) error {
 	if f.address != "" {
-		if _, _, err := net.SplitHostPort(f.address); err != nil {
+		_, port, err := net.SplitHostPort(f.address)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
 			return fmt.Errorf("--address: %q is not host:port, such as 10.0.0.1:443", f.address)
 		}
+	}
+	if f.origin != "" && !isOrigin(f.origin) {
+		return fmt.Errorf("--origin: %q is not what a browser sends for a page: scheme://host or scheme://host:port in lower case and nothing behind, such as https://chat.example", f.origin)
 	}
 	for _, text := range f.resolve {
 		name, where, _ := strings.Cut(text, "=")
@@ -121,6 +129,14 @@ func (f *doctorFlags) overrides(c *doctor.Config) error {
 		c.Resolve[strings.ToLower(name)] = address
 	}
 	return nil
+}
+
+// isOrigin reports whether a browser would send the text for a page, and a broker take
+// it with --allow-origins.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		u.Scheme+"://"+u.Host == text && text == strings.ToLower(text) && !strings.Contains(text, "*")
 }
 
 // doctorCredential is the credential, as it travels and, if it came so, wrapped.

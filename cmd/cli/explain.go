@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,13 +58,7 @@ func (s *session) sentence(method string, st *status.Status) string {
 	case codes.PermissionDenied:
 		return fmt.Sprintf("not allowed with this credential: %s; use one with the right permissions (`mayfly token inspect` shows what a token may do)", said)
 	case codes.NotFound:
-		switch method {
-		case adminpb.Admin_RevokeApiKey_FullMethodName, adminpb.Credentials_RotateApiKey_FullMethodName, adminpb.Credentials_UpdateApiKey_FullMethodName:
-			return fmt.Sprintf("not found: %s; `mayfly key list` shows the keys", said)
-		case webhookpb.Webhook_GetWebhookSecret_FullMethodName, webhookpb.Webhook_RotateWebhookSecret_FullMethodName:
-			return fmt.Sprintf("not found: %s; `mayfly webhook list CACHE` shows the webhooks", said)
-		}
-		return fmt.Sprintf("not found: %s; `mayfly cache list` shows the caches, `mayfly cache create NAME` makes one", said)
+		return fmt.Sprintf("not found: %s; %s", said, cmp.Or(whereToLook[method], lookAtCaches))
 	case codes.AlreadyExists:
 		return "already there: " + said
 	case codes.InvalidArgument, codes.OutOfRange, codes.FailedPrecondition:
@@ -76,6 +71,26 @@ func (s *session) sentence(method string, st *status.Status) string {
 		return fmt.Sprintf("the server failed (%s): %s; its log says more", st.Code(), said)
 	}
 }
+
+// lookAtCaches is what to do when something is not found and no more is known.
+const lookAtCaches = "`mayfly cache list` shows the caches, `mayfly cache create NAME` makes one"
+
+// whereToLook is what shows the names that a call might have meant, for calls whose
+// missing one is no cache.
+var whereToLook = map[string]string{
+	adminpb.Admin_RevokeApiKey_FullMethodName:            lookAtKeys,
+	adminpb.Credentials_RotateApiKey_FullMethodName:      lookAtKeys,
+	adminpb.Credentials_UpdateApiKey_FullMethodName:      lookAtKeys,
+	adminpb.Credentials_RevokeSigningKey_FullMethodName:  lookAtSigningKeys,
+	webhookpb.Webhook_GetWebhookSecret_FullMethodName:    lookAtWebhooks,
+	webhookpb.Webhook_RotateWebhookSecret_FullMethodName: lookAtWebhooks,
+}
+
+const (
+	lookAtKeys        = "`mayfly key list` shows the keys"
+	lookAtSigningKeys = "`mayfly signing-key list` shows the signing keys"
+	lookAtWebhooks    = "`mayfly webhook list CACHE` shows the webhooks"
+)
 
 func (s *session) unavailable(said string) string {
 	reason := s.network.reason()

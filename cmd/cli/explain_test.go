@@ -282,8 +282,14 @@ func TestInputs(t *testing.T) {
 }
 
 func TestUnknownKeyIsNotAnUnknownCache(t *testing.T) {
-	got := invocation{broker: (&broker{answer: fails(codes.NotFound, "no such key")}).start(t)}.run(t, "key", "revoke", "k1")
-	if got.stderr != "mayfly: not found: no such key; `mayfly key list` shows the keys\n" {
-		t.Errorf("got %s", got.stderr)
+	for args, want := range map[string]string{
+		"key revoke k1":         "`mayfly key list` shows the keys",
+		"key rotate k1":         "`mayfly key list` shows the keys",
+		"signing-key revoke k1": "`mayfly signing-key list` shows the signing keys",
+	} {
+		got := invocation{broker: (&broker{answer: fails(codes.NotFound, "no such key")}).start(t)}.run(t, strings.Fields(args)...)
+		if got.stderr != "mayfly: not found: no such key; "+want+"\n" {
+			t.Errorf("%s: got %s", args, got.stderr)
+		}
 	}
 }

@@ -37,7 +37,7 @@ func (l *keyLimits) message() (*adminpb.KeyLimits, error) {
 	case *l == keyLimits{}:
 		return nil, nil
 	case l.throughput != 0 && (l.throughput < 1<<10 || l.throughput>>10 > math.MaxUint32):
-		return nil, fmt.Errorf("--max-throughput: %s a second, want 1KiB to 4TiB", config.FormatSize(l.throughput))
+		return nil, fmt.Errorf("--max-throughput: %s a second, want 1KiB to 4095GiB", config.FormatSize(l.throughput))
 	}
 	return &adminpb.KeyLimits{
 		MaxTrafficRate: l.operations, MaxThroughputKbps: uint32(l.throughput >> 10), MaxSubscriptionCount: l.subscriptions, Weight: l.weight,

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -127,9 +129,16 @@ func csvRows(w *csv.Writer, by string) func(*adminpb.UsageRow) error {
 	}
 }
 
-// cell is a name that no spreadsheet carries out: clients chose it.
+// beginsFormulas is what formulas begin with, also in the width that spreadsheets of
+// East Asian locales read.
+const beginsFormulas = "=+-@＝＋－＠"
+
+// cell is a name that no spreadsheet carries out: clients chose it. Blanks and what
+// cannot be seen may be dropped on the way into one.
 func cell(name string) string {
-	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
+	seen := strings.TrimLeftFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+	first, _ := utf8.DecodeRuneInString(seen)
+	if seen != "" && strings.ContainsRune(beginsFormulas, first) || strings.IndexFunc(name, unicode.IsControl) == 0 {
 		return "'" + name
 	}
 	return name

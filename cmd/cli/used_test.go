@@ -97,3 +97,18 @@ What such traffic would have cost, by example prices (0.50 USD per GB, 5 free ea
 		t.Error(got)
 	}
 }
+
+func TestCellsAreNoFormulas(t *testing.T) {
+	for _, name := range []string{
+		"=1", "+1", "-1", "@a", "\t=1", "\r", "\n1", "\x001", " =lead", "  -1", "＝full-", "＋1", "－1", "＠a", "\u3000＝1", "\u00a0=1", "\u200b=1", "\ufeff@a",
+	} {
+		if got := cell(name); got != "'"+name {
+			t.Errorf("%q became %q", name, got)
+		}
+	}
+	for _, name := range []string{"", " ", "room-", " a=1", "1-1", "日本", "'=1", "\u200b", "�"} {
+		if got := cell(name); got != name {
+			t.Errorf("%q became %q", name, got)
+		}
+	}
+}

@@ -25,7 +25,7 @@ type cacheAdmin struct {
 }
 
 func (s *cacheAdmin) CreateCache(ctx context.Context, r *adminv1.CreateCacheRequest) (*adminv1.CreateCacheResponse, error) {
-	if err := checkSettings(r.GetCache(), r.GetLimits()); err != nil {
+	if err := checkSettings(r.GetCache(), r.GetLimits(), callOf(ctx).bounds); err != nil {
 		return nil, err
 	}
 	if err := s.caches.Create(ctx, r.GetCache(), r.GetLimits()); err != nil {
@@ -35,7 +35,7 @@ func (s *cacheAdmin) CreateCache(ctx context.Context, r *adminv1.CreateCacheRequ
 }
 
 func (s *cacheAdmin) UpdateCache(ctx context.Context, r *adminv1.UpdateCacheRequest) (*adminv1.UpdateCacheResponse, error) {
-	if err := checkSettings(r.GetCache(), r.GetLimits()); err != nil {
+	if err := checkSettings(r.GetCache(), r.GetLimits(), callOf(ctx).bounds); err != nil {
 		return nil, err
 	}
 	if err := s.caches.Update(ctx, r.GetCache(), r.GetLimits()); err != nil {
@@ -45,13 +45,26 @@ func (s *cacheAdmin) UpdateCache(ctx context.Context, r *adminv1.UpdateCacheRequ
 }
 
 // checkSettings checks what only the doors want of a cache's settings; the catalog
-// checks the rest.
-func checkSettings(cache string, l *storev1.CacheLimits) error {
+// checks the rest. What is above the node's own would be in force nowhere.
+func checkSettings(cache string, l *storev1.CacheLimits, node *bounds) error {
 	if err := checkCacheName(cache); err != nil {
 		return err
 	}
 	if m := l.GetMaxMemory(); m != 0 && m < leastMemory {
 		return invalid("the memory of a cache would be %d bytes, the least is %d, or 0 for as much as there is", m, leastMemory)
+	}
+	for _, bound := range []struct {
+		what, unit, setting string
+		asked, most         uint64
+	}{
+		{"largest topic message", "KiB", "max-message-size", uint64(l.GetMaxPublishMessageSizeKb()), uint64(kib(node.MessageBytes))},
+		{"largest item", "KiB", "max-item-size", uint64(l.GetMaxItemSizeKb()), uint64(kib(node.ItemBytes))},
+		{"longest life of an item", "s", "max-ttl", l.GetMaxTtlSeconds(), uint64(node.MaxTTL / time.Second)},
+	} {
+		if bound.asked > bound.most {
+			return invalid("the %s would be %d %s, this node allows no cache more than %d (--%s of `mayfly server`)",
+				bound.what, bound.asked, bound.unit, bound.most, bound.setting)
+		}
 	}
 	return nil
 }

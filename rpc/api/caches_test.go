@@ -37,6 +37,16 @@ func TestSettingsOfACache(t *testing.T) {
 	wants(t, update("d", memory(1)), codes.InvalidArgument)
 	wants(t, update("d", nil), codes.InvalidArgument)
 	wants(t, update("d", &storev1.CacheLimits{Eviction: storev1.Eviction(7).Enum()}), codes.InvalidArgument)
+	// What the node allows is the most that a cache may.
+	for _, l := range []struct{ most, more *storev1.CacheLimits }{
+		{&storev1.CacheLimits{MaxItemSizeKb: new(uint32(4883))}, &storev1.CacheLimits{MaxItemSizeKb: new(uint32(4884))}},
+		{&storev1.CacheLimits{MaxPublishMessageSizeKb: new(uint32(1024))}, &storev1.CacheLimits{MaxPublishMessageSizeKb: new(uint32(1025))}},
+		{&storev1.CacheLimits{MaxTtlSeconds: new(uint64(400 * 24 * 3600))}, &storev1.CacheLimits{MaxTtlSeconds: new(uint64(400*24*3600 + 1))}},
+	} {
+		wants(t, update("c", l.most), codes.OK)
+		wants(t, update("c", l.more), codes.InvalidArgument)
+		wants(t, create("f", l.more), codes.InvalidArgument)
+	}
 	wants(t, second(caches.DescribeCaches(ctx, &adminv1.DescribeCachesRequest{Cache: "none"})), codes.NotFound)
 	wants(t, second(caches.DescribeCaches(ctx, &adminv1.DescribeCachesRequest{Cache: "a\x00"})), codes.InvalidArgument)
 

@@ -65,7 +65,7 @@ func RangeOf(since, until time.Time) (Range, error) {
 	switch {
 	case since.Unix() < 0 || until.Unix() >= 1<<32*3600-3600:
 		return Range{}, fmt.Errorf("%w: it lies outside of what can be counted", ErrRange)
-	case r.End <= r.First:
+	case !until.After(since), r.End <= r.First:
 		return Range{}, fmt.Errorf("%w: the end is not after the beginning", ErrRange)
 	case r.End-r.First > MaxHours:
 		return Range{}, fmt.Errorf("%w: %d hours, the most are %d", ErrRange, r.End-r.First, MaxHours)

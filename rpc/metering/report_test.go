@@ -56,6 +56,8 @@ func TestRangeOf(t *testing.T) {
 		{noon, noon.Add(time.Nanosecond), 1},
 		{noon, noon, 0},
 		{noon, noon.Add(-time.Hour), 0},
+		{noon.Add(30 * time.Minute), noon.Add(30 * time.Minute), 0},
+		{noon.Add(30 * time.Minute), noon.Add(20 * time.Minute), 0},
 		{time.Unix(-1, 0), noon, 0},
 		{noon, noon.Add(1000 * 24 * time.Hour), MaxHours},
 		{noon, noon.Add(1000*24*time.Hour + 1), 0},

@@ -29,7 +29,7 @@ var (
 	peerItems = describe("mayfly_peer_items_sent_total", "Items sent to another node, for all who subscribe to them there.", "peer")
 	gossiping = describe("mayfly_gossip_peers", "Other nodes that gossip knows, by whether they are heard: alive, or silent for five minutes at most.", "state")
 
-	strangers = describe("mayfly_strangers_refused_total", "Connections to the peer port whose caller did not prove to be of the cluster, and packets and streams of gossip under another key.", "port")
+	strangers = describe("mayfly_strangers_refused_total", "Connections to the peer port whose caller did not prove to be of the cluster, and packets and streams that are not of the gossip of the cluster.", "port")
 
 	raftGroups   = describe("mayfly_raft_groups", "Raft groups with a replica on this node, by what the replica is.", "role")
 	raftTerm     = describe("mayfly_raft_term", "Raft's term.", "group")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -291,8 +292,12 @@ func (m *Mux) welcome(one *stranger) {
 	}
 	hello, theirs, err := hearHello(conn)
 	heard := ticks()
-	if err != nil {
-		_ = raw.Close() // whoever it is does not speak our language
+	if err != nil { // whoever it is does not speak our language
+		if conn.Purpose == trust.Join && !errors.Is(err, io.EOF) { // and has shown no certificate
+			m.turned.Add(1)
+			m.refused.tell(m.config.Logger, raw, claimed, err)
+		}
+		_ = raw.Close()
 		return
 	}
 	version, refusal := m.config.speaks.common(theirs)

@@ -3,6 +3,7 @@ package peer
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -184,7 +185,16 @@ func TestStrangers(t *testing.T) {
 		}
 		conn.Close()
 	}
-	until(t, "all strangers are counted", func() bool { return b.Strangers() == 6 })
+	for _, protocols := range [][]string{nil, {"h2"}, {string(trust.Join)}} {
+		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
+		if err != nil {
+			continue // refused at once
+		}
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	until(t, "all strangers are counted", func() bool { return b.Strangers() == 9 })
 	if text := out.String(); strings.Count(text, "a connection was refused") != 1 || !strings.Contains(text, "does not speak TLS") {
 		t.Errorf("the log tells of them: %s", text)
 	}

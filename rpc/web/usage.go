@@ -3,9 +3,12 @@ package web
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	adminv1 "github.com/mayfly-broker/mayfly/proto/admin/v1"
@@ -30,8 +33,19 @@ func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// usageMembers are what a query can hold. What is misspelt would ask about all.
+var usageMembers = []string{"since", "until", "by", "cache", "limit", "after"}
+
 // usageAsked reads the query: without times, this month in UTC until now.
 func usageAsked(query url.Values, now time.Time) (*adminv1.ReportUsageRequest, error) {
+	for name, values := range query {
+		if !slices.Contains(usageMembers, name) {
+			return nil, fmt.Errorf("the query holds %.40q, it can only hold %s", name, strings.Join(usageMembers, ", "))
+		}
+		if len(values) > 1 {
+			return nil, errors.New(name + " is in the query more than once")
+		}
+	}
 	now = now.UTC()
 	since, until := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC), now.Add(time.Second)
 	for name, moment := range map[string]*time.Time{"since": &since, "until": &until} {

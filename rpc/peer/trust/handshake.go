@@ -64,6 +64,9 @@ func (p Port) Accept(ctx context.Context, conn net.Conn) (accepted *Accepted, cl
 
 // answer chooses how to answer a handshake by what it is for.
 func (p Port) answer(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if len(hello.SupportedProtos) == 0 { // the library would let it in
+		return nil, fmt.Errorf("%w: the caller does not say what for, as nodes do; clients belong on the client port", ErrStranger)
+	}
 	for _, purpose := range []Purpose{Peer, Join, Found} {
 		wallet := p.Members
 		if purpose == Found {

@@ -292,6 +292,22 @@ func TestCertificatesOfOthersOpenNothing(t *testing.T) {
 	}
 }
 
+// Who speaks TLS and does not say what for is a stranger, whatever it shows.
+func TestCallersSayWhatFor(t *testing.T) {
+	b := wallet(t, newTrust(t), "c", "b")
+	for name, shown := range map[string][]tls.Certificate{"nothing": nil, "a certificate": {*b.papers.Load().own}} {
+		for _, port := range []Port{{Members: b}, {Founders: b}} {
+			m := meet(t, port, func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+				c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, Certificates: shown})
+				return c, c.HandshakeContext(ctx)
+			})
+			if !errors.Is(m.atPort, ErrStranger) || m.accepted != nil || m.atCaller == nil {
+				t.Errorf("showing %s: %+v", name, m)
+			}
+		}
+	}
+}
+
 // A node that runs long renews its certificate, and one whose clock was mended too.
 func TestRenewal(t *testing.T) {
 	now := time.Now()
