@@ -59,7 +59,7 @@ func TestUsageAskedOfThisMonth(t *testing.T) {
 func TestUsageRefuses(t *testing.T) {
 	for _, query := range []string{
 		"since=yesterday", "until=1", "since=1960-01-01", "by=day", "limit=0", "limit=-1", "limit=99999999999", "token=%zz",
-		"foo=bar", "sinse=2026-11-20", "Since=2026-11-20", "since=2026-11-20&since=2026-11-21", "by=hour&by=hour", "=", "cache=c&cache=",
+		"foo=bar", "sincee=2026-11-20", "Since=2026-11-20", "since=2026-11-20&since=2026-11-21", "by=hour&by=hour", "=", "cache=c&cache=",
 	} {
 		w := ask(serverOf(t, noCalls{}), "GET", "/usage?"+query)
 		var p problem
