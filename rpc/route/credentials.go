@@ -18,13 +18,14 @@ func (r *Router) addSigningKey(ctx context.Context, key *storev1.SigningKey) err
 }
 
 // AddFirstSigningKey gives a cluster that has no key of its own to sign with its
-// first one, and does nothing for one that has. Errors: ErrInvalid and the outcomes.
+// first one, and adds none to one that has. When it returns this node knows one.
+// Errors: ErrInvalid and the outcomes.
 func (r *Router) AddFirstSigningKey(ctx context.Context, key *storev1.SigningKey) error {
 	_, err := r.change(ctx, &storev1.CatalogCommand{
 		Op: &storev1.CatalogCommand_AddSigningKey{AddSigningKey: &storev1.AddSigningKey{Key: key, First: true}},
 	}, ErrKeyNotFound)
 	if errors.Is(err, ErrCacheExists) { // what the catalog calls everything that is there already
-		return nil
+		return r.CatchUp(ctx) // another node was first, and this one may not have heard of it
 	}
 	return err
 }

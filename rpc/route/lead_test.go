@@ -226,6 +226,28 @@ func TestChangeThatIsNotHeardOfInTime(t *testing.T) {
 	})
 }
 
+// firstMeta is a node that knows of a signing key at an index that nobody reaches.
+type firstMeta struct{ Face }
+
+func (firstMeta) ApplyCatalog(context.Context, *storev1.CatalogCommand) (*storev1.CatalogResult, uint64, error) {
+	return &storev1.CatalogResult{Status: storev1.CatalogStatus_CATALOG_STATUS_ALREADY_EXISTS}, 1000, nil
+}
+
+func (firstMeta) Confirm(context.Context, cluster.GroupID) (uint64, error) { return 1000, nil }
+
+// A node whose key came second waits until it has heard of the first one.
+func TestFirstSigningKeyOfAnotherIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := bare(t, fanout.Config{}, noSurvey)
+		r := routerOf(t, l, func(cluster.NodeID) Face { return firstMeta{} })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.AddFirstSigningKey(ctx, &storev1.SigningKey{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("before it has heard of the key: %v", err)
+		}
+	})
+}
+
 // Rounds end with their owner, whoever still waits for them.
 func TestRoundsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
