@@ -12,10 +12,14 @@ import (
 func Loopback(host string) bool {
 	host = strings.ToLower(strings.Trim(host, "[]"))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761, 6.3
-		return true
+		return strings.Trim(host, nameLetters) == ""
 	}
 	return isLoopback(host)
 }
+
+// nameLetters are what names of hosts are made of. Around anything else a URL may end
+// sooner, as at a #, or begin later, as behind an @.
+const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // LoopbackPort reports whether host:port, to listen at or to dial, is reached from
 // this machine alone. Names below localhost do not count: a resolver is asked for

@@ -8,7 +8,7 @@ import (
 func TestLoopback(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "LOCALHOST": true, "app.localhost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "[::1]": true,
-		"": false, "localhost.example": false, "notlocalhost": false, "10.0.0.1": false, "::": false, "0.0.0.0": false, "localhost:80": false,
+		"": false, "evil.example#.localhost": false, "evil.example/.localhost": false, "a:b@c.localhost": false, "localhost.example": false, "notlocalhost": false, "10.0.0.1": false, "::": false, "0.0.0.0": false, "localhost:80": false,
 	} {
 		if Loopback(host) != want {
 			t.Errorf("%q: %v", host, !want)
