@@ -70,8 +70,8 @@ func StartACME(t testing.TB, life time.Duration) *ACME {
 		t.Fatal(err)
 	}
 	write(t, a.config, string(config))
-	a.dns = answerNames(t)
-	a.forward(t)
+	a.dns = attendAll(t, "127.0.0.1:0", answerNames)
+	attendAll(t, a.front, a.carry)
 	a.Start(t)
 	a.TLS = a.authority(t, filepath.Join(dir, "issued.crt"))
 	return a
@@ -116,30 +116,8 @@ func (a *ACME) next() (string, bool) {
 	return a.to[a.turn%len(a.to)], true
 }
 
-// forward takes connections to the brokers.
-func (a *ACME) forward(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	l := listen(t, a.front)
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { a.carry(ctx, conn) })
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		_ = l.Close()
-		running.Wait()
-	})
-}
-
+// carry takes a connection to the next broker.
 func (a *ACME) carry(ctx context.Context, conn net.Conn) {
-	defer func() { _ = conn.Close() }()
 	addr, ok := a.next()
 	if !ok {
 		return
@@ -148,17 +126,7 @@ func (a *ACME) carry(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { _, _ = conn.Close(), broker.Close() })
-	defer stop()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		_, _ = io.Copy(conn, broker)
-		_ = conn.Close()
-	}()
-	_, _ = io.Copy(broker, conn)
-	_ = broker.Close()
-	<-back
+	couple(ctx, conn, broker)
 }
 
 // authority waits for the server, and returns that of what it issues.
@@ -199,31 +167,9 @@ func (a *ACME) authority(t testing.TB, path string) *Authority {
 
 // answerNames is a DNS server for which every name leads to this machine. It
 // speaks TCP alone.
-func answerNames(t testing.TB) (addr string) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	l := listen(t, "127.0.0.1:0")
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer func() { _ = conn.Close() }()
-				defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-				for answerQuestion(conn) == nil {
-				}
-			})
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		_ = l.Close()
-		running.Wait()
-	})
-	return l.Addr().String()
+func answerNames(_ context.Context, conn net.Conn) {
+	for answerQuestion(conn) == nil {
+	}
 }
 
 // answerQuestion reads a question and answers it; both begin with their length.

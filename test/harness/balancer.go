@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -38,11 +37,9 @@ func balance(t testing.TB, b *Balancer, nodes []*Node) *Balancer {
 		b.nodes = append(b.nodes, back)
 		b.running.Go(func() { back.watch(ctx) })
 	}
-	l := listen(t, b.Addr)
-	b.running.Go(func() { b.serve(ctx, l) })
+	attend(ctx, &b.running, listen(t, b.Addr), func(conn net.Conn) { b.serve(ctx, conn) })
 	t.Cleanup(func() {
 		cancel()
-		_ = l.Close()
 		b.running.Wait()
 	})
 	return b
@@ -85,26 +82,17 @@ func (b *Balancer) Hold(t testing.TB) (release func()) {
 	return release
 }
 
-func (b *Balancer) serve(ctx context.Context, l net.Listener) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		b.running.Go(func() {
-			defer func() { _ = conn.Close() }()
-			b.gate.RLock()
-			b.gate.RUnlock() //nolint:staticcheck // whoever is through the gate needs it no more
-			var d net.Dialer
-			node, err := d.DialContext(ctx, "tcp", b.choose().addr)
-			if err != nil {
-				b.lost.Add(1)
-				return
-			}
-			defer func() { _ = node.Close() }()
-			couple(ctx, conn, node)
-		})
+func (b *Balancer) serve(ctx context.Context, conn net.Conn) {
+	b.gate.RLock()
+	b.gate.RUnlock() //nolint:staticcheck // whoever is through the gate needs it no more
+	var d net.Dialer
+	node, err := d.DialContext(ctx, "tcp", b.choose().addr)
+	if err != nil {
+		b.lost.Add(1)
+		return
 	}
+	defer func() { _ = node.Close() }()
+	couple(ctx, conn, node)
 }
 
 // choose returns the next node that is ready, or, as balancers do when none is,
@@ -160,18 +148,4 @@ func (b *backend) look(ctx context.Context) {
 		_ = answer.Body.Close()
 	}
 	b.ready.Store(err == nil && answer.StatusCode == http.StatusOK)
-}
-
-// couple carries bytes both ways until one side has ended.
-func couple(ctx context.Context, a, b net.Conn) {
-	end := func() { _, _ = a.Close(), b.Close() }
-	defer context.AfterFunc(ctx, end)()
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[1], way[0]) // whatever ends it ends both
-			end()
-		})
-	}
-	both.Wait()
 }

@@ -19,8 +19,6 @@ type Names struct {
 	Endpoint string
 
 	addr, proxy string
-	ctx         context.Context
-	running     sync.WaitGroup
 
 	mu   sync.Mutex
 	seen map[string]bool
@@ -29,23 +27,8 @@ type Names struct {
 // Lead leads the names of an endpoint to the client port of a broker.
 func Lead(t testing.TB, endpoint, addr string) *Names {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	n := &Names{Endpoint: endpoint, addr: addr, proxy: FreeAddr(t), ctx: ctx, seen: map[string]bool{}}
-	l := listen(t, n.proxy)
-	n.running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			n.running.Go(func() { n.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		_ = l.Close()
-		n.running.Wait()
-	})
+	n := &Names{Endpoint: endpoint, addr: addr, seen: map[string]bool{}}
+	n.proxy = attendAll(t, "127.0.0.1:0", n.serve)
 	return n
 }
 
@@ -57,10 +40,7 @@ func (n *Names) Seen(host string) bool {
 }
 
 // serve leads one connection to the broker, if it names one of its names.
-func (n *Names) serve(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(n.ctx, func() { _ = conn.Close() })
-	defer stop()
+func (n *Names) serve(ctx context.Context, conn net.Conn) {
 	reader := bufio.NewReader(conn)
 	request, err := http.ReadRequest(reader)
 	if err != nil {
@@ -75,7 +55,7 @@ func (n *Names) serve(conn net.Conn) {
 	n.seen[host] = true
 	n.mu.Unlock()
 	var d net.Dialer
-	broker, err := d.DialContext(n.ctx, "tcp", n.addr)
+	broker, err := d.DialContext(ctx, "tcp", n.addr)
 	if err != nil {
 		return
 	}
@@ -83,16 +63,17 @@ func (n *Names) serve(conn net.Conn) {
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		_, _ = io.Copy(conn, broker)
-		_ = conn.Close()
-	}()
-	_, _ = io.Copy(broker, reader)
-	_ = broker.Close()
-	<-back
+	couple(ctx, readAhead{conn, reader}, broker)
 }
+
+// readAhead is a connection of which some was read already.
+type readAhead struct {
+	net.Conn
+
+	from io.Reader
+}
+
+func (c readAhead) Read(p []byte) (int, error) { return c.from.Read(p) }
 
 // environment is what a program is told.
 func (n *Names) environment() []string {

@@ -35,9 +35,9 @@ func (n *Network) connect(t testing.TB, node, peer, gossip string) {
 	n.mu.Lock()
 	n.gossips[e.gossipAddr.(*net.UDPAddr).Port] = e
 	n.mu.Unlock()
-	context.AfterFunc(n.ctx, func() { _, _, _ = calls.Close(), streams.Close(), e.packets.Close() })
-	n.running.Go(func() { e.accept(calls, e.call) })
-	n.running.Go(func() { e.accept(streams, e.stream) })
+	context.AfterFunc(n.ctx, func() { _ = e.packets.Close() })
+	attend(n.ctx, &n.running, calls, e.call)
+	attend(n.ctx, &n.running, streams, e.stream)
 	n.running.Go(e.relayPackets)
 }
 
@@ -48,32 +48,6 @@ func outside(addr string) string {
 		panic(err) // the harness made it
 	}
 	return net.JoinHostPort(wireHost, port)
-}
-
-func listen(t testing.TB, addr string) net.Listener {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", addr)
-	if err != nil {
-		t.Fatalf("relay: %v", err)
-	}
-	return l
-}
-
-// accept serves connections until the network is gone.
-func (e *end) accept(l net.Listener, serve func(net.Conn)) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		e.network.running.Go(func() {
-			defer func() { _ = conn.Close() }()
-			stop := context.AfterFunc(e.network.ctx, func() { _ = conn.Close() })
-			defer stop()
-			serve(conn)
-		})
-	}
 }
 
 // call relays a connection to the peer port, which begins with the caller's name.
