@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -57,13 +58,13 @@ type Config struct {
 
 // withDefaults fills in the zero fields and checks the others.
 func (c Config) withDefaults() (Config, error) {
-	fill(&c.TopicItems, DefaultTopicItems)
-	fill(&c.TopicBytes, DefaultTopicBytes)
-	fill(&c.TotalBytes, max(DefaultTotalBytes, c.TopicBytes))
-	fill(&c.Retention, DefaultRetention)
-	fill(&c.ForgetAfter, DefaultForgetAfter)
-	fill(&c.MaxTopics, DefaultMaxTopics)
-	fill(&c.Linger, DefaultLinger)
+	c.TopicItems = cmp.Or(c.TopicItems, DefaultTopicItems)
+	c.TopicBytes = cmp.Or(c.TopicBytes, DefaultTopicBytes)
+	c.TotalBytes = cmp.Or(c.TotalBytes, max(DefaultTotalBytes, c.TopicBytes))
+	c.Retention = cmp.Or(c.Retention, DefaultRetention)
+	c.ForgetAfter = cmp.Or(c.ForgetAfter, DefaultForgetAfter)
+	c.MaxTopics = cmp.Or(c.MaxTopics, DefaultMaxTopics)
+	c.Linger = cmp.Or(c.Linger, DefaultLinger)
 	if c.Notify == nil {
 		c.Notify = func(uint32) {}
 	}
@@ -84,11 +85,4 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("fanout: Linger is %v, want at least %v", c.Linger, minDuration)
 	}
 	return c, nil
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -271,17 +272,9 @@ func exitProcess(log *slog.Logger) func(error) {
 }
 
 func (l Limits) withDefaults() Limits {
-	if l.QueuedCommands == 0 {
-		l.QueuedCommands = 8192
-	}
-	if l.QueuedBytes == 0 {
-		l.QueuedBytes = 64 << 20
-	}
-	if l.LogBytes == 0 {
-		l.LogBytes = 64 << 20
-	}
-	if l.RecentBytes == 0 {
-		l.RecentBytes = 4 << 20
-	}
+	l.QueuedCommands = cmp.Or(l.QueuedCommands, 8192)
+	l.QueuedBytes = cmp.Or(l.QueuedBytes, 64<<20)
+	l.LogBytes = cmp.Or(l.LogBytes, 64<<20)
+	l.RecentBytes = cmp.Or(l.RecentBytes, 4<<20)
 	return l
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -136,7 +137,7 @@ func (s *admin) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoinTokenR
 		return nil, invalid("the join token would be valid for %d s, the most is %d s; make a new one when it is needed", r.GetValidForSeconds(), maxTokenLife/time.Second)
 	}
 	life := time.Duration(r.GetValidForSeconds()) * time.Second
-	fill(&life, defaultTokenLife)
+	life = cmp.Or(life, defaultTokenLife)
 	answer := new(adminv1.CreateJoinTokenResponse)
 	return answer, s.asked(func(c Cluster) error {
 		text, expires, err := c.JoinToken(ctx, life)

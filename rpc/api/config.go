@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,9 +113,9 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if c.Limits, err = c.Limits.withDefaults(); err != nil {
 		return c, fmt.Errorf("api: %w", err)
 	}
-	fill(&c.Heartbeat, DefaultHeartbeat)
-	fill(&c.Stall, DefaultStall)
-	fill(&c.DrainSpread, DefaultDrainSpread)
+	c.Heartbeat = cmp.Or(c.Heartbeat, DefaultHeartbeat)
+	c.Stall = cmp.Or(c.Stall, DefaultStall)
+	c.DrainSpread = cmp.Or(c.DrainSpread, DefaultDrainSpread)
 	if c.Room == nil {
 		c.Room = NewRoom(c.Limits)
 	}
@@ -163,11 +164,4 @@ func (p *Ports) check() error {
 		return errors.New("api: no gate or no minter of credentials")
 	}
 	return nil
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -71,16 +72,16 @@ func DefaultLimits() Limits {
 // withDefaults fills in the zero fields and checks the others.
 func (l Limits) withDefaults() (Limits, error) {
 	d := DefaultLimits()
-	fill(&l.RequestBytes, d.RequestBytes)
-	fill(&l.AnswerBytes, d.AnswerBytes)
-	fill(&l.InFlightBytes, d.InFlightBytes)
-	fill(&l.ItemBytes, d.ItemBytes)
-	fill(&l.ElementBytes, d.ElementBytes)
-	fill(&l.MessageBytes, d.MessageBytes)
-	fill(&l.Elements, d.Elements)
-	fill(&l.MaxTTL, d.MaxTTL)
-	fill(&l.Subscriptions, d.Subscriptions)
-	fill(&l.StreamsPerConnection, d.StreamsPerConnection)
+	l.RequestBytes = cmp.Or(l.RequestBytes, d.RequestBytes)
+	l.AnswerBytes = cmp.Or(l.AnswerBytes, d.AnswerBytes)
+	l.InFlightBytes = cmp.Or(l.InFlightBytes, d.InFlightBytes)
+	l.ItemBytes = cmp.Or(l.ItemBytes, d.ItemBytes)
+	l.ElementBytes = cmp.Or(l.ElementBytes, d.ElementBytes)
+	l.MessageBytes = cmp.Or(l.MessageBytes, d.MessageBytes)
+	l.Elements = cmp.Or(l.Elements, d.Elements)
+	l.MaxTTL = cmp.Or(l.MaxTTL, d.MaxTTL)
+	l.Subscriptions = cmp.Or(l.Subscriptions, d.Subscriptions)
+	l.StreamsPerConnection = cmp.Or(l.StreamsPerConnection, d.StreamsPerConnection)
 	switch {
 	case l.RequestBytes > maxReceive:
 		return l, fmt.Errorf("a request limit of %d bytes, the most is %d", l.RequestBytes, maxReceive)
@@ -105,7 +106,7 @@ func (l Limits) Validate() error {
 // not read: Limits.InFlightBytes, as the requests that are being served once more, and
 // never so little that none would fit.
 func NewRoom(limits Limits) *share.Pool {
-	fill(&limits.InFlightBytes, DefaultLimits().InFlightBytes)
+	limits.InFlightBytes = cmp.Or(limits.InFlightBytes, DefaultLimits().InFlightBytes)
 	return share.New(limits.roomBytes(), byteGreed)
 }
 

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -52,25 +53,18 @@ func DefaultTuning() Tuning {
 
 func (t Tuning) withDefaults() Tuning {
 	d := DefaultTuning()
-	fill(&t.Workers, d.Workers)
-	fill(&t.Events, d.Events)
-	fill(&t.Bytes, d.Bytes)
-	fill(&t.TotalBytes, d.TotalBytes)
-	fill(&t.Retries, d.Retries)
-	fill(&t.Rate, d.Rate)
-	fill(&t.Attempts, d.Attempts)
-	fill(&t.Age, d.Age)
-	fill(&t.Pause, d.Pause)
-	fill(&t.MaxPause, d.MaxPause)
-	fill(&t.MaxRest, d.MaxRest)
+	t.Workers = cmp.Or(t.Workers, d.Workers)
+	t.Events = cmp.Or(t.Events, d.Events)
+	t.Bytes = cmp.Or(t.Bytes, d.Bytes)
+	t.TotalBytes = cmp.Or(t.TotalBytes, d.TotalBytes)
+	t.Retries = cmp.Or(t.Retries, d.Retries)
+	t.Rate = cmp.Or(t.Rate, d.Rate)
+	t.Attempts = cmp.Or(t.Attempts, d.Attempts)
+	t.Age = cmp.Or(t.Age, d.Age)
+	t.Pause = cmp.Or(t.Pause, d.Pause)
+	t.MaxPause = cmp.Or(t.MaxPause, d.MaxPause)
+	t.MaxRest = cmp.Or(t.MaxRest, d.MaxRest)
 	return t
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // backOff is the pause after that many failures: the double of the one before, of

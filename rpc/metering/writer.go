@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,14 +79,9 @@ type pendingName struct {
 
 // NewWriter makes a Writer. What the meter counts from now on belongs to this hour.
 func NewWriter(config WriterConfig, now time.Time) *Writer {
-	fill := func(field *time.Duration, standard time.Duration) {
-		if *field == 0 {
-			*field = standard
-		}
-	}
-	fill(&config.Every, DefaultEvery)
-	fill(&config.Retention, DefaultRetention)
-	fill(&config.HolderRetention, DefaultHolderRetention)
+	config.Every = cmp.Or(config.Every, DefaultEvery)
+	config.Retention = cmp.Or(config.Retention, DefaultRetention)
+	config.HolderRetention = cmp.Or(config.HolderRetention, DefaultHolderRetention)
 	if config.Gather == nil {
 		config.Gather = func() {}
 	}
